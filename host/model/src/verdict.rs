@@ -1,0 +1,68 @@
+//! Cedar's part of a decision: effect, determining policies, errors.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::Remedy;
+use crate::obligation::Obligation;
+
+/// What Cedar's policies say, before any plugin is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The outcome.
+    pub effect: VerdictEffect,
+    /// The policies that determined it, sorted by id: the satisfied forbids if there are any,
+    /// else the satisfied permits.
+    pub determining: Vec<PolicyNote>,
+    /// The policies that could not be evaluated, sorted by id.
+    pub errors: Vec<PolicyError>,
+}
+
+/// The outcome of Cedar's policies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictEffect {
+    /// A permit is satisfied, no forbid is, and no forbid failed to evaluate.
+    Permit,
+    /// A forbid is satisfied.
+    Forbidden,
+    /// Nothing permits.
+    NoPolicy,
+    /// A permit is satisfied, but a forbid could not be evaluated; or facts that every policy
+    /// rests on are absent, so that forbids might be silently disarmed. The text says which,
+    /// without values.
+    Indeterminate(String),
+}
+
+/// A determining policy, with what its author wrote about it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PolicyNote {
+    /// The policy's `@id`.
+    pub id: String,
+    /// Whether it permits (or forbids).
+    pub permits: bool,
+    /// Its `@intent`: one line that says what it is for.
+    pub intent: Option<String>,
+    /// Its `@source`: the law or rule it implements.
+    pub source: Option<String>,
+    /// Its `@message`: a sentence that may be shown to the person asking.
+    pub message: Option<String>,
+    /// Its `@obligation`s.
+    pub obligations: Vec<Obligation>,
+    /// Its `@advice`.
+    pub advice: Vec<Obligation>,
+    /// Its `@remedy`s.
+    pub remedies: Vec<Remedy>,
+}
+
+/// A policy that could not be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PolicyError {
+    /// The policy's `@id`.
+    pub id: String,
+    /// Whether it is a permit (and so only grants nothing) or a forbid (and so denies).
+    pub permits: bool,
+    /// What went wrong: a code such as `missing-attribute`, without any value.
+    pub code: String,
+    /// Cedar's own message. It may quote entity ids, so it belongs to the full explanation only.
+    pub message: String,
+}
