@@ -1,0 +1,1 @@
+//! Categories that are sensitive at any age: what each jurisdiction asks for before release.
