@@ -120,6 +120,19 @@ impl<'de> Deserialize<'de> for ObligationCode {
     }
 }
 
+impl ObligationCode {
+    /// The obligation type of AuthZEN's obligations profile (draft 1) that carries this code:
+    /// one of the registered types, or `custom` with the code among its properties.
+    pub const fn authzen_type(&self) -> &'static str {
+        match self {
+            Self::StepUp => "step-up",
+            Self::Notify => "notification",
+            Self::SessionTermination => "session_termination",
+            _ => "custom",
+        }
+    }
+}
+
 /// One thing to do. Two obligations with the same code and parameters are the same obligation.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Obligation {

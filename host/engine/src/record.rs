@@ -1,0 +1,140 @@
+//! The seam to the audit log: what is recorded of a decision, and the receipt for it.
+//!
+//! INVARIANT (receipt before permit): no answer leaves before its record has a receipt. The
+//! recorder that ships now keeps records in memory and says so ([`Recorder::durability`]);
+//! readiness passes that on, so that nobody takes it for a durable log.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+
+use assent_model::{DecisionId, Digest, Instant, OrganizationId, Request};
+use serde::Serialize;
+
+use crate::combine::Decision;
+
+/// Everything that is kept of one decision, enough to make it again.
+#[derive(Clone, Debug, Serialize)]
+pub struct DecisionRecord {
+    /// The decision's id.
+    pub id: DecisionId,
+    /// Whose rules decided.
+    pub organization: OrganizationId,
+    /// Who asked.
+    pub caller: String,
+    /// The host's clock, as policies and plugins saw it.
+    pub at: Instant,
+    /// The release that decided: policies, plugins, settings.
+    pub release: Digest,
+    /// The snapshot of facts that it decided on.
+    pub facts: Digest,
+    /// The question.
+    pub request: Request,
+    /// Whether plugins were asked although Cedar denied.
+    pub explained: bool,
+    /// The answer, with determining policies, findings and obligations.
+    pub decision: Decision,
+}
+
+/// Where a record is, once it is safe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// The position in the log, from 0.
+    pub position: u64,
+    /// The digest of the record as stored.
+    pub record: Digest,
+}
+
+/// Why a record could not be kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the audit log could not take the record: {reason}")]
+pub struct RecordError {
+    /// What is wrong with the log.
+    pub reason: String,
+}
+
+/// How safe a record is once there is a receipt for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// Lost when the process ends.
+    Memory,
+    /// On durable storage.
+    Durable,
+}
+
+/// The future of a receipt.
+pub type Recording<'a> = Pin<Box<dyn Future<Output = Result<Receipt, RecordError>> + Send + 'a>>;
+
+/// Takes records and gives receipts.
+pub trait Recorder: Send + Sync + std::fmt::Debug {
+    /// Keeps the record. Ready when the record is as safe as [`Recorder::durability`] says.
+    ///
+    /// # Errors
+    /// When it could not be kept. The decision is then denied.
+    fn record(&self, record: DecisionRecord) -> Recording<'_>;
+
+    /// How safe records are here.
+    fn durability(&self) -> Durability;
+
+    /// Whether records can be taken now.
+    ///
+    /// # Errors
+    /// Why not.
+    fn ready(&self) -> Result<(), RecordError>;
+}
+
+/// Keeps the newest records in memory.
+#[derive(Debug)]
+pub struct MemoryRecorder {
+    state: Mutex<MemoryLog>,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct MemoryLog {
+    next_position: u64,
+    records: VecDeque<DecisionRecord>,
+}
+
+impl MemoryRecorder {
+    /// A recorder that keeps that many records and forgets the oldest beyond.
+    pub fn new(capacity: usize) -> Self {
+        Self { state: Mutex::default(), capacity }
+    }
+
+    /// The records kept, oldest first.
+    pub fn records(&self) -> Vec<DecisionRecord> {
+        self.lock().records.iter().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, MemoryLog> {
+        // Each step below leaves the log whole, so a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recorder for MemoryRecorder {
+    fn record(&self, record: DecisionRecord) -> Recording<'_> {
+        Box::pin(async move {
+            let bytes = serde_json::to_vec(&record).map_err(|e| RecordError { reason: e.to_string() })?;
+            let mut log = self.lock();
+            let position = log.next_position;
+            log.next_position += 1;
+            log.records.push_back(record);
+            if log.records.len() > self.capacity {
+                log.records.pop_front();
+            }
+            Ok(Receipt { position, record: Digest::of(&bytes) })
+        })
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+
+    fn ready(&self) -> Result<(), RecordError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! A release: an organization's policies, plugins and settings as one immutable version, with the
+//! facts it decides on.
+//!
+//! INVARIANT (one release per decision): a decision holds one `Arc<Release>` from beginning to end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use assent_model::{DecisionFacts, Digest, OrganizationId, Value};
+use assent_plugin::{OrganizationSlots, PluginPre};
+use assent_policy::{Policies, Snapshot};
+
+/// What decides for one organization.
+#[derive(Debug)]
+pub struct Release {
+    organization: OrganizationId,
+    digest: Digest,
+    policies: Policies,
+    snapshot: Arc<Snapshot>,
+    bindings: Vec<Binding>,
+    slots: OrganizationSlots,
+}
+
+/// A plugin bound to an organization.
+#[derive(Debug)]
+pub struct Binding {
+    /// The prepared plugin, with its settings.
+    pub plugin: PluginPre,
+    /// Which requests it judges.
+    pub scope: Scope,
+}
+
+/// Which requests a plugin judges. An empty set does not limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Actions, as policies name them.
+    pub actions: BTreeSet<String>,
+    /// Entity types of the resource.
+    pub resources: BTreeSet<String>,
+    /// Labels of the resource (attribute `labels`). A resource whose labels are not recorded is
+    /// in scope: not knowing is no reason to skip a rule.
+    pub labels: BTreeSet<String>,
+}
+
+impl Scope {
+    /// Whether these facts are in scope.
+    pub fn contains(&self, facts: &DecisionFacts) -> bool {
+        let allows =
+            |limit: &BTreeSet<String>, item: &str| limit.is_empty() || limit.contains(item);
+        allows(&self.actions, &facts.action)
+            && allows(&self.resources, &facts.resource.id.kind)
+            && (self.labels.is_empty() || self.labels_match(facts))
+    }
+
+    fn labels_match(&self, facts: &DecisionFacts) -> bool {
+        match facts.resource.attributes.get("labels") {
+            Some(Value::Set(labels)) if !labels.is_empty() => {
+                labels.iter().any(|label| label.as_text().is_none_or(|text| self.labels.contains(text)))
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Release {
+    /// The release that these parts make. Its digest covers policies, schema, names, components,
+    /// settings and scopes; the facts have a digest of their own.
+    pub fn new(
+        organization: OrganizationId,
+        policies: Policies,
+        snapshot: Arc<Snapshot>,
+        mut bindings: Vec<Binding>,
+        slots: OrganizationSlots,
+    ) -> Self {
+        bindings.sort_by(|a, b| a.plugin.id().cmp(b.plugin.id()));
+        let mut parts = vec![organization.as_str().as_bytes().to_vec(), policies.digest().as_bytes().to_vec()];
+        for binding in &bindings {
+            parts.push(binding.plugin.id().as_bytes().to_vec());
+            parts.push(binding.plugin.component().as_bytes().to_vec());
+            parts.push(binding.plugin.settings().as_bytes().to_vec());
+            parts.push(format!("{:?}", binding.scope).into_bytes());
+        }
+        let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
+        Self { organization, digest, policies, snapshot, bindings, slots }
+    }
+
+    /// Whose rules these are.
+    pub const fn organization(&self) -> &OrganizationId {
+        &self.organization
+    }
+
+    /// The name of this version.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The policies.
+    pub const fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The facts.
+    pub const fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The plugins, by binding id.
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// The organization's share of plugin slots.
+    pub const fn slots(&self) -> &OrganizationSlots {
+        &self.slots
+    }
+}
