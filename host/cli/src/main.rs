@@ -1,2 +1,107 @@
-//! Not written yet.
-fn main() {}
+//! The `assent` command.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use assent_cli::commands;
+use assent_model::{Effect, Instant};
+use clap::{Parser, Subcommand};
+
+/// Decides who may do what to which health record: Cedar policies, sandboxed plugins, one API.
+#[derive(Debug, Parser)]
+#[command(name = "assent", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the decision API of a deployment directory.
+    Serve {
+        /// The deployment directory (holds `assent.toml`).
+        dir: PathBuf,
+        /// The address to listen on, instead of the one in `assent.toml`.
+        #[arg(long)]
+        listen: Option<std::net::SocketAddr>,
+    },
+    /// Check everything a deployment must pass, and report all problems at once.
+    Check {
+        /// The deployment directory.
+        dir: PathBuf,
+    },
+    /// Decide one request and explain the decision. Exit code: 0 permit, 2 deny, 1 error.
+    Eval {
+        /// The deployment directory.
+        dir: PathBuf,
+        /// A file with an AuthZEN evaluation request (JSON); `-`: standard input.
+        request: PathBuf,
+        /// The organization; may be left out where there is only one.
+        #[arg(long, short)]
+        organization: Option<String>,
+        /// The caller who asks; left out: one that can honour every obligation.
+        #[arg(long, short)]
+        caller: Option<String>,
+        /// The moment to decide at, such as `2026-11-21T18:00:00Z`; left out: now.
+        #[arg(long)]
+        now: Option<Instant>,
+        /// Print the explanation as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the decision cases beside the policies; expected against got.
+    Test {
+        /// The deployment directory.
+        dir: PathBuf,
+        /// Only cases whose name or file contains this text.
+        filter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(code) => code,
+        Err(error) => {
+            let mut stderr = std::io::stderr().lock();
+            // A closed standard error leaves nobody to tell.
+            writeln!(stderr, "{error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        Command::Serve { dir, listen } => {
+            drop(out);
+            commands::serve::serve(&dir, listen)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { dir } => {
+            commands::check::check(&dir, &mut out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Eval { dir, request, organization, caller, now, json } => {
+            let arguments = commands::eval::EvalArguments {
+                root: &dir,
+                request: &request,
+                organization: organization.as_deref(),
+                caller: caller.as_deref(),
+                now: now.unwrap_or_else(commands::serve::system_time),
+                json,
+            };
+            Ok(match commands::eval::eval(&arguments, &mut out)? {
+                Effect::Permit => ExitCode::SUCCESS,
+                Effect::Deny => ExitCode::from(2),
+            })
+        }
+        Command::Test { dir, filter } => {
+            let report = commands::test::test(&dir, filter.as_deref(), &mut out)?;
+            let well = report.failed() == 0 && !report.outcomes.is_empty();
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}

@@ -15,9 +15,9 @@ use assent_policy::{Policies, Snapshot};
 pub struct Release {
     organization: OrganizationId,
     digest: Digest,
-    policies: Policies,
+    policies: Arc<Policies>,
     snapshot: Arc<Snapshot>,
-    bindings: Vec<Binding>,
+    bindings: Arc<[Binding]>,
     slots: OrganizationSlots,
 }
 
@@ -67,7 +67,7 @@ impl Release {
     /// settings and scopes; the facts have a digest of their own.
     pub fn new(
         organization: OrganizationId,
-        policies: Policies,
+        policies: Arc<Policies>,
         snapshot: Arc<Snapshot>,
         mut bindings: Vec<Binding>,
         slots: OrganizationSlots,
@@ -81,7 +81,20 @@ impl Release {
             parts.push(format!("{:?}", binding.scope).into_bytes());
         }
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
-        Self { organization, digest, policies, snapshot, bindings, slots }
+        Self { organization, digest, policies, snapshot, bindings: bindings.into(), slots }
+    }
+
+    /// The same policies and plugins on other facts.
+    #[must_use]
+    pub fn with_snapshot(&self, snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            organization: self.organization.clone(),
+            digest: self.digest,
+            policies: Arc::clone(&self.policies),
+            snapshot,
+            bindings: Arc::clone(&self.bindings),
+            slots: self.slots.clone(),
+        }
     }
 
     /// Whose rules these are.
@@ -95,7 +108,7 @@ impl Release {
     }
 
     /// The policies.
-    pub const fn policies(&self) -> &Policies {
+    pub fn policies(&self) -> &Policies {
         &self.policies
     }
 

@@ -1,0 +1,248 @@
+//! The shape of `assent.toml` and `organization.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use assent_engine::Right;
+use assent_model::{ObligationCode, OrganizationId};
+use assent_plugin::Limits;
+use assent_policy::LoadProblem;
+use serde::Deserialize;
+
+use super::{files, whole_file};
+
+/// `assent.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentConfig {
+    /// The organizations' folders, relative to this file.
+    pub organizations: Vec<PathBuf>,
+    /// How the decision API listens.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// How plugins run.
+    #[serde(default)]
+    pub plugins: PluginsConfig,
+    /// Who may ask.
+    #[serde(default, rename = "caller")]
+    pub callers: Vec<CallerConfig>,
+}
+
+/// `[server]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// The address to listen on. Loopback unless `allow_remote` says otherwise.
+    pub listen: SocketAddr,
+    /// The URL callers use, `https://…`, for the metadata document.
+    pub public_url: Option<String>,
+    /// Whether to listen on an address that is not loopback. Encryption and authentication of the
+    /// network are then somebody else's.
+    pub allow_remote: bool,
+    /// Limits on requests.
+    pub limits: assent_server::Limits,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8180)),
+            public_url: None,
+            allow_remote: false,
+            limits: assent_server::Limits::default(),
+        }
+    }
+}
+
+/// `[plugins]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginsConfig {
+    /// Plugin calls that can run at once, in all organizations.
+    pub slots: u32,
+    /// Plugin calls that can run at once in one organization.
+    pub slots_per_organization: u32,
+    /// Where compiled plugins are kept, relative to this file; a folder that only Assent writes.
+    pub cache: PathBuf,
+}
+
+impl Default for PluginsConfig {
+    fn default() -> Self {
+        Self { slots: 64, slots_per_organization: 32, cache: PathBuf::from(".assent/plugin-cache") }
+    }
+}
+
+/// `[[caller]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallerConfig {
+    /// Its id, in records and cases.
+    pub id: String,
+    /// The ids of the organizations it may ask about.
+    pub organizations: Vec<OrganizationId>,
+    /// The environment it runs in: `production`, `test` or `development`.
+    pub environment: Environment,
+    /// What it may do.
+    pub rights: Vec<Right>,
+    /// The obligations it can honour, by code; `["*"]`: every one.
+    pub obligations: Vec<String>,
+    /// Used for requests without credentials from this machine.
+    #[serde(default)]
+    pub loopback: bool,
+    /// SHA-256 of its bearer key, 64 hexadecimal digits.
+    pub key_sha256: Option<assent_model::Digest>,
+}
+
+/// Where a caller runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Environment {
+    /// Real patients.
+    Production,
+    /// Synthetic or de-identified data only.
+    Test,
+    /// Likewise.
+    Development,
+}
+
+impl Environment {
+    /// The word that policies compare.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Test => "test",
+            Self::Development => "development",
+        }
+    }
+}
+
+/// `organization.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrganizationConfig {
+    /// The organization's id: in URLs and records.
+    pub id: OrganizationId,
+    /// Its name, for people.
+    pub name: String,
+    /// Schema files or folders (`*.cedarschema`), relative to this file.
+    pub schema: Vec<PathBuf>,
+    /// Policy files or folders (`*.cedar`).
+    pub policies: Vec<PathBuf>,
+    /// Entity files or folders (`*.json`).
+    #[serde(default)]
+    pub entities: Vec<PathBuf>,
+    /// Decision cases (`*.toml`), run by `assent test`.
+    #[serde(default)]
+    pub cases: Vec<PathBuf>,
+    /// AuthZEN subject types → Cedar entity types.
+    pub subjects: BTreeMap<String, String>,
+    /// AuthZEN resource types → Cedar entity types.
+    pub resources: BTreeMap<String, String>,
+    /// AuthZEN action names → Cedar actions, where they differ.
+    #[serde(default)]
+    pub actions: BTreeMap<String, String>,
+    /// Plugins.
+    #[serde(default, rename = "plugin")]
+    pub plugins: Vec<PluginConfig>,
+}
+
+/// `[[plugin]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// The binding's id, unique in the organization.
+    pub id: String,
+    /// The component, relative to this file.
+    pub component: PathBuf,
+    /// The facts it may read.
+    #[serde(default)]
+    pub grants: Vec<String>,
+    /// Which requests it judges; left out: all.
+    #[serde(default)]
+    pub scope: ScopeConfig,
+    /// Its settings.
+    #[serde(default)]
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// `[plugin.scope]`. A list left out does not limit.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScopeConfig {
+    /// Actions, as policies name them.
+    pub actions: Vec<String>,
+    /// Entity types of the resource.
+    pub resources: Vec<String>,
+    /// Labels of the resource.
+    pub labels: Vec<String>,
+}
+
+/// What is wrong with `assent.toml` on its own.
+pub(crate) fn check_deployment(config: &DeploymentConfig, file: &str) -> Vec<LoadProblem> {
+    let mut problems = vec![];
+    if config.organizations.is_empty() {
+        problems.push(whole_file(file, "`organizations` is empty: name at least one organization's folder"));
+    }
+    if !config.server.listen.ip().is_loopback() && !config.server.allow_remote {
+        problems.push(whole_file(
+            file,
+            format!(
+                "`server.listen` is `{}`, which is not this machine alone: listen on 127.0.0.1, or set \
+                 `server.allow_remote = true` if something in front encrypts and authenticates",
+                config.server.listen
+            ),
+        ));
+    }
+    if config.plugins.slots_per_organization > config.plugins.slots {
+        problems.push(whole_file(file, "`plugins.slots_per_organization` is larger than `plugins.slots`"));
+    }
+    problems
+}
+
+/// What is wrong with the callers, given the organizations there are.
+pub(crate) fn check_callers(config: &DeploymentConfig, organizations: &[&str], file: &str) -> Vec<LoadProblem> {
+    let mut problems = vec![];
+    let mut problem = |message: String, help: Option<String>| {
+        problems.push(LoadProblem { help, ..whole_file(file, message) });
+    };
+    for (index, caller) in config.callers.iter().enumerate() {
+        let id = &caller.id;
+        if config.callers.iter().take(index).any(|other| other.id == *id) {
+            problem(format!("the caller id `{id}` is taken twice"), None);
+        }
+        if caller.loopback && config.callers.iter().take(index).any(|other| other.loopback) {
+            problem(format!("caller `{id}`: only one caller can have `loopback = true`"), None);
+        }
+        if !caller.loopback && caller.key_sha256.is_none() {
+            let message = format!("caller `{id}` has no credential: give it `key_sha256` or `loopback = true`");
+            problem(message, None);
+        }
+        for organization in &caller.organizations {
+            if !organizations.contains(&organization.as_str()) {
+                let nearest = files::nearest(organization.as_str(), organizations.iter().copied());
+                problem(
+                    format!("caller `{id}` names the organization `{organization}`, which is not here"),
+                    nearest.map(|name| format!("did you mean `{name}`?")),
+                );
+            }
+        }
+        for code in caller.obligations.iter().filter(|code| *code != "*") {
+            if let ObligationCode::Custom(code) = ObligationCode::from_code(code) {
+                let known = ObligationCode::KNOWN.iter().map(ObligationCode::as_str);
+                if let Some(name) = files::nearest(&code, known).filter(|_| !code.contains(':')) {
+                    problem(
+                        format!("caller `{id}` names the obligation `{code}`, which is not a known one"),
+                        Some(format!(
+                            "did you mean `{name}`? an organization's own code is written with a colon, as `own:{code}`"
+                        )),
+                    );
+                }
+            }
+        }
+    }
+    problems
+}
