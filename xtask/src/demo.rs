@@ -1,0 +1,136 @@
+//! `cargo xtask demo`: builds everything, serves the example organizations on loopback, and prints
+//! requests to paste.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::tools::{cargo, need_c_compiler, root, run, say};
+
+/// Where the demonstration listens.
+const ADDRESS: &str = "127.0.0.1:8180";
+/// How long the service may take to be ready. A first start compiles the plugins.
+const START_MAX: Duration = Duration::from_secs(120);
+
+/// One request to paste.
+struct Sample {
+    title: &'static str,
+    path: &'static str,
+    body: &'static str,
+    /// What the answer must contain.
+    answer: &'static str,
+}
+
+const SAMPLES: &[Sample] = &[];
+
+/// Serves until interrupted.
+///
+/// # Errors
+/// When something cannot be built or the service does not become ready.
+pub fn demo() -> anyhow::Result<()> {
+    let mut service = start()?;
+    print_samples();
+    say("the service runs until you press Ctrl-C");
+    let status = service.0.wait().context("the service could not be waited for")?;
+    if status.success() { Ok(()) } else { bail!("the service ended ({status}); its messages are above") }
+}
+
+/// Serves, sends each sample, compares the answers, and stops.
+///
+/// # Errors
+/// When an answer is not the one that the demonstration shows.
+pub fn try_out() -> anyhow::Result<()> {
+    let service = start()?;
+    for sample in SAMPLES {
+        let (status, body) = post(sample)?;
+        if status != 200 || !body.contains(sample.answer) {
+            bail!("demo: `{}` answered {status} {body}, which lacks `{}`", sample.title, sample.answer);
+        }
+        say(&format!("demo: {}: {body}", sample.title));
+    }
+    drop(service);
+    Ok(())
+}
+
+/// The service's process, stopped when dropped.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what is wanted here.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn start() -> anyhow::Result<Service> {
+    let root = root();
+    need_c_compiler()?;
+    if TcpStream::connect_timeout(&address()?, Duration::from_millis(200)).is_ok() {
+        bail!("something already listens on {ADDRESS}: stop it first");
+    }
+    crate::plugins::build(&root)?;
+    run("building the decision service", cargo(&root).args(["build", "--package", "assent-cli"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let assent = target.join("debug").join(format!("assent{}", std::env::consts::EXE_SUFFIX));
+    say("starting the decision service with the example organizations");
+    let child = Command::new(&assent)
+        .args([Path::new("serve"), &root.join("examples/clinics"), Path::new("--listen"), Path::new(ADDRESS)])
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("`{}` could not be started", assent.display()))?;
+    wait_until_ready(Service(child))
+}
+
+fn wait_until_ready(mut service: Service) -> anyhow::Result<Service> {
+    let began = Instant::now();
+    while began.elapsed() < START_MAX {
+        if let Some(status) = service.0.try_wait()? {
+            bail!("the service ended before it was ready ({status}); its messages are above");
+        }
+        if request("GET", "/readyz", "").is_ok_and(|(status, _)| status == 200) {
+            return Ok(service);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    bail!("the service was not ready within {} s", START_MAX.as_secs())
+}
+
+#[expect(clippy::print_stdout, reason = "these lines are what the demonstration is for")]
+fn print_samples() {
+    for sample in SAMPLES {
+        println!("\n# {}", sample.title);
+        println!("curl -s http://{ADDRESS}{} \\", sample.path);
+        println!("  -H 'Content-Type: application/json' -d '{}'", sample.body);
+    }
+    println!();
+}
+
+fn post(sample: &Sample) -> anyhow::Result<(u16, String)> {
+    request("POST", sample.path, sample.body)
+}
+
+fn address() -> anyhow::Result<SocketAddr> {
+    ADDRESS.parse().context("the demonstration's address")
+}
+
+/// One HTTP request on a connection of its own: enough for a demonstration, and no dependency.
+fn request(method: &str, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address()?, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {ADDRESS}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no end of its head")?;
+    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).context("no status")?;
+    Ok((status, body.to_owned()))
+}

@@ -1,0 +1,19 @@
+//! `cargo xtask test`: builds what tests need, then runs every test there is.
+
+use crate::tools::{cargo, need_c_compiler, root, run};
+
+/// Builds the plugins as components, then runs the plugins' own tests and the host's.
+///
+/// # Errors
+/// When something cannot be built, or a test fails.
+pub fn test() -> anyhow::Result<()> {
+    let root = root();
+    need_c_compiler()?;
+    crate::plugins::build(&root)?;
+    run("testing the plugins natively", cargo(&root.join("plugins")).args(["test", "--workspace"]))?;
+    run(
+        "testing the host: crates, hostile guests, decision cases, end to end",
+        cargo(&root).args(["test", "--workspace"]),
+    )?;
+    crate::demo::try_out()
+}
