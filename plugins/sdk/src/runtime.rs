@@ -1,0 +1,93 @@
+//! The glue between a [`Rule`] and what a component exports; tests use the same functions.
+
+use std::sync::OnceLock;
+
+use crate::Rule;
+use crate::bindings::exports::assent::plugin::rules as wit;
+use crate::facts::{Sheet, Supply};
+use crate::findings::{Findings, Stop};
+use crate::records::Request;
+use crate::settings::{self, Problem};
+
+/// [`CONTRACT_VERSION`](crate::CONTRACT_VERSION) as three big-endian 16-bit numbers.
+pub const API_VERSION: [u8; 6] = [0, 0, 0, 1, 0, 0];
+
+/// The configured rule of a component: set once by `configure`, then part of the snapshot from
+/// which every evaluation starts.
+#[derive(Debug)]
+pub struct Configured<R>(OnceLock<R>);
+
+impl<R: Rule> Configured<R> {
+    /// Not configured yet.
+    #[expect(clippy::new_without_default, reason = "made in a static only")]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// Configures the rule.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub fn configure(&self, text: &str) -> Result<(), Vec<Problem>> {
+        let rule = configure(text)?;
+        self.0.set(rule).map_err(|_| vec![Problem::new("", "the rule has already been configured")])
+    }
+
+    /// Judges one request.
+    ///
+    /// # Errors
+    /// Why the rule cannot.
+    pub fn evaluate(&self, request: wit::Request) -> Result<Findings, String> {
+        let rule = self.0.get().ok_or("the rule has not been configured")?;
+        evaluate(rule, request)
+    }
+}
+
+/// What the rule is.
+pub fn describe<R: Rule>() -> wit::Description {
+    wit::Description {
+        name: R::NAME.to_owned(),
+        version: R::VERSION.to_owned(),
+        summary: R::SUMMARY.to_owned(),
+        settings_schema: settings::schema_of::<R::Settings>().as_value().to_string(),
+        needs: needs::<R>(),
+    }
+}
+
+/// What the rule needs to know.
+pub fn needs<R: Rule>() -> wit::Needs {
+    let mut needs = wit::Needs {
+        attributes: vec![],
+        memberships: vec![],
+        relations: vec![],
+        approvals: vec![],
+        consents: false,
+        disclosure_decisions: false,
+        value_sets: vec![],
+    };
+    R::Facts::declare(&mut needs);
+    needs
+}
+
+/// The configured rule.
+///
+/// # Errors
+/// Everything that is wrong with the settings.
+pub fn configure<R: Rule>(text: &str) -> Result<R, Vec<Problem>> {
+    R::configure(settings::parse(text)?).map_err(settings::Problems::into_vec)
+}
+
+/// Judges one request as the contract has it.
+///
+/// # Errors
+/// Why the rule cannot.
+pub fn evaluate<R: Rule>(rule: &R, mut request: wit::Request) -> Result<Findings, String> {
+    let mut supply = Supply::of(&mut request);
+    let facts = R::Facts::take(&mut supply).map_err(|mismatch| mismatch.0)?;
+    supply.finish().map_err(|mismatch| mismatch.0)?;
+    match rule.evaluate(&Request::from(request), &facts) {
+        Ok(findings) => Ok(findings),
+        Err(Stop::Deny(denial)) => Ok(Findings { denials: vec![*denial], ..Findings::default() }),
+        Err(Stop::Fail(why)) => Err(why),
+    }
+}
