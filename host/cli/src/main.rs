@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use assent_cli::commands;
 use assent_model::{Effect, Instant};
+use assent_server::{Clock, SystemClock};
 use clap::{Parser, Subcommand};
 
 /// Decides who may do what to which health record: Cedar policies, sandboxed plugins, one API.
@@ -90,7 +91,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 request: &request,
                 organization: organization.as_deref(),
                 caller: caller.as_deref(),
-                now: now.unwrap_or_else(commands::serve::system_time),
+                now: now.unwrap_or_else(|| SystemClock.now()),
                 json,
             };
             Ok(match commands::eval::eval(&arguments, &mut out)? {

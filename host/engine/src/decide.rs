@@ -3,7 +3,6 @@
 //! INVARIANT (one release per decision), INVARIANT (receipt before permit).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use assent_model::{DecisionId, Instant, Request, Value};
 use assent_policy::HostContext;
@@ -43,7 +42,7 @@ pub struct Answer {
 /// record and no answer; a crash after it leaves a record of an answer that may not have arrived,
 /// and the caller, having no answer, must deny.
 pub async fn decide(
-    release: &Arc<Release>,
+    release: &Release,
     caller: &Caller,
     question: Question,
     recorder: &dyn Recorder,

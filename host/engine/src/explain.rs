@@ -74,9 +74,9 @@ fn may_speak(decision: &Decision) -> bool {
 
 fn open_reasons(decision: &Decision) -> impl Iterator<Item = Reason> {
     let forbids = decision.verdict().into_iter().flat_map(|verdict| &verdict.determining);
-    let from_policies = forbids.filter(|note| !note.permits).filter_map(|note| {
-        Some(Reason { code: note.id.clone(), message: note.message.clone()? })
-    });
+    let from_policies = forbids
+        .filter(|note| !note.permits)
+        .filter_map(|note| Some(Reason { code: note.id.clone(), message: note.message.clone()? }));
     let denials = decision.findings().flat_map(|findings| &findings.denials);
     from_policies
         .chain(denials.map(|denial| Reason { code: denial.code.clone(), message: denial.message.clone() }))

@@ -10,8 +10,8 @@ use assent_model::{DecisionFacts, Digest, OrganizationId, Value};
 use assent_plugin::{OrganizationSlots, PluginPre};
 use assent_policy::{Policies, Snapshot};
 
-/// What decides for one organization.
-#[derive(Debug)]
+/// What decides for one organization. Cheap to clone: its parts are shared.
+#[derive(Clone, Debug)]
 pub struct Release {
     organization: OrganizationId,
     digest: Digest,
@@ -45,8 +45,7 @@ pub struct Scope {
 impl Scope {
     /// Whether these facts are in scope.
     pub fn contains(&self, facts: &DecisionFacts) -> bool {
-        let allows =
-            |limit: &BTreeSet<String>, item: &str| limit.is_empty() || limit.contains(item);
+        let allows = |limit: &BTreeSet<String>, item: &str| limit.is_empty() || limit.contains(item);
         allows(&self.actions, &facts.action)
             && allows(&self.resources, &facts.resource.id.kind)
             && (self.labels.is_empty() || self.labels_match(facts))
@@ -73,7 +72,8 @@ impl Release {
         slots: OrganizationSlots,
     ) -> Self {
         bindings.sort_by(|a, b| a.plugin.id().cmp(b.plugin.id()));
-        let mut parts = vec![organization.as_str().as_bytes().to_vec(), policies.digest().as_bytes().to_vec()];
+        let mut parts =
+            vec![organization.as_str().as_bytes().to_vec(), policies.digest().as_bytes().to_vec()];
         for binding in &bindings {
             parts.push(binding.plugin.id().as_bytes().to_vec());
             parts.push(binding.plugin.component().as_bytes().to_vec());
@@ -87,14 +87,7 @@ impl Release {
     /// The same policies and plugins on other facts.
     #[must_use]
     pub fn with_snapshot(&self, snapshot: Arc<Snapshot>) -> Self {
-        Self {
-            organization: self.organization.clone(),
-            digest: self.digest,
-            policies: Arc::clone(&self.policies),
-            snapshot,
-            bindings: Arc::clone(&self.bindings),
-            slots: self.slots.clone(),
-        }
+        Self { snapshot, ..self.clone() }
     }
 
     /// Whose rules these are.

@@ -150,7 +150,8 @@ pub fn read(name: &str, text: &str) -> Result<CaseFile, Vec<LoadProblem>> {
 }
 
 fn complete(case: WrittenCase, defaults: &Defaults, file: &str) -> Result<Case, String> {
-    let missing = |what: &str| format!("case `{}` has no `{what}`, and `[defaults]` has none either", case.name);
+    let missing =
+        |what: &str| format!("case `{}` has no `{what}`, and `[defaults]` has none either", case.name);
     let subject = case.subject.or_else(|| defaults.subject.clone()).ok_or_else(|| missing("subject"))?;
     let action = case.action.or_else(|| defaults.action.clone()).ok_or_else(|| missing("action"))?;
     let resource = case.resource.or_else(|| defaults.resource.clone()).ok_or_else(|| missing("resource"))?;

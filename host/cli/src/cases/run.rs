@@ -61,7 +61,12 @@ pub struct Actual {
 }
 
 /// Runs one case.
-pub fn run(case: Case, release: &Release, entities: &[SourceFile], callers: &BTreeMap<String, Caller>) -> Outcome {
+pub fn run(
+    case: Case,
+    release: &Release,
+    entities: &[SourceFile],
+    callers: &BTreeMap<String, Caller>,
+) -> Outcome {
     match decide(&case, release, entities, callers) {
         Err(problem) => Outcome { case, differences: vec![problem], decision: None },
         Ok(decision) => {
@@ -81,7 +86,9 @@ fn decide(
     callers: &BTreeMap<String, Caller>,
 ) -> Result<Decision, String> {
     let caller = match &case.caller {
-        Some(id) => callers.get(id).ok_or_else(|| format!("the caller `{id}` is not in assent.toml"))?.clone(),
+        Some(id) => {
+            callers.get(id).ok_or_else(|| format!("the caller `{id}` is not in assent.toml"))?.clone()
+        }
         None => Caller {
             id: "case".to_owned(),
             organizations: [release.organization().clone()].into(),
@@ -101,12 +108,12 @@ fn decide(
     }
     let text = serde_json::to_string(&case.entities).map_err(|error| error.to_string())?;
     let overrides = [SourceFile { name: format!("entities of case `{}`", case.name), text }];
-    let snapshot = release
-        .policies()
-        .load_entities_with(entities, &overrides)
-        .map_err(|LoadErrors(problems)| match problems.first() {
-            Some(problem) => format!("its entities do not load: {problem}"),
-            None => "its entities do not load".to_owned(),
+    let snapshot =
+        release.policies().load_entities_with(entities, &overrides).map_err(|LoadErrors(problems)| {
+            match problems.first() {
+                Some(problem) => format!("its entities do not load: {problem}"),
+                None => "its entities do not load".to_owned(),
+            }
         })?;
     Ok(judge(&release.with_snapshot(Arc::new(snapshot)), &caller, &question))
 }
@@ -159,12 +166,17 @@ fn compare(expected: &Expected, actual: &Actual) -> Vec<String> {
         let Some(expected) = expected else { continue };
         let expected = sorted(expected.iter().cloned());
         if expected != *actual {
-            differences.push(format!("{name}: expected [{}], got [{}]", expected.join(", "), actual.join(", ")));
+            differences.push(format!(
+                "{name}: expected [{}], got [{}]",
+                expected.join(", "),
+                actual.join(", ")
+            ));
         }
     }
     // A wrong decision is easier to mend when one sees what led to it.
     if expected.decision != actual.decision {
-        let shown = [("policies", &actual.policies), ("findings", &actual.findings), ("failures", &actual.failures)];
+        let shown =
+            [("policies", &actual.policies), ("findings", &actual.findings), ("failures", &actual.failures)];
         let shown = shown.iter().filter(|(_, items)| !items.is_empty());
         differences.extend(shown.map(|(name, items)| format!("{name} were [{}]", items.join(", "))));
     }

@@ -36,7 +36,12 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
 fn summarize(release: &Release, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{}", release.organization())?;
     writeln!(out, "  release {}", release.digest())?;
-    writeln!(out, "  {} policies, {} entities", release.policies().notes().count(), release.snapshot().facts().len())?;
+    writeln!(
+        out,
+        "  {} policies, {} entities",
+        release.policies().notes().count(),
+        release.snapshot().facts().len()
+    )?;
     for binding in release.bindings() {
         let description = binding.plugin.description();
         writeln!(

@@ -57,8 +57,9 @@ pub fn eval(arguments: &EvalArguments<'_>, out: &mut dyn Write) -> anyhow::Resul
         },
     };
     let bytes = read_request(arguments.request)?;
-    let request = assent_server::wire::parse_evaluation(&bytes, &deployment.config.server.limits)
-        .map_err(|error| anyhow::anyhow!("{}: {error}", arguments.request.display()))?;
+    let request = assent_server::wire::load(&bytes, &deployment.config.server.limits)
+        .and_then(|body| assent_server::wire::evaluation(&body))
+        .with_context(|| format!("{} is not a request", arguments.request.display()))?;
     let question = Question { id: DecisionId::from_bits(0), at: arguments.now, request, explain: true };
     let decision = judge(release, &caller, &question);
     let view = full_view(release, &caller, &question, &decision);
@@ -87,7 +88,11 @@ fn explained(release: &Release, decision: &Decision, view: &FullView) -> String 
         Effect::Permit => "PERMIT",
         Effect::Deny => "DENY",
     };
-    lines.push(format!("{effect} ({}) by release {}", view.cause.code(), short(&release.digest().to_string())));
+    lines.push(format!(
+        "{effect} ({}) by release {}",
+        view.cause.code(),
+        short(&release.digest().to_string())
+    ));
     for problem in &view.problems {
         lines.push(format!("  could not be said: {}", problem.detail));
     }
@@ -138,9 +143,13 @@ fn plugin_lines(plugin: &assent_engine::explain::PluginView) -> Vec<String> {
         }
         for review in &findings.reviews {
             let queue = &review.queue;
-            lines.push(format!("    asks for review by {queue} [{}, {}]: {}", review.code, review.ground, review.question));
+            lines.push(format!(
+                "    asks for review by {queue} [{}, {}]: {}",
+                review.code, review.ground, review.question
+            ));
         }
-        lines.extend(findings.obligations.iter().map(|o| format!("    obliges: {}{}", o.code, parameters(o))));
+        lines
+            .extend(findings.obligations.iter().map(|o| format!("    obliges: {}{}", o.code, parameters(o))));
         lines.extend(findings.notes.iter().map(|note| format!("    note: {note}")));
     }
     lines

@@ -7,8 +7,8 @@ use std::path::Path;
 use assent_engine::Caller;
 
 use crate::cases::{self, Report};
-use crate::deployment::build::{self, Built};
 use crate::deployment::Deployment;
+use crate::deployment::build::{self, Built};
 
 /// Runs the cases whose name or file contains `filter`, and prints the differences and a summary.
 ///

@@ -17,7 +17,7 @@ use super::{Deployment, OrganizationFiles, files, whole_file};
 #[derive(Debug)]
 pub struct BuiltOrganization {
     /// Policies, plugins and facts.
-    pub release: Arc<Release>,
+    pub release: Release,
     /// The entity files that the facts came from; cases lay their own over them.
     pub entity_files: Vec<SourceFile>,
     /// The decision cases.
@@ -42,10 +42,12 @@ pub fn build(deployment: &Deployment) -> Result<Built, LoadErrors> {
     let host = PluginHost::new(HostConfig {
         slots: plugins.slots,
         cache: Some(deployment.root.join(&plugins.cache)),
-        ..HostConfig::default()
     })
     .map_err(|error| {
-        LoadErrors(vec![whole_file(&files::shown(&deployment.root.join(super::DEPLOYMENT_FILE)), error.to_string())])
+        LoadErrors(vec![whole_file(
+            &files::shown(&deployment.root.join(super::DEPLOYMENT_FILE)),
+            error.to_string(),
+        )])
     })?;
     let mut organizations = vec![];
     let mut problems = vec![];
@@ -85,9 +87,8 @@ fn build_organization(
         actions: config.actions.clone(),
     };
     let policies = collect(assent_policy::load(&schema, &policy_files, names), &mut problems);
-    let snapshot = policies
-        .as_ref()
-        .and_then(|policies| collect(policies.load_entities(&entity_files), &mut problems));
+    let snapshot =
+        policies.as_ref().and_then(|policies| collect(policies.load_entities(&entity_files), &mut problems));
     let bindings: Vec<Option<Binding>> = config
         .plugins
         .iter()
@@ -103,9 +104,9 @@ fn build_organization(
                 Arc::new(policies),
                 Arc::new(snapshot),
                 bindings,
-                host.slots(slots),
+                host.slots(&config.id, slots),
             );
-            Ok(BuiltOrganization { release: Arc::new(release), entity_files, case_files })
+            Ok(BuiltOrganization { release, entity_files, case_files })
         }
         _ => Err(LoadErrors(problems)),
     }
@@ -166,7 +167,10 @@ fn check_scope(plugin: &PluginConfig, policies: &Policies, file: &str) -> Vec<Lo
     let mut check = |what: &str, names: &[String], known: &BTreeSet<String>| {
         for name in names.iter().filter(|name| !known.contains(*name)) {
             let nearest = files::nearest(name, known.iter().map(String::as_str));
-            let message = format!("plugin `{}`: its scope names the {what} `{name}`, which the schema does not have", plugin.id);
+            let message = format!(
+                "plugin `{}`: its scope names the {what} `{name}`, which the schema does not have",
+                plugin.id
+            );
             let help = nearest.map(|name| format!("did you mean `{name}`?"));
             problems.push(LoadProblem { help, ..whole_file(file, message) });
         }

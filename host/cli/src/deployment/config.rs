@@ -204,7 +204,11 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, file: &str) -> Vec<Loa
 }
 
 /// What is wrong with the callers, given the organizations there are.
-pub(crate) fn check_callers(config: &DeploymentConfig, organizations: &[&str], file: &str) -> Vec<LoadProblem> {
+pub(crate) fn check_callers(
+    config: &DeploymentConfig,
+    organizations: &[&str],
+    file: &str,
+) -> Vec<LoadProblem> {
     let mut problems = vec![];
     let mut problem = |message: String, help: Option<String>| {
         problems.push(LoadProblem { help, ..whole_file(file, message) });
@@ -218,7 +222,8 @@ pub(crate) fn check_callers(config: &DeploymentConfig, organizations: &[&str], f
             problem(format!("caller `{id}`: only one caller can have `loopback = true`"), None);
         }
         if !caller.loopback && caller.key_sha256.is_none() {
-            let message = format!("caller `{id}` has no credential: give it `key_sha256` or `loopback = true`");
+            let message =
+                format!("caller `{id}` has no credential: give it `key_sha256` or `loopback = true`");
             problem(message, None);
         }
         for organization in &caller.organizations {

@@ -29,7 +29,10 @@ pub fn read_text(path: &Path) -> Result<String, LoadProblem> {
     }
     let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read ({error})")))?;
     String::from_utf8(bytes).map_err(|error| {
-        problem(format!("is not UTF-8 text (byte {} is the first that is not)", error.utf8_error().valid_up_to()))
+        problem(format!(
+            "is not UTF-8 text (byte {} is the first that is not)",
+            error.utf8_error().valid_up_to()
+        ))
     })
 }
 
@@ -151,7 +154,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_with_place_and_suggestion() {
-        let problem = parse_toml::<Sample>("assent.toml", "listen = \"x\"\norganisations = []\n").unwrap_err();
+        let problem =
+            parse_toml::<Sample>("assent.toml", "listen = \"x\"\norganisations = []\n").unwrap_err();
         assert_eq!((problem.line, problem.column), (2, 1));
         assert!(problem.message.contains("organisations"), "{problem:?}");
         assert_eq!(problem.help.as_deref(), Some("did you mean `organizations`?"));

@@ -1,8 +1,6 @@
 //! The invariants of a decision, each a test of its name, against a naive model.
 
-use assent_model::{
-    Denial, Digest, FailureKind, Findings, Ground, PolicyError, PolicyNote, Review, Value,
-};
+use assent_model::{Denial, Digest, FailureKind, Findings, Ground, PolicyError, PolicyNote, Review, Value};
 use proptest::prelude::*;
 
 use super::*;
@@ -78,7 +76,12 @@ fn any_findings() -> impl Strategy<Value = Findings> {
         prop::collection::vec(denial, 0..2),
         prop_oneof![4 => Just(vec![]), 1 => prop::collection::vec(review, 1..2)],
     )
-        .prop_map(|(obligations, denials, reviews)| Findings { obligations, denials, reviews, ..Findings::default() })
+        .prop_map(|(obligations, denials, reviews)| Findings {
+            obligations,
+            denials,
+            reviews,
+            ..Findings::default()
+        })
 }
 
 fn any_result() -> impl Strategy<Value = Result<Findings, PluginFailure>> {
@@ -97,7 +100,14 @@ fn any_outcomes() -> impl Strategy<Value = Vec<BindingOutcome>> {
 fn outcome(binding: &str, result: Result<Findings, PluginFailure>) -> BindingOutcome {
     let digest = Digest::of(binding.as_bytes());
     let plugin = "rule 1.0.0".to_owned();
-    BindingOutcome { binding: binding.to_owned(), plugin, component: digest, settings: digest, result, fuel_used: 1 }
+    BindingOutcome {
+        binding: binding.to_owned(),
+        plugin,
+        component: digest,
+        settings: digest,
+        result,
+        fuel_used: 1,
+    }
 }
 
 fn any_obligations() -> impl Strategy<Value = Obligations> {
@@ -154,7 +164,11 @@ fn model_permits((verdict, outcomes, registered, supported): &World) -> bool {
     verdict.effect == VerdictEffect::Permit && agreed && honoured
 }
 
-fn model_honours(registered: &Obligations, supported: Option<&BTreeSet<String>>, code: &ObligationCode) -> bool {
+fn model_honours(
+    registered: &Obligations,
+    supported: Option<&BTreeSet<String>>,
+    code: &ObligationCode,
+) -> bool {
     let registered = match registered {
         Obligations::All => true,
         Obligations::Only(codes) => codes.iter().any(|c| c.as_str() == code.as_str()),

@@ -1,0 +1,95 @@
+//! `assent serve DIR`: the decision API of a deployment, until interrupted.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use assent_engine::MemoryRecorder;
+use assent_server::{
+    Callers, Credential, RandomIds, RegisteredCaller, Service, ServiceParts, StderrLog, SystemClock,
+};
+use tokio::net::TcpListener;
+
+use crate::deployment::Deployment;
+use crate::deployment::build::{self, Built};
+
+/// How many records the recorder in memory keeps: some minutes of a busy portal, at a few
+/// kilobytes each.
+const RECORDS_KEPT: usize = 10_000;
+
+/// Serves until interrupted, then finishes what is under way.
+///
+/// # Errors
+/// When the deployment does not load, or the address cannot be listened on.
+pub fn serve(root: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
+    let (deployment, built) = super::load(root)?;
+    let address = listen.unwrap_or(deployment.config.server.listen);
+    let service = Arc::new(service(&deployment, &built)?);
+    let runtime = assent_server::runtime().context("the service's threads could not be started")?;
+    runtime.block_on(async {
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
+        announce(listener.local_addr().unwrap_or(address), &built);
+        assent_server::serve(service, listener, interrupted()).await.context("the service ended")
+    })
+}
+
+/// The service that a deployment describes, with the machine's clock and a recorder in memory.
+///
+/// # Errors
+/// When callers clash or a limit cannot be used.
+pub fn service(deployment: &Deployment, built: &Built) -> anyhow::Result<Service> {
+    let parts = ServiceParts {
+        releases: built.organizations.iter().map(|organization| organization.release.clone()).collect(),
+        callers: callers(deployment)?,
+        recorder: Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
+        limits: deployment.config.server.limits.clone(),
+        public_url: deployment.config.server.public_url.clone(),
+        allow_remote_peers: deployment.config.server.allow_remote,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(RandomIds),
+        log: Arc::new(StderrLog),
+    };
+    Service::new(parts).context("assent.toml")
+}
+
+/// The callers of `assent.toml`.
+///
+/// # Errors
+/// When two share an id, a key or the loopback interface.
+pub fn callers(deployment: &Deployment) -> anyhow::Result<Callers> {
+    let registered = deployment.config.callers.iter().flat_map(|config| {
+        let caller = build::caller(config);
+        let key = config.key_sha256.map(|digest| Credential::KeySha256(*digest.as_bytes()));
+        let credentials = key.into_iter().chain(config.loopback.then_some(Credential::Loopback));
+        credentials.map(move |credential| RegisteredCaller { caller: caller.clone(), credential })
+    });
+    Callers::new(registered).context("assent.toml")
+}
+
+#[expect(clippy::print_stderr, reason = "the person who started the service waits for these lines")]
+fn announce(address: SocketAddr, built: &Built) {
+    for organization in &built.organizations {
+        let release = &organization.release;
+        eprintln!(
+            "serving `{id}` at http://{address}/{id}/access/v1/evaluation (release {digest})",
+            id = release.organization(),
+            digest = release.digest()
+        );
+    }
+    eprintln!("the audit log is in memory: records are lost when the process ends");
+}
+
+/// Ready when the process is asked to stop.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Where signals cannot be had, the process ends the hard way.
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
