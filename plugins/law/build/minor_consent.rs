@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::Build;
 
 /// The states and the District of Columbia, and `US` for federal rows.
-const STATES: &[&str] = &[
+pub(crate) const STATES: &[&str] = &[
     "AK", "AL", "AR", "AZ", "CA", "CO", "CT", "DC", "DE", "FL", "GA", "HI", "IA", "ID", "IL", "IN", "KS",
     "KY", "LA", "MA", "MD", "ME", "MI", "MN", "MO", "MS", "MT", "NC", "ND", "NE", "NH", "NJ", "NM", "NV",
     "NY", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VA", "VT", "WA", "WI", "WV", "WY",
@@ -320,7 +320,7 @@ fn word(
 }
 
 /// `2026`, `2026-02` or `2026-02-28`; what is missing is 1. Only days that exist.
-fn partial_date(text: &str) -> Option<(u16, u8, u8)> {
+pub(crate) fn partial_date(text: &str) -> Option<(u16, u8, u8)> {
     let mut parts = text.split('-');
     let mut part = |length: usize| match parts.next() {
         None => Some(None),

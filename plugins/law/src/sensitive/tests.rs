@@ -1,0 +1,60 @@
+use super::*;
+
+#[test]
+fn tables_are_sorted_for_their_look_ups() {
+    assert!(RULES.is_sorted_by(|a, b| a.id < b.id));
+    assert!(FORMS.is_sorted_by(|a, b| a.id < b.id));
+    assert!(EXCEPTIONS.is_sorted_by(|a, b| a.id < b.id));
+    assert!(CATEGORIES.is_sorted_by(|a, b| a.0 < b.0));
+    assert_eq!(rule("ny-hiv").unwrap().jurisdiction, "NY");
+    assert_eq!(rule("ny"), None);
+}
+
+#[test]
+fn labels_fall_under_wider_and_equal_ones() {
+    for (label, of, expected) in [
+        ("SUD", "SUD", true),
+        ("OPIOIDUD", "SUD", true),
+        ("ETH", "SUD", true),
+        ("SUD", "ETH", true),
+        ("ETHUD", "ETH", true),
+        ("SPI", "SUD", true),
+        ("SPI", "PSYTHPN", false),
+        ("PSYTHPN", "PSYTHPN", true),
+        ("HIV", "STD", false),
+        ("SPI", "HIV", false),
+        ("XYZ", "HIV", false),
+    ] {
+        assert_eq!(label_within(label, of), expected, "{label} in {of}");
+    }
+}
+
+/// INVARIANT (exact purposes).
+#[test]
+fn exact_purposes_are_met_only_by_themselves() {
+    for (purpose, list, expected) in [
+        ("BTG", &["TREAT"][..], false),
+        ("BTG", &["ETREAT"], false),
+        ("BTG", &["BTG"], true),
+        ("ETREAT", &["TREAT"], false),
+        ("ERTREAT", &["ETREAT"], false),
+        ("ERTREAT", &["TREAT"], true),
+        ("COC", &["TREAT"], true),
+        ("MLTRAINING", &["HOPERAT"], false),
+        ("MLTRAINING", &["*"], false),
+        ("MLTRAINING", &["MLTRAINING"], true),
+        ("HTEST", &["HOPERAT"], true),
+        ("BTG", &["*"], true),
+        ("HLEGAL", &["HPAYMT"], false),
+        ("NONSENSE", &["TREAT"], false),
+    ] {
+        assert_eq!(purpose_in(purpose, list), expected, "{purpose} in {list:?}");
+    }
+}
+
+#[test]
+fn holders_of_rules_are_kinds_an_organization_can_be() {
+    for rule in RULES {
+        assert!(rule.holders.iter().all(|holder| HOLDERS.contains(holder)), "{}", rule.id);
+    }
+}
