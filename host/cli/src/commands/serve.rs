@@ -59,11 +59,12 @@ pub fn service(deployment: &Deployment, built: &Built) -> anyhow::Result<Service
 /// # Errors
 /// When two share an id, a key or the loopback interface.
 pub fn callers(deployment: &Deployment) -> anyhow::Result<Callers> {
-    let registered = deployment.config.callers.iter().flat_map(|config| {
-        let caller = build::caller(config);
-        let key = config.key_sha256.map(|digest| Credential::KeySha256(*digest.as_bytes()));
-        let credentials = key.into_iter().chain(config.loopback.then_some(Credential::Loopback));
-        credentials.map(move |credential| RegisteredCaller { caller: caller.clone(), credential })
+    let registered = deployment.config.callers.iter().map(|config| RegisteredCaller {
+        caller: build::caller(config),
+        credential: match config.key_sha256 {
+            Some(digest) => Credential::KeySha256(*digest.as_bytes()),
+            None => Credential::Loopback,
+        },
     });
     Callers::new(registered).context("assent.toml")
 }
