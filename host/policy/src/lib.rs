@@ -1,1 +1,25 @@
-//! Not written yet.
+//! Cedar for Assent: policies, schema and entities are loaded and checked here, requests become
+//! typed questions, and questions get a verdict. The only crate that names `cedar_policy`.
+//!
+//! INVARIANT (an erroring policy never permits): see [`Policies::evaluate`].
+
+mod big_stack;
+mod entities;
+mod error;
+mod evaluate;
+mod index;
+mod load;
+mod locate;
+mod policies;
+mod prepare;
+mod schema;
+mod source;
+mod value;
+
+pub use entities::Snapshot;
+pub use error::{LoadErrors, LoadProblem, Unprepared};
+pub use evaluate::FullSet;
+pub use load::{Names, PolicyInfo, load};
+pub use policies::Policies;
+pub use prepare::{HostContext, Prepared};
+pub use source::SourceFile;

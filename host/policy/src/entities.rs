@@ -1,0 +1,118 @@
+//! A snapshot of an organization's entities, as Cedar sees them and as everything else sees them.
+//!
+//! INVARIANT (no dangling references): every entity that is referred to, as parent or in an
+//! attribute, is in the snapshot. On an absent entity `in` and `has` are silently false in Cedar,
+//! which would disarm a forbid; so absence is refused at load and with each request.
+
+mod load;
+mod slice;
+
+pub(crate) use load::uid;
+pub(crate) use slice::Seen;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use assent_model::{Digest, EntityId, Facts};
+use cedar_policy_core::ast;
+
+use crate::error::LoadErrors;
+use crate::policies::Policies;
+use crate::source::SourceFile;
+
+/// The entities of an organization at one time: immutable, shared by all decisions made on it.
+#[derive(Clone)]
+pub struct Snapshot {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Everything, with the schema's actions.
+    cedar: Arc<cedar_policy::Entities>,
+    facts: Arc<Facts>,
+    digest: Digest,
+    nodes: HashMap<EntityId, u32>,
+    graph: Vec<Node>,
+    /// Nodes that conditions look up by name; part of every slice.
+    roots: Vec<u32>,
+}
+
+/// One entity with what it refers to.
+struct Node {
+    uid: Arc<ast::EntityUID>,
+    cedar: Arc<ast::Entity>,
+    model: Arc<assent_model::Entity>,
+    /// Ancestors and entities that attributes refer to.
+    neighbours: Box<[u32]>,
+}
+
+impl Snapshot {
+    /// The facts of all entities.
+    pub fn facts(&self) -> &Arc<Facts> {
+        &self.inner.facts
+    }
+
+    /// The digest of the entities, whatever the order of files and entities.
+    pub fn digest(&self) -> Digest {
+        self.inner.digest
+    }
+
+    pub(crate) fn all(&self) -> Arc<cedar_policy::Entities> {
+        Arc::clone(&self.inner.cedar)
+    }
+
+    fn node(&self, id: &EntityId) -> Option<&Node> {
+        self.inner.graph.get(*self.inner.nodes.get(id)? as usize)
+    }
+
+    /// The stored entity with this id.
+    pub(crate) fn entity(&self, id: &EntityId) -> Option<&Arc<assent_model::Entity>> {
+        Some(&self.node(id)?.model)
+    }
+
+    /// The Cedar name of a stored entity.
+    pub(crate) fn uid(&self, id: &EntityId) -> Option<&Arc<ast::EntityUID>> {
+        Some(&self.node(id)?.uid)
+    }
+
+    /// The stored entity as Cedar sees it.
+    pub(crate) fn cedar(&self, id: &EntityId) -> Option<&Arc<ast::Entity>> {
+        Some(&self.node(id)?.cedar)
+    }
+}
+
+/// INVARIANT (no patient in logs): counted, not printed.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} entities, {:?})", self.inner.graph.len(), self.inner.digest)
+    }
+}
+
+impl Policies {
+    /// Reads files of entities in Cedar's JSON: `[{"uid": {"type", "id"}, "attrs": {}, "parents": []}]`.
+    ///
+    /// # Errors
+    /// Every entity that does not fit the schema, appears twice, or refers to one that is nowhere.
+    pub fn load_entities(&self, files: &[SourceFile]) -> Result<Snapshot, LoadErrors> {
+        load::load(self, files, &[])
+    }
+
+    /// The same with overrides, as tests of one situation need them: an entity of an override file
+    /// replaces single attributes of the one in `files` (JSON null removes one) and, where it lists
+    /// `parents`, those; an entity that is not in `files` is added; one with `"absent": true` is
+    /// left out. Later override files see what earlier ones made.
+    ///
+    /// # Errors
+    /// As [`Policies::load_entities`], for what results.
+    pub fn load_entities_with(
+        &self,
+        files: &[SourceFile],
+        overrides: &[SourceFile],
+    ) -> Result<Snapshot, LoadErrors> {
+        load::load(self, files, overrides)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,487 @@
+//! Reads entity files and checks them against the schema and against each other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use assent_model::{Digest, Entity, EntityId, Facts, Value};
+use cedar_policy_core::ast;
+use cedar_policy_core::entities::{Entities, TCComputation};
+use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::validator::CoreSchema;
+use serde_json::Value as Json;
+use smol_str::SmolStr;
+
+use super::{Inner, Node, Snapshot};
+use crate::big_stack;
+use crate::error::{LoadErrors, LoadProblem};
+use crate::policies::Policies;
+use crate::schema::types::EntityType;
+use crate::source::{SourceFile, known_names};
+use crate::value::{Mismatch, Reader, references, to_cedar, type_and_id};
+
+/// A file of entities. 64 MiB are about 200,000 entities, which take a gigabyte once loaded.
+const ENTITY_FILE_MAX_BYTES: usize = 64 << 20;
+
+/// An entity as read: not yet checked against the others.
+struct Read {
+    entity_type: Arc<EntityType>,
+    id: EntityId,
+    attributes: BTreeMap<String, Value>,
+    parents: BTreeSet<EntityId>,
+    origin: Origin,
+}
+
+/// Where an entity stands.
+#[derive(Clone)]
+struct Origin {
+    file: String,
+    line: usize,
+    column: usize,
+}
+
+impl Origin {
+    fn problem(&self, message: impl Into<String>) -> LoadProblem {
+        LoadProblem {
+            file: self.file.clone(),
+            line: self.line,
+            column: self.column,
+            message: message.into(),
+            help: None,
+        }
+    }
+}
+
+/// Loads entity files with overrides; see [`Policies::load_entities_with`].
+pub(super) fn load(
+    policies: &Policies,
+    files: &[SourceFile],
+    overrides: &[SourceFile],
+) -> Result<Snapshot, LoadErrors> {
+    let crashed =
+        || Err(LoadErrors(vec![LoadProblem::of_file("entities", "the entities could not be read")]));
+    big_stack::run(|| load_here(policies, files, overrides)).unwrap_or_else(crashed)
+}
+
+fn load_here(
+    policies: &Policies,
+    files: &[SourceFile],
+    overrides: &[SourceFile],
+) -> Result<Snapshot, LoadErrors> {
+    let mut problems = Vec::new();
+    let mut items: Vec<(Json, Origin)> = Vec::new();
+    for file in files {
+        items.extend(parse(file, &mut problems));
+    }
+    if !overrides.is_empty() {
+        let changes = overrides.iter().flat_map(|file| parse(file, &mut problems)).collect();
+        items = overridden(items, changes);
+    }
+    let read = read_all(policies, items, &mut problems);
+    check_references(&read, &mut problems);
+    let ancestors = close(&read, &mut problems);
+    LoadErrors::check(problems)?;
+    build(policies, read, &ancestors)
+}
+
+/// The entities of a file with their positions.
+fn parse(file: &SourceFile, problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origin)> {
+    if file.text.len() > ENTITY_FILE_MAX_BYTES {
+        problems.push(LoadProblem::of_file(
+            &file.name,
+            format!("the file is larger than {} MiB", ENTITY_FILE_MAX_BYTES >> 20),
+        ));
+        return Vec::new();
+    }
+    match serde_json::from_str::<Vec<Json>>(&file.text) {
+        Ok(items) => {
+            let starts = element_starts(&file.text);
+            let mut line_start = (0, 1);
+            let mut origin = |start: usize| {
+                // Starts ascend, so that lines are counted once over the whole file.
+                let between = file.text.as_bytes().get(line_start.0..start).unwrap_or(&[]);
+                line_start = (start, line_start.1 + between.iter().filter(|byte| **byte == b'\n').count());
+                let before = file.text.get(..start).unwrap_or("");
+                let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+                Origin { file: file.name.clone(), line: line_start.1, column }
+            };
+            let mut starts = starts.into_iter();
+            items.into_iter().map(|item| (item, origin(starts.next().unwrap_or(0)))).collect()
+        }
+        Err(error) => {
+            let mut problem =
+                LoadProblem::of_file(&file.name, format!("this is not a JSON list of entities: {error}"));
+            (problem.line, problem.column) = (error.line(), error.column().max(1));
+            problems.push(problem);
+            Vec::new()
+        }
+    }
+}
+
+/// Byte offsets of the elements of a JSON list that is known to be well-formed.
+fn element_starts(text: &str) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let (mut depth, mut in_string, mut escaped, mut expecting) = (0_usize, false, false, false);
+    for (offset, byte) in text.bytes().enumerate() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        if expecting && !byte.is_ascii_whitespace() && byte != b']' {
+            starts.push(offset);
+            expecting = false;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => {
+                depth += 1;
+                if depth == 1 {
+                    expecting = true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 1 => expecting = true,
+            _ => {}
+        }
+    }
+    starts
+}
+
+fn overridden(items: Vec<(Json, Origin)>, changes: Vec<(Json, Origin)>) -> Vec<(Json, Origin)> {
+    let key = |json: &Json| {
+        let (entity_type, id) = type_and_id(json.get("uid")?)?;
+        Some(EntityId::new(entity_type, id))
+    };
+    let mut items: Vec<Option<(Json, Origin)>> = items.into_iter().map(Some).collect();
+    let mut places: HashMap<EntityId, usize> = HashMap::new();
+    for (place, item) in items.iter().enumerate() {
+        if let Some(id) = item.as_ref().and_then(|(json, _)| key(json)) {
+            places.entry(id).or_insert(place);
+        }
+    }
+    for (mut change, origin) in changes {
+        let id = key(&change);
+        let absent = change.get("absent") == Some(&Json::Bool(true));
+        if let Some(object) = change.as_object_mut() {
+            object.remove("absent");
+        }
+        let place = id.as_ref().and_then(|id| places.get(id)).copied();
+        match place.and_then(|place| items.get_mut(place)) {
+            Some(slot) if absent => *slot = None,
+            Some(slot) => {
+                let base =
+                    slot.take().map(|(json, _)| json).unwrap_or_else(|| Json::Object(serde_json::Map::new()));
+                *slot = Some((merged(base, change), origin));
+            }
+            None if absent => {}
+            None => {
+                if let Some(id) = id {
+                    places.insert(id, items.len());
+                }
+                items.push(Some((change, origin)));
+            }
+        }
+    }
+    items.into_iter().flatten().collect()
+}
+
+fn merged(mut base: Json, change: Json) -> Json {
+    let (Some(base_object), Json::Object(change_object)) = (base.as_object_mut(), change) else {
+        return base;
+    };
+    for (key, value) in change_object {
+        match (base_object.get_mut(&key), value) {
+            (Some(Json::Object(attributes)), Json::Object(changes)) if key == "attrs" => {
+                for (name, value) in changes {
+                    match value {
+                        Json::Null => drop(attributes.shift_remove(&name)),
+                        value => drop(attributes.insert(name, value)),
+                    }
+                }
+            }
+            (_, value) => drop(base_object.insert(key, value)),
+        }
+    }
+    base
+}
+
+fn read_all(policies: &Policies, items: Vec<(Json, Origin)>, problems: &mut Vec<LoadProblem>) -> Vec<Read> {
+    let mut all: Vec<Read> = Vec::with_capacity(items.len());
+    let mut seen: HashMap<EntityId, Origin> = HashMap::with_capacity(items.len());
+    for (json, origin) in items {
+        let Some(read) = read_one(policies, &json, &origin, problems) else { continue };
+        match seen.get(&read.id) {
+            Some(earlier) => {
+                let place = format!("the other is at {}:{}", earlier.file, earlier.line);
+                problems.push(origin.problem(format!("`{}` appears twice", read.id)).with_help(place));
+            }
+            None => {
+                seen.insert(read.id.clone(), origin);
+                all.push(read);
+            }
+        }
+    }
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    all
+}
+
+fn read_one(
+    policies: &Policies,
+    json: &Json,
+    origin: &Origin,
+    problems: &mut Vec<LoadProblem>,
+) -> Option<Read> {
+    let Some(object) = json.as_object() else {
+        problems.push(origin.problem("an entity must be an object").with_help(
+            "write `{\"uid\": {\"type\": \"...\", \"id\": \"...\"}, \"attrs\": {}, \"parents\": []}`",
+        ));
+        return None;
+    };
+    const MEMBERS: [&str; 3] = ["uid", "attrs", "parents"];
+    for member in object.keys().filter(|member| !MEMBERS.contains(&member.as_str())) {
+        problems.push(
+            origin
+                .problem(format!("an entity has no member `{member}`"))
+                .with_help(known_names(member, MEMBERS)),
+        );
+    }
+    let Some((type_name, id)) = object.get("uid").and_then(type_and_id) else {
+        problems.push(origin.problem("`uid` must be an object with `type` and `id`, both text"));
+        return None;
+    };
+    let types = &policies.schema.types;
+    let Some(entity_type) = types.get(type_name) else {
+        problems.push(
+            origin
+                .problem(format!("uid.type: the schema has no entity type `{type_name}`"))
+                .with_help(known_names(type_name, types.keys().map(AsRef::as_ref))),
+        );
+        return None;
+    };
+    let id = EntityId::new(type_name, id);
+    if let Some(choices) = &entity_type.choices {
+        if !choices.contains(&id.id) {
+            let help = known_names(&id.id, choices.iter().map(String::as_str));
+            problems
+                .push(origin.problem(format!("`{id}`: the schema does not list this id")).with_help(help));
+        }
+    }
+    let reader = Reader { type_name: &|name| name.to_owned(), ignore_unknown: false };
+    let empty = serde_json::Map::new();
+    let attributes = match object.get("attrs") {
+        None => Some(&empty),
+        Some(attributes) => attributes.as_object(),
+    };
+    let read = match attributes {
+        Some(attributes) => reader.record(attributes, &entity_type.attributes),
+        None => {
+            problems.push(origin.problem(format!("`{id}`: `attrs` must be an object")));
+            Ok(BTreeMap::new())
+        }
+    };
+    let attributes = match read {
+        Ok(attributes) => attributes,
+        Err(mismatches) => {
+            problems.extend(mismatches.into_iter().map(|mismatch| described(&id, mismatch, origin)));
+            BTreeMap::new()
+        }
+    };
+    let parents = parents(entity_type, &id, object.get("parents"), origin, problems);
+    Some(Read { entity_type: Arc::clone(entity_type), id, attributes, parents, origin: origin.clone() })
+}
+
+fn described(id: &EntityId, mismatch: Mismatch, origin: &Origin) -> LoadProblem {
+    match mismatch.unknown {
+        None => origin.problem(format!("`{id}`: attrs{} must be {}", mismatch.path, mismatch.expected)),
+        Some(unknown) => origin
+            .problem(format!("`{id}`: attrs{} is not in the schema", mismatch.path))
+            .with_help(known_names(&unknown.name, unknown.known.iter().map(String::as_str))),
+    }
+}
+
+fn parents(
+    entity_type: &EntityType,
+    id: &EntityId,
+    json: Option<&Json>,
+    origin: &Origin,
+    problems: &mut Vec<LoadProblem>,
+) -> BTreeSet<EntityId> {
+    let mut parents = BTreeSet::new();
+    let items = match json {
+        None => return parents,
+        Some(Json::Array(items)) => items,
+        Some(_) => {
+            problems.push(origin.problem(format!("`{id}`: `parents` must be a list")));
+            return parents;
+        }
+    };
+    for (index, item) in items.iter().enumerate() {
+        let Some((parent_type, parent_id)) = type_and_id(item) else {
+            problems.push(
+                origin.problem(format!("`{id}`: parents[{index}] must be an object with `type` and `id`")),
+            );
+            continue;
+        };
+        if !entity_type.parents.iter().any(|allowed| **allowed == *parent_type) {
+            let help = match entity_type.parents.is_empty() {
+                true => format!("a `{}` is in nothing", entity_type.name),
+                false => known_names(parent_type, entity_type.parents.iter().map(AsRef::as_ref)),
+            };
+            problems.push(
+                origin
+                    .problem(format!(
+                        "`{id}`: parents[{index}]: a `{}` cannot be in a `{parent_type}`",
+                        entity_type.name
+                    ))
+                    .with_help(help),
+            );
+            continue;
+        }
+        parents.insert(EntityId::new(parent_type, parent_id));
+    }
+    parents
+}
+
+fn check_references(all: &[Read], problems: &mut Vec<LoadProblem>) {
+    let known: std::collections::HashSet<&EntityId> = all.iter().map(|read| &read.id).collect();
+    for read in all {
+        let mut check = |target: &EntityId, path: &str| {
+            if !known.contains(target) {
+                let near = crate::source::suggestion(
+                    &target.id,
+                    all.iter().filter(|other| other.id.kind == target.kind).map(|other| other.id.id.as_str()),
+                );
+                let mut problem = read.origin.problem(format!(
+                    "`{}`: {path} refers to `{target}`, which is not among the entities",
+                    read.id
+                ));
+                problem.help = near;
+                problems.push(problem);
+            }
+        };
+        for parent in &read.parents {
+            check(parent, "parents");
+        }
+        for (name, value) in &read.attributes {
+            references(value, &mut |target| check(target, &format!("attrs.{name}")));
+        }
+    }
+}
+
+/// All ancestors of each entity, in the order of `all`; reports circles.
+fn close(all: &[Read], problems: &mut Vec<LoadProblem>) -> Vec<BTreeSet<EntityId>> {
+    let places: HashMap<&EntityId, usize> =
+        all.iter().enumerate().map(|(place, read)| (&read.id, place)).collect();
+    all.iter()
+        .map(|read| {
+            let mut ancestors = BTreeSet::new();
+            let mut queue: Vec<&EntityId> = read.parents.iter().collect();
+            while let Some(next) = queue.pop() {
+                if ancestors.insert(next.clone()) {
+                    let parents =
+                        places.get(next).and_then(|place| all.get(*place)).map(|read| &read.parents);
+                    queue.extend(parents.into_iter().flatten());
+                }
+            }
+            if ancestors.contains(&read.id) {
+                problems.push(read.origin.problem(format!("`{}` is its own ancestor", read.id)));
+            }
+            ancestors
+        })
+        .collect()
+}
+
+fn build(
+    policies: &Policies,
+    all: Vec<Read>,
+    ancestors: &[BTreeSet<EntityId>],
+) -> Result<Snapshot, LoadErrors> {
+    let uids: HashMap<EntityId, Arc<ast::EntityUID>> =
+        all.iter().map(|read| (read.id.clone(), Arc::new(uid(&read.entity_type, &read.id.id)))).collect();
+    let nodes: HashMap<EntityId, u32> =
+        all.iter().zip(0_u32..).map(|(read, place)| (read.id.clone(), place)).collect();
+    let mut problems = Vec::new();
+    let mut graph = Vec::with_capacity(all.len());
+    for (read, ancestors) in all.into_iter().zip(ancestors) {
+        let lookup = |id: &EntityId| uids.get(id).cloned();
+        let mut attributes: BTreeMap<SmolStr, ast::PartialValue> = BTreeMap::new();
+        for (name, value) in &read.attributes {
+            match to_cedar(value, &lookup) {
+                Some(value) => drop(attributes.insert(name.as_str().into(), value.into())),
+                None => {
+                    problems.push(read.origin.problem(format!("`{}`: attrs.{name} is out of range", read.id)))
+                }
+            }
+        }
+        let own_uid = uids.get(&read.id).cloned();
+        let Some(own_uid) = own_uid else { continue };
+        let to_uids = |ids: &mut dyn Iterator<Item = &EntityId>| {
+            ids.filter_map(|id| uids.get(id)).map(|uid| uid.as_ref().clone()).collect()
+        };
+        let cedar = ast::Entity::new_with_attr_partial_value(
+            own_uid.as_ref().clone(),
+            attributes,
+            to_uids(&mut ancestors.iter().filter(|ancestor| !read.parents.contains(*ancestor))),
+            to_uids(&mut read.parents.iter()),
+            [],
+        );
+        let mut neighbours: BTreeSet<u32> =
+            ancestors.iter().filter_map(|id| nodes.get(id)).copied().collect();
+        for value in read.attributes.values() {
+            references(value, &mut |id| neighbours.extend(nodes.get(id)));
+        }
+        graph.push(Node {
+            uid: own_uid,
+            cedar: Arc::new(cedar),
+            model: Arc::new(Entity {
+                id: read.id,
+                attributes: read.attributes,
+                ancestors: ancestors.iter().cloned().collect(),
+            }),
+            neighbours: neighbours.into_iter().collect(),
+        });
+    }
+    LoadErrors::check(problems)?;
+    let actions = policies.schema.actions.values().map(|action| Arc::clone(&action.entity));
+    // Actions are listed by id and by full name; `add_entities` takes equal repetitions.
+    let cedar = Entities::new()
+        .add_entities(
+            graph.iter().map(|node| Arc::clone(&node.cedar)).chain(actions),
+            // Our reader has checked all of this; Cedar's own check is a second lock.
+            Some(&CoreSchema::new(policies.schema.validator())),
+            TCComputation::EnforceAlreadyComputed,
+            Extensions::all_available(),
+        )
+        .map_err(|error| LoadErrors(vec![LoadProblem::of_file("entities", error.to_string())]))?;
+    let facts = Facts::new(graph.iter().map(|node| node.model.as_ref().clone()), policies.schema.kinds());
+    let digest = digest(&graph)?;
+    let looked_up: std::collections::HashSet<&ast::EntityUID> =
+        policies.looked_up.iter().map(AsRef::as_ref).collect();
+    let roots = graph
+        .iter()
+        .zip(0_u32..)
+        .filter(|(node, _)| looked_up.contains(node.uid.as_ref()))
+        .map(|(_, place)| place)
+        .collect();
+    let inner = Inner { cedar: Arc::new(cedar.into()), facts: Arc::new(facts), digest, nodes, graph, roots };
+    Ok(Snapshot { inner: Arc::new(inner) })
+}
+
+/// The Cedar name of an entity.
+pub(crate) fn uid(entity_type: &EntityType, id: &str) -> ast::EntityUID {
+    ast::EntityUID::from_components(entity_type.cedar.clone(), ast::Eid::new(id), None)
+}
+
+fn digest(graph: &[Node]) -> Result<Digest, LoadErrors> {
+    let mut parts: Vec<Vec<u8>> = Vec::with_capacity(graph.len() * 2);
+    for node in graph {
+        let text = serde_json::to_vec(node.model.as_ref())
+            .map_err(|error| LoadErrors(vec![LoadProblem::of_file("entities", error.to_string())]))?;
+        parts.push(text);
+    }
+    Ok(Digest::of_parts(parts.iter().map(Vec::as_slice)))
+}

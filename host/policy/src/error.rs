@@ -1,0 +1,149 @@
+//! What can be wrong with policies, schema, entities (found at load, for their authors) and with a
+//! request (found at decision time, for the caller).
+//!
+//! INVARIANT (no patient in logs): load problems may quote the files they are about, since those
+//! who load them wrote them; an [`Unprepared`] never quotes a value of the request.
+
+use std::fmt;
+
+/// One problem in one place of one file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoadProblem {
+    /// The file's name as it was given.
+    pub file: String,
+    /// Line, counted from 1; 0 where the problem belongs to the whole file.
+    pub line: usize,
+    /// Column in characters, counted from 1; 0 where it belongs to the whole file.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// How to put it right, where that is known.
+    pub help: Option<String>,
+}
+
+impl LoadProblem {
+    /// A problem of a whole file.
+    pub fn of_file(file: &str, message: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line: 0, column: 0, message: message.into(), help: None }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for LoadProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, "; {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Every problem that was found, by file, line and column; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadErrors(pub Vec<LoadProblem>);
+
+impl LoadErrors {
+    /// `Ok` where there are no problems; else all of them, sorted, each once.
+    pub(crate) fn check(mut problems: Vec<LoadProblem>) -> Result<(), Self> {
+        problems.sort();
+        problems.dedup();
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+}
+
+impl fmt::Display for LoadErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            fmt::Display::fmt(problem, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for LoadErrors {}
+
+/// Why a request cannot become a question that policies can be asked. Each of these denies.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unprepared {
+    /// No entity with the subject's type and id is stored.
+    #[error("the subject is not known")]
+    UnknownSubject,
+    /// No entity with the resource's type and id is stored.
+    #[error("the resource is not known")]
+    UnknownResource,
+    /// The action is in no table and not in the schema.
+    #[error("the action is not known")]
+    UnknownAction,
+    /// The organization's table does not name this type.
+    #[error("the type of `{path}` is not mapped to an entity type")]
+    UnknownType {
+        /// `subject.type` or `resource.type`.
+        path: &'static str,
+    },
+    /// The schema does not let this action be taken by a subject, or on a resource, of this type.
+    #[error("action `{action}` does not apply to {path} `{entity_type}`")]
+    NotApplicable {
+        /// The action's Cedar id.
+        action: String,
+        /// `subject.type` or `resource.type`.
+        path: &'static str,
+        /// The Cedar entity type.
+        entity_type: String,
+    },
+    /// The schema knows this attribute, and its value is missing or of another kind.
+    #[error("`{path}` must be {expected}")]
+    BadAttribute {
+        /// Where, such as `context.session.mfa`.
+        path: String,
+        /// What it must be.
+        expected: String,
+    },
+    /// A reference to an entity that is not stored.
+    #[error("`{path}` refers to an entity that is not known")]
+    DanglingReference {
+        /// Where, such as `context.app.client`.
+        path: String,
+    },
+    /// The host itself did not provide a value that the schema requires of it.
+    #[error("the host does not provide `{path}`, which must be {expected}")]
+    HostValue {
+        /// Where, such as `context.callerEnvironment`.
+        path: String,
+        /// What it must be.
+        expected: String,
+    },
+    /// The stored facts could not be put before the policies.
+    #[error("the facts could not be assembled")]
+    Facts,
+}
+
+impl Unprepared {
+    /// The kind of failure as a metric label.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownSubject => "unknown_subject",
+            Self::UnknownResource => "unknown_resource",
+            Self::UnknownAction => "unknown_action",
+            Self::UnknownType { .. } => "unknown_type",
+            Self::NotApplicable { .. } => "not_applicable",
+            Self::BadAttribute { .. } => "bad_attribute",
+            Self::DanglingReference { .. } => "dangling_reference",
+            Self::HostValue { .. } => "host_value",
+            Self::Facts => "facts",
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Strict validation of policies against the schema.
+//!
+//! Cedar type-checks a policy once for each combination of principal type, action and resource type
+//! that the schema allows (about 550 in the base schema). Most combinations differ only in what the
+//! condition never reads, so one representative of each is checked here, with Cedar's own type
+//! checker: combinations that the scope rules out are false by the scope alone, and those that agree
+//! on the types of all that the condition reads get the same types. A test compares the problems
+//! found with those of Cedar's own loop over all combinations.
+
+use std::collections::HashSet;
+
+use cedar_policy_core::ast::{
+    ActionConstraint, EntityType, EntityUID, PrincipalOrResourceConstraint as Constraint, Template,
+};
+use cedar_policy_core::validator::typecheck::{PolicyCheck, Typechecker};
+use cedar_policy_core::validator::types::RequestEnv;
+use cedar_policy_core::validator::{
+    ValidationMode, ValidationWarning, Validator, ValidatorSchema, confusable_string_checks,
+};
+
+use super::policies::Parsed;
+use crate::big_stack;
+use crate::error::LoadProblem;
+use crate::locate;
+use crate::schema::Schema;
+
+/// Reports every way in which the policies contradict the schema.
+pub(super) fn validate(schema: &Schema, parsed: &[Parsed<'_>], problems: &mut Vec<LoadProblem>) {
+    let validator = schema.validator();
+    let results = big_stack::map(parsed, |policy| one(validator, policy));
+    for (result, policy) in results.into_iter().zip(parsed) {
+        match result {
+            Some(found) => problems.extend(found),
+            None => {
+                problems.push(policy.file.problem(policy.range.start, "this policy could not be checked"))
+            }
+        }
+    }
+}
+
+fn one(schema: &ValidatorSchema, parsed: &Parsed<'_>) -> Vec<LoadProblem> {
+    let template = parsed.policy.template();
+    let place = |error: &dyn miette::Diagnostic| locate::problems(error, parsed.file, parsed.range.start);
+    let mut problems: Vec<LoadProblem> = Validator::validate_entity_types_and_literals(schema, template)
+        .flat_map(|error| place(&error))
+        .collect();
+    for warning in confusable_string_checks(std::iter::once(template)) {
+        match &warning {
+            // Text that reads differently from what it does has no place in a policy.
+            ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => {
+                problems.extend(place(&warning));
+            }
+            ValidationWarning::MixedScriptString(_)
+            | ValidationWarning::MixedScriptIdentifier(_)
+            | ValidationWarning::ConfusableIdentifier(_)
+            | ValidationWarning::ImpossiblePolicy(_)
+            | ValidationWarning::InvalidActionApplication(_) => {}
+        }
+    }
+    let typechecker = Typechecker::new(schema, ValidationMode::Strict);
+    let mut never_true = true;
+    for environment in representatives(schema, template, parsed) {
+        match typechecker.typecheck_by_single_request_env(template, &environment) {
+            PolicyCheck::Success(_) => never_true = false,
+            PolicyCheck::Irrelevant(errors, _) => {
+                problems.extend(errors.iter().flat_map(|error| place(error)))
+            }
+            PolicyCheck::Fail(errors) => {
+                never_true = false;
+                problems.extend(errors.iter().flat_map(|error| place(error)));
+            }
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    if never_true && problems.is_empty() {
+        problems.push(parsed.file.problem(parsed.range.start, "this policy can never apply").with_help(
+            "look for a scope whose action does not take these types, or a condition that is always false",
+        ));
+    }
+    problems
+}
+
+/// What a combination looks like to a policy: the parts that it does not read are left out.
+type Seen<'a> = (Option<&'a EntityType>, Option<&'a EntityUID>, Option<&'a EntityType>, *const ());
+
+fn representatives<'a>(
+    schema: &'a ValidatorSchema,
+    template: &Template,
+    parsed: &Parsed<'_>,
+) -> Vec<RequestEnv<'a>> {
+    let principal_scope = template.principal_constraint().as_inner();
+    let resource_scope = template.resource_constraint().as_inner();
+    let reads_principal = parsed.shape.reads_principal || depends_on_hierarchy(principal_scope);
+    let reads_resource = parsed.shape.reads_resource || depends_on_hierarchy(resource_scope);
+    let mut seen: HashSet<Seen<'_>> = HashSet::new();
+    let mut chosen = Vec::new();
+    for environment in schema.unlinked_request_envs(ValidationMode::Strict) {
+        let RequestEnv::DeclaredAction { principal, action, resource, context, .. } = &environment else {
+            continue;
+        };
+        if !may_be(principal_scope, principal)
+            || !may_be(resource_scope, resource)
+            || !action_matches(schema, template.action_constraint(), action)
+        {
+            continue;
+        }
+        let key = (
+            reads_principal.then_some(*principal),
+            parsed.shape.reads_action.then_some(*action),
+            reads_resource.then_some(*resource),
+            std::ptr::from_ref(same_context(&chosen, context)).cast(),
+        );
+        if seen.insert(key) {
+            chosen.push(environment);
+        }
+    }
+    chosen
+}
+
+/// The first chosen combination's context of the same type, so that equal contexts of different
+/// actions count as one.
+fn same_context<'a>(
+    chosen: &[RequestEnv<'a>],
+    context: &'a cedar_policy_core::validator::types::Type,
+) -> &'a cedar_policy_core::validator::types::Type {
+    chosen
+        .iter()
+        .find_map(|environment| match environment {
+            RequestEnv::DeclaredAction { context: other, .. }
+                if std::ptr::eq(*other, context) || *other == context =>
+            {
+                Some(*other)
+            }
+            RequestEnv::DeclaredAction { .. } | RequestEnv::UndeclaredAction => None,
+        })
+        .unwrap_or(context)
+}
+
+/// Whether the type of the variable decides whether the scope can hold, beyond `is`.
+const fn depends_on_hierarchy(scope: &Constraint) -> bool {
+    match scope {
+        Constraint::In(_) | Constraint::Eq(_) | Constraint::IsIn(..) => true,
+        Constraint::Is(_) | Constraint::Any => false,
+    }
+}
+
+fn may_be(scope: &Constraint, actual: &EntityType) -> bool {
+    match scope {
+        Constraint::Is(expected) | Constraint::IsIn(expected, _) => **expected == *actual,
+        Constraint::Any | Constraint::In(_) | Constraint::Eq(_) => true,
+    }
+}
+
+fn action_matches(schema: &ValidatorSchema, scope: &ActionConstraint, action: &EntityUID) -> bool {
+    let is_or_in = |group: &EntityUID| {
+        group == action
+            || schema
+                .get_action_id(group)
+                .is_some_and(|group| group.descendants().any(|member| member == action))
+    };
+    match scope {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(expected) => **expected == *action,
+        ActionConstraint::In(groups) => groups.iter().any(|group| is_or_in(group)),
+    }
+}

@@ -1,0 +1,76 @@
+//! The loaded policies of one organization: immutable, shared by all its decisions.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use assent_model::{Digest, PolicyNote};
+use cedar_policy_core::ast;
+
+use crate::index::Index;
+use crate::load::{PolicyInfo, ResolvedNames, Shape};
+use crate::schema::Schema;
+
+/// Schema, policies and names, checked and indexed. Made by [`crate::load`].
+pub struct Policies {
+    pub(crate) schema: Schema,
+    pub(crate) names: ResolvedNames,
+    pub(crate) policies: Vec<Policy>,
+    pub(crate) index: Index,
+    /// Entities that some condition looks up by name, in any order.
+    pub(crate) looked_up: HashSet<Arc<ast::EntityUID>>,
+    digest: Digest,
+}
+
+/// One policy, ready to be evaluated.
+pub(crate) struct Policy {
+    pub(crate) cedar: ast::Policy,
+    /// Scope and conditions as one expression. Cedar builds it anew for each evaluation, which is
+    /// more than half of what an evaluation costs; here it is built once.
+    pub(crate) condition: ast::Expr,
+    pub(crate) info: PolicyInfo,
+    looked_up: HashSet<Arc<ast::EntityUID>>,
+}
+
+impl Policy {
+    pub(crate) fn new(cedar: ast::Policy, info: PolicyInfo, shape: &Shape) -> Self {
+        let condition = cedar.condition();
+        Self { cedar, condition, info, looked_up: shape.looked_up.clone() }
+    }
+
+    pub(crate) fn note(&self) -> &PolicyNote {
+        &self.info.note
+    }
+}
+
+impl Policies {
+    pub(crate) fn new(
+        schema: Schema,
+        names: ResolvedNames,
+        policies: Vec<Policy>,
+        index: Index,
+        digest: Digest,
+    ) -> Self {
+        let looked_up = policies.iter().flat_map(|policy| policy.looked_up.iter().cloned()).collect();
+        Self { schema, names, policies, index, looked_up, digest }
+    }
+
+    /// The digest of schema, policies and names, whatever the order and names of the files.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// All policies with what is known about them, in the order of the files.
+    pub fn notes(&self) -> impl Iterator<Item = &PolicyInfo> {
+        self.policies.iter().map(|policy| &policy.info)
+    }
+}
+
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policies")
+            .field("digest", &self.digest)
+            .field("policies", &self.policies.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! The schema: Cedar's own (for validation) and ours (for reading values), made from the same files.
+//!
+//! Types come from Cedar's resolved schema, annotations from the parsed files beside it. Where an
+//! annotation cannot be found the attribute counts as stored, never as something a caller may send.
+
+mod annotations;
+mod build;
+pub(crate) mod types;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use assent_model::EntityKind;
+use cedar_policy_core::validator::RawName;
+use cedar_policy_core::validator::ValidatorSchema;
+use cedar_policy_core::validator::json_schema::Fragment;
+
+use crate::error::LoadProblem;
+use crate::locate;
+use crate::source::{SourceFile, check_schema_limits};
+use types::{Action, EntityType};
+
+/// Everything read from the schema files.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    pub(crate) cedar: cedar_policy::Schema,
+    pub(crate) types: BTreeMap<Arc<str>, Arc<EntityType>>,
+    /// Actions by Cedar id; of two namespaces' actions with the same id, by full name only.
+    pub(crate) actions: HashMap<String, Arc<Action>>,
+}
+
+impl Schema {
+    /// Cedar's resolved schema.
+    pub(crate) fn validator(&self) -> &ValidatorSchema {
+        self.cedar.as_ref()
+    }
+
+    /// What the host knows of entity types.
+    pub(crate) fn kinds(&self) -> BTreeMap<String, EntityKind> {
+        self.types
+            .values()
+            .filter_map(|entity_type| Some((entity_type.name.to_string(), entity_type.kind.clone()?)))
+            .collect()
+    }
+}
+
+/// A schema file as parsed: names are not resolved yet.
+struct ParsedFile<'a> {
+    file: &'a SourceFile,
+    fragment: Fragment<RawName>,
+}
+
+/// Reads the schema files, which together make one schema. Must run on a big stack.
+///
+/// # Errors
+/// Every problem that can be found; unresolved names hide problems that depend on them.
+pub(crate) fn load(files: &[SourceFile]) -> Result<Schema, Vec<LoadProblem>> {
+    let mut problems = Vec::new();
+    let mut parsed = Vec::new();
+    let extensions = cedar_policy_core::extensions::Extensions::all_available();
+    for file in files {
+        if let Err(problem) = check_schema_limits(file) {
+            problems.push(problem);
+            continue;
+        }
+        match Fragment::from_cedarschema_str(&file.text, extensions) {
+            Ok((fragment, _warnings)) => parsed.push(ParsedFile { file, fragment }),
+            Err(error) => problems.extend(locate::problems(&error, file, 0)),
+        }
+    }
+    for file in &parsed {
+        annotations::check(file, &mut problems);
+    }
+    let fragments: Result<Vec<_>, _> =
+        parsed.iter().map(|file| cedar_policy::SchemaFragment::try_from(file.fragment.clone())).collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let cedar = match fragments.and_then(cedar_policy::Schema::from_schema_fragments) {
+        Ok(cedar) => cedar,
+        Err(error) => return Err(locate::schema_problems(&error, files)),
+    };
+    build::build(cedar, &parsed)
+}
