@@ -1,6 +1,6 @@
 //! The loaded policies of one organization: immutable, shared by all its decisions.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,6 +63,16 @@ impl Policies {
     /// All policies with what is known about them, in the order of the files.
     pub fn notes(&self) -> impl Iterator<Item = &PolicyInfo> {
         self.policies.iter().map(|policy| &policy.info)
+    }
+
+    /// The names of the schema's actions, groups of actions among them.
+    pub fn action_names(&self) -> BTreeSet<String> {
+        self.schema.actions.keys().cloned().collect()
+    }
+
+    /// The names of the schema's entity types.
+    pub fn entity_types(&self) -> BTreeSet<String> {
+        self.schema.types.keys().map(|name| name.to_string()).collect()
     }
 }
 
