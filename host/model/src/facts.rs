@@ -83,6 +83,7 @@ pub struct Facts {
     approvals: HashMap<EntityId, Vec<Arc<Entity>>>,
     consents: HashMap<EntityId, Vec<Arc<Entity>>>,
     disclosure_decisions: HashMap<EntityId, Vec<Arc<Entity>>>,
+    value_sets: HashMap<String, Arc<Entity>>,
 }
 
 impl Facts {
@@ -108,7 +109,11 @@ impl Facts {
                 Some(EntityKind::DisclosureDecision) => {
                     push(&mut facts.disclosure_decisions, reference("patient"), &entity);
                 }
-                Some(EntityKind::Patient | EntityKind::ValueSet) | None => {}
+                Some(EntityKind::ValueSet) => {
+                    // Two types of value sets could share a name; the first by type counts.
+                    facts.value_sets.entry(entity.id.id.clone()).or_insert(entity);
+                }
+                Some(EntityKind::Patient) | None => {}
             }
         }
         facts
@@ -174,10 +179,7 @@ impl Facts {
 
     /// The value set of this name.
     pub fn value_set(&self, name: &str) -> Option<&Arc<Entity>> {
-        self.entities
-            .iter()
-            .find(|(id, _)| id.id == name && self.kinds.get(&id.kind) == Some(&EntityKind::ValueSet))
-            .map(|(_, entity)| entity)
+        self.value_sets.get(name)
     }
 }
 
