@@ -50,12 +50,24 @@ impl Instant {
     }
 }
 
+const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// jiff's timestamps end some hours before the year 9999 does, but `9999-12-31T23:59:59Z` is how
+/// many systems write "for ever".
+fn last_day_from_str(text: &str) -> Option<Instant> {
+    let moment: jiff::civil::DateTime = text.strip_suffix('Z')?.parse().ok()?;
+    let millis = moment.duration_since(EPOCH).as_millis();
+    Instant::from_millis(i64::try_from(millis).ok()?).ok()
+}
+
 impl FromStr for Instant {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let timestamp: jiff::Timestamp = text.parse().map_err(|_| EXPECTED_INSTANT)?;
-        Self::from_millis(timestamp.as_millisecond())
+        match text.parse::<jiff::Timestamp>() {
+            Ok(timestamp) => Self::from_millis(timestamp.as_millisecond()),
+            Err(_) => last_day_from_str(text).ok_or(EXPECTED_INSTANT),
+        }
     }
 }
 
@@ -63,7 +75,13 @@ impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(timestamp) => write!(f, "{timestamp}"),
-            Err(_) => write!(f, "{} ms", self.0),
+            Err(_) => {
+                let since = jiff::SignedDuration::from_millis(self.0);
+                match EPOCH.checked_add(since) {
+                    Ok(moment) => write!(f, "{moment}Z"),
+                    Err(_) => write!(f, "{} ms", self.0),
+                }
+            }
         }
     }
 }
@@ -192,7 +210,13 @@ mod tests {
 
     #[test]
     fn instants_round_trip_as_rfc_3339() {
-        for text in ["2026-11-21T18:00:00Z", "1969-12-31T23:59:59.5Z"] {
+        for text in [
+            "2026-11-21T18:00:00Z",
+            "1969-12-31T23:59:59.5Z",
+            "9999-12-31T00:00:00Z",
+            "9999-12-31T23:59:59.999Z",
+            "0000-01-01T00:00:00Z",
+        ] {
             assert_eq!(text.parse::<Instant>().unwrap().to_string(), text);
         }
         assert!("2026-11-21".parse::<Instant>().is_err());

@@ -14,6 +14,8 @@ mod policies;
 mod prepare;
 mod schema;
 mod source;
+#[cfg(test)]
+mod testing;
 mod value;
 
 pub use entities::Snapshot;
