@@ -31,7 +31,7 @@ const SAMPLES: &[Sample] = &[];
 ///
 /// # Errors
 /// When something cannot be built or the service does not become ready.
-pub fn demo() -> anyhow::Result<()> {
+pub(crate) fn demo() -> anyhow::Result<()> {
     let mut service = start()?;
     print_samples();
     say("the service runs until you press Ctrl-C");
@@ -43,7 +43,7 @@ pub fn demo() -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When an answer is not the one that the demonstration shows.
-pub fn try_out() -> anyhow::Result<()> {
+pub(crate) fn try_out() -> anyhow::Result<()> {
     let service = start()?;
     for sample in SAMPLES {
         let (status, body) = post(sample)?;

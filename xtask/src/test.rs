@@ -6,7 +6,7 @@ use crate::tools::{cargo, need_c_compiler, root, run};
 ///
 /// # Errors
 /// When something cannot be built, or a test fails.
-pub fn test() -> anyhow::Result<()> {
+pub(crate) fn test() -> anyhow::Result<()> {
     let root = root();
     need_c_compiler()?;
     crate::plugins::build(&root)?;

@@ -6,19 +6,19 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 /// The project's root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
 /// Says what is being done.
 #[expect(clippy::print_stderr, reason = "progress is for the person at the terminal")]
-pub fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     eprintln!("==> {what}");
 }
 
 /// The `cargo` that runs this.
-pub fn cargo(directory: &Path) -> Command {
+pub(crate) fn cargo(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(directory);
     command
@@ -28,7 +28,7 @@ pub fn cargo(directory: &Path) -> Command {
 ///
 /// # Errors
 /// When it cannot be started, or fails.
-pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
     say(what);
     let program = command.get_program().to_string_lossy().into_owned();
     let status = command.status().with_context(|| format!("`{program}` could not be started"))?;
@@ -42,9 +42,14 @@ pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// With what to install.
-pub fn need_c_compiler() -> anyhow::Result<()> {
+pub(crate) fn need_c_compiler() -> anyhow::Result<()> {
     let found = ["cc", "gcc", "clang"].into_iter().any(|name| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+        Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
     });
     if !found {
         bail!("no C compiler found: install one, on Debian with `apt-get install gcc libc6-dev`");
