@@ -8,9 +8,6 @@
 
 mod care;
 
-#[cfg(test)]
-mod tests {}
-
 use assent_law::minor_consent::{Category, Disclosure};
 
 use crate::facts::is_representative;
@@ -157,7 +154,9 @@ fn unauthorized<'a>(case: &Case<'_, 'a>) -> Vec<Judged<'a>> {
 impl<'a> Decision<'a> {
     fn new(effect: Effect, rule: Rule, masked: Vec<Judged<'a>>, opened: Vec<Judged<'a>>) -> Self {
         let mut duties = Duties::default();
-        duties.extend(rule.duties());
+        if masked.is_empty() && opened.is_empty() {
+            duties.extend(rule.duties());
+        }
         for judged in masked.iter().chain(&opened) {
             // What nobody named may not be there: no person is asked to look at it.
             let asks = |duty: &&Duty| {

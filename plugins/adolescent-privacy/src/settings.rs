@@ -5,7 +5,6 @@
 
 use assent_law::minor_consent::{Category, Day, Disclosure, MayConsent, find};
 use assent_plugin_sdk::prelude::*;
-use assent_plugin_sdk::{schemars, serde};
 
 use crate::input::{AdoptedRow, Organization, Posture};
 
@@ -16,8 +15,7 @@ const MINOR_AGES: std::ops::RangeInclusive<u32> = 0..=18;
 
 /// How an organization sets the rule.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "serde")]
-#[schemars(crate = "schemars")]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Age of majority for every patient, in place of the table's age by state: 18 to 21.
     pub majority_age: Option<u32>,
@@ -40,8 +38,7 @@ pub struct Settings {
 
 /// What a parent of a teen sees without more.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", crate = "serde")]
-#[schemars(crate = "schemars")]
+#[serde(rename_all = "snake_case")]
 pub enum PostureSetting {
     /// Everything but the categories that the law keeps from them.
     CategoryScoped,
@@ -51,8 +48,7 @@ pub enum PostureSetting {
 
 /// A row that the organization has adopted; what is left out stays as in the table.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "serde")]
-#[schemars(crate = "schemars")]
+#[serde(deny_unknown_fields)]
 pub struct Override {
     /// The row's id, such as `OH/outpatient_mental_health`.
     pub row: String,
@@ -77,8 +73,7 @@ pub struct Override {
 
 /// Whether a minor may consent alone.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", crate = "serde")]
-#[schemars(crate = "schemars")]
+#[serde(rename_all = "snake_case")]
 pub enum MayConsentSetting {
     /// Yes.
     Yes,
@@ -90,8 +85,7 @@ pub enum MayConsentSetting {
 
 /// What the parent may see.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", crate = "serde")]
-#[schemars(crate = "schemars")]
+#[serde(rename_all = "snake_case")]
 pub enum DisclosureSetting {
     /// Nothing without the minor's consent.
     Prohibited,
