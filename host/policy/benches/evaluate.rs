@@ -1,7 +1,11 @@
 //! What one decision costs in Cedar, and what a start costs. The figures that matter are ratios
 //! within one run: indexed against full, with an overlay against without.
 
-#![expect(missing_docs, clippy::unwrap_used, reason = "a benchmark: criterion's macros, and panics are its errors")]
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a benchmark: criterion's macros, and panics are its errors"
+)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -57,7 +61,8 @@ fn policies(count: usize) -> Policies {
     // A file may hold 1 MiB.
     let text = policy_text(count);
     let lines: Vec<&str> = text.lines().collect();
-    let files: Vec<_> = lines.chunks(4_000).map(|lines| SourceFile::new("p.cedar", lines.join("\n"))).collect();
+    let files: Vec<_> =
+        lines.chunks(4_000).map(|lines| SourceFile::new("p.cedar", lines.join("\n"))).collect();
     load(&[SourceFile::new("s", SCHEMA)], &files, names()).unwrap()
 }
 
@@ -90,7 +95,11 @@ fn request(resource: (&str, &str), action: &str, resource_properties: &Json) -> 
     Request {
         subject: Party { kind: "user".into(), id: "u7".into(), properties: object(&json!({})) },
         action: Action { name: action.into(), properties: object(&json!({})) },
-        resource: Party { kind: resource.0.into(), id: resource.1.into(), properties: object(resource_properties) },
+        resource: Party {
+            kind: resource.0.into(),
+            id: resource.1.into(),
+            properties: object(resource_properties),
+        },
         context: object(&json!({"purpose": "TREAT", "session": {"mfa": true}, "ip": "10.1.2.3"})),
     }
 }
@@ -135,7 +144,11 @@ fn prepare(criterion: &mut Criterion) {
         ("overlaid", request(("doc", "d7"), "view", &json!({"environment": "production"}))),
         (
             "described",
-            request(("set", "x"), "export", &json!({"recordCount": 3, "patient": {"type": "Patient", "id": "p7"}})),
+            request(
+                ("set", "x"),
+                "export",
+                &json!({"recordCount": 3, "patient": {"type": "Patient", "id": "p7"}}),
+            ),
         ),
     ];
     let mut group = criterion.benchmark_group("prepare");

@@ -5,6 +5,7 @@
 
 mod annotations;
 mod build;
+mod limits;
 pub(crate) mod types;
 
 use std::collections::{BTreeMap, HashMap};
@@ -71,11 +72,12 @@ pub(crate) fn load(files: &[SourceFile]) -> Result<Schema, Vec<LoadProblem>> {
     for file in &parsed {
         annotations::check(file, &mut problems);
     }
-    let fragments: Result<Vec<_>, _> =
-        parsed.iter().map(|file| cedar_policy::SchemaFragment::try_from(file.fragment.clone())).collect();
+    limits::check(&parsed, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
+    let fragments: Result<Vec<_>, _> =
+        parsed.iter().map(|file| cedar_policy::SchemaFragment::try_from(file.fragment.clone())).collect();
     let cedar = match fragments.and_then(cedar_policy::Schema::from_schema_fragments) {
         Ok(cedar) => cedar,
         Err(error) => return Err(locate::schema_problems(&error, files)),

@@ -52,8 +52,7 @@ pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
 /// # Errors
 /// What exceeds a limit.
 pub(crate) fn statements(file: &SourceFile) -> Result<Vec<Range<usize>>, LoadProblem> {
-    let scan = scan(file, Some(STATEMENT_MAX_BYTES))?;
-    Ok(scan)
+    scan(file, Some(STATEMENT_MAX_BYTES))
 }
 
 /// Refuses a schema text that exceeds a limit. Schemas have no chains of operators, so that only
@@ -100,7 +99,9 @@ fn scan(file: &SourceFile, statement_max: Option<usize>) -> Result<Vec<Range<usi
                     Some(_) => {}
                 }
             },
-            '(' | '[' | '{' => {
+            // In a schema, `<` opens the element type of a set.
+            '<' if statement_max.is_some() => {}
+            '(' | '[' | '{' | '<' => {
                 depth += 1;
                 if depth > BRACKETS_MAX {
                     return Err(file
@@ -108,7 +109,8 @@ fn scan(file: &SourceFile, statement_max: Option<usize>) -> Result<Vec<Range<usi
                         .with_help("use `[\"a\", \"b\"].contains(x)`, or split the policy"));
                 }
             }
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            '>' if statement_max.is_some() => {}
+            ')' | ']' | '}' | '>' => depth = depth.saturating_sub(1),
             ';' => {
                 statements.push(begin..offset + 1);
                 start = None;

@@ -35,8 +35,14 @@ fn entities_that_do_not_fit_are_reported_with_their_place() {
             json!([{"uid": {"type": "Role", "id": "r"}}, {"uid": {"type": "Role", "id": "r"}}]),
             &["e.json:8:3: `Role::\"r\"` appears twice; the other is at e.json:2"],
         ),
-        (document(&json!({"lables": ["R"]})), &["e.json:2:3: `Document::\"d\"`: attrs.lables is not in the schema; did you mean `labels`?"]),
-        (document(&json!({"labels": ["R", 1]})), &["e.json:2:3: `Document::\"d\"`: attrs.labels[1] must be text"]),
+        (
+            document(&json!({"lables": ["R"]})),
+            &["e.json:2:3: `Document::\"d\"`: attrs.lables is not in the schema; did you mean `labels`?"],
+        ),
+        (
+            document(&json!({"labels": ["R", 1]})),
+            &["e.json:2:3: `Document::\"d\"`: attrs.labels[1] must be text"],
+        ),
         (
             json!([{"uid": {"type": "Document", "id": "d"}, "attrs": {"patient": patient}, "parent": []}]),
             &[
@@ -46,15 +52,21 @@ fn entities_that_do_not_fit_are_reported_with_their_place() {
         ),
         (
             document(&json!({"author": {"type": "User", "id": "nino"}})),
-            &["e.json:2:3: `Document::\"d\"`: attrs.author refers to `User::\"nino\"`, which is not among the entities; did you mean `nina`?"],
+            &[
+                "e.json:2:3: `Document::\"d\"`: attrs.author refers to `User::\"nino\"`, which is not among the entities; did you mean `nina`?",
+            ],
         ),
         (
             document(&json!({"notes": [{"who": {"type": "User", "id": "nobody-at-all"}}]})),
-            &["e.json:2:3: `Document::\"d\"`: attrs.notes refers to `User::\"nobody-at-all\"`, which is not among the entities"],
+            &[
+                "e.json:2:3: `Document::\"d\"`: attrs.notes refers to `User::\"nobody-at-all\"`, which is not among the entities",
+            ],
         ),
         (
             document(&json!({"notes": [{"at": "2026-01-01"}]})),
-            &["e.json:2:3: `Document::\"d\"`: attrs.notes[0].who must be present: a reference to a `User`, with `type` and `id`"],
+            &[
+                "e.json:2:3: `Document::\"d\"`: attrs.notes[0].who must be present: a reference to a `User`, with `type` and `id`",
+            ],
         ),
         (
             json!([{"uid": {"type": "Role", "id": "r"}, "parents": [{"type": "Role", "id": "gone"}, {"type": "Org", "id": "clinic"}, 1]}]),
@@ -67,7 +79,10 @@ fn entities_that_do_not_fit_are_reported_with_their_place() {
         (
             json!([{"uid": {"type": "Role", "id": "a"}, "parents": [{"type": "Role", "id": "b"}]},
                    {"uid": {"type": "Role", "id": "b"}, "parents": [{"type": "Role", "id": "a"}]}]),
-            &["e.json:2:3: `Role::\"a\"` is its own ancestor", "e.json:14:3: `Role::\"b\"` is its own ancestor"],
+            &[
+                "e.json:2:3: `Role::\"a\"` is its own ancestor",
+                "e.json:14:3: `Role::\"b\"` is its own ancestor",
+            ],
         ),
         (
             json!([{"uid": {"type": "Patient", "id": "p"}, "attrs": {"org": {"type": "Org", "id": "clinic"},
@@ -78,7 +93,12 @@ fn entities_that_do_not_fit_are_reported_with_their_place() {
             json!([{"uid": {"type": "Colour", "id": "blu"}}]),
             &["e.json:2:3: `Colour::\"blu\"`: the schema does not list this id; did you mean `blue`?"],
         ),
-        (json!([3]), &["e.json:2:3: an entity must be an object; write `{\"uid\": {\"type\": \"...\", \"id\": \"...\"}, \"attrs\": {}, \"parents\": []}`"]),
+        (
+            json!([3]),
+            &[
+                "e.json:2:3: an entity must be an object; write `{\"uid\": {\"type\": \"...\", \"id\": \"...\"}, \"attrs\": {}, \"parents\": []}`",
+            ],
+        ),
     ];
     for (entities, expected) in cases {
         assert_eq!(problems(&entities), *expected, "{entities}");
@@ -87,8 +107,13 @@ fn entities_that_do_not_fit_are_reported_with_their_place() {
 
 #[test]
 fn text_that_is_not_a_list_says_where() {
-    let error = |text: &str| world().load_entities(&[SourceFile::new("e.json", text)]).unwrap_err().to_string();
-    assert!(error("[\n  {,").starts_with("e.json:2:4: this is not a JSON list of entities"), "{}", error("[\n  {,"));
+    let error =
+        |text: &str| world().load_entities(&[SourceFile::new("e.json", text)]).unwrap_err().to_string();
+    assert!(
+        error("[\n  {,").starts_with("e.json:2:4: this is not a JSON list of entities"),
+        "{}",
+        error("[\n  {,")
+    );
     assert!(error("{}").starts_with("e.json:1:"), "{}", error("{}"));
     let nested = "[".repeat(100_000);
     assert!(error(&nested).contains("not a JSON list"));
@@ -132,7 +157,10 @@ fn the_digest_follows_content_and_not_order() {
     };
     let reversed: Vec<Json> = items.iter().rev().cloned().collect();
     assert_eq!(digest(&items), digest(&reversed));
-    let changed = snapshot_with(&policies, &json!([{"uid": {"type": "Org", "id": "clinic"}, "attrs": {"state": "OH"}}]));
+    let changed = snapshot_with(
+        &policies,
+        &json!([{"uid": {"type": "Org", "id": "clinic"}, "attrs": {"state": "OH"}}]),
+    );
     assert_ne!(digest(&items), changed.digest());
 }
 
@@ -168,6 +196,13 @@ fn a_slice_shares_entities_and_holds_only_what_can_be_reached() {
     uids.sort();
     assert_eq!(
         uids,
-        ["Action::\"view\"", "Org::\"clinic\"", "Org::\"other\"", "Org::\"root\"", "Patient::\"pat\"", "User::\"omar\""]
+        [
+            "Action::\"view\"",
+            "Org::\"clinic\"",
+            "Org::\"other\"",
+            "Org::\"root\"",
+            "Patient::\"pat\"",
+            "User::\"omar\""
+        ]
     );
 }

@@ -8,8 +8,9 @@ use crate::testing::{host, policies, request, snapshot, snapshot_with, try_polic
 const PERMIT: &str = "permit(principal, action, resource);";
 
 fn ask(policies: &Policies, snapshot: &Snapshot, extra: &Json) -> Verdict {
-    let prepared =
-        policies.prepare(snapshot, &request(("user", "nina"), "view", ("doc", "note"), extra), &host()).unwrap();
+    let prepared = policies
+        .prepare(snapshot, &request(("user", "nina"), "view", ("doc", "note"), extra), &host())
+        .unwrap();
     let verdict = policies.evaluate(&prepared);
     assert_eq!(verdict, policies.evaluate_full(&prepared), "the index changes nothing");
     verdict
@@ -25,7 +26,10 @@ fn forbids_override_and_nothing_permits_by_default() {
         (&["permit(principal, action == Action::\"export\", resource);"], VerdictEffect::NoPolicy, &[]),
         (&[PERMIT, PERMIT], VerdictEffect::Permit, &["p1", "p2"]),
         (
-            &[PERMIT, "forbid(principal in Role::\"staff\", action in Action::\"readActions\", resource is Document in Org::\"root\");"],
+            &[
+                PERMIT,
+                "forbid(principal in Role::\"staff\", action in Action::\"readActions\", resource is Document in Org::\"root\");",
+            ],
             VerdictEffect::Forbidden,
             &["p2"],
         ),
@@ -48,7 +52,10 @@ fn erroring_forbid_does_not_permit() {
     let forbid = "forbid(principal, action, resource is Document) when { resource has size && resource.size + 1 > 5 };";
     let policies = policies(&[PERMIT, forbid]);
     let with_size = |size: i64| {
-        snapshot_with(&policies, &json!([{"uid": {"type": "Document", "id": "note"}, "attrs": {"size": size}}]))
+        snapshot_with(
+            &policies,
+            &json!([{"uid": {"type": "Document", "id": "note"}, "attrs": {"size": size}}]),
+        )
     };
     assert_eq!(ask(&policies, &with_size(4), &json!({})).effect, VerdictEffect::Permit);
     assert_eq!(ask(&policies, &with_size(5), &json!({})).effect, VerdictEffect::Forbidden);
@@ -103,7 +110,10 @@ fn absent_principal_resource_or_action_is_indeterminate_and_not_silently_false()
 fn a_forbid_of_the_greatest_depth_holds_on_a_small_stack() {
     let chain = |terms: usize| {
         let terms: Vec<_> = (0..terms).map(|n| format!("context.callerEnvironment == \"{n}\"")).collect();
-        format!("forbid(principal, action, resource) when {{ {} || context.callerEnvironment == \"production\" }};", terms.join(" || "))
+        format!(
+            "forbid(principal, action, resource) when {{ {} || context.callerEnvironment == \"production\" }};",
+            terms.join(" || ")
+        )
     };
     let forbid = chain(190);
     let policies = policies(&[PERMIT, &forbid]);
@@ -199,7 +209,10 @@ const CONDITIONS: &[&str] = &[
 /// Unguarded reads of optional attributes do not pass strict validation; guard them.
 fn condition(index: usize) -> String {
     CONDITIONS[index]
-        .replace("resource.reader.org.quarantined", "resource.reader.org has quarantined && resource.reader.org.quarantined")
+        .replace(
+            "resource.reader.org.quarantined",
+            "resource.reader.org has quarantined && resource.reader.org.quarantined",
+        )
         .replace(
             "resource.patient.org.state == \"CA\"",
             "resource.patient.org has state && resource.patient.org.state == \"CA\"",
@@ -248,7 +261,12 @@ fn questions() -> Vec<assent_model::Request> {
         "action": {"soft": true, "count": 2},
     });
     let mut questions = Vec::new();
-    for extra in [json!({}), json!({"resource": {"recordCount": 1}}), full.clone(), json!({"context": full["context"], "resource": full["resource"]})] {
+    for extra in [
+        json!({}),
+        json!({"resource": {"recordCount": 1}}),
+        full.clone(),
+        json!({"context": full["context"], "resource": full["resource"]}),
+    ] {
         for subject in [("user", "nina"), ("user", "omar"), ("patient", "pat")] {
             for (action, resource) in [
                 ("view", ("doc", "note")),
@@ -269,7 +287,8 @@ fn naive(policies: &Policies, prepared: &Prepared) -> VerdictEffect {
     let mut forbidden = false;
     let mut failed = false;
     for policy in &policies.policies {
-        let set = cedar_policy::PolicySet::from_policies([cedar_policy::Policy::from(policy.cedar.clone())]).unwrap();
+        let set = cedar_policy::PolicySet::from_policies([cedar_policy::Policy::from(policy.cedar.clone())])
+            .unwrap();
         let response =
             cedar_policy::Authorizer::new().is_authorized(&prepared.request, &set, &prepared.entities);
         let satisfied = response.diagnostics().reason().next().is_some();
@@ -319,7 +338,10 @@ fn everything(snapshot: &Snapshot, prepared: &Prepared) -> cedar_policy::Entitie
     let sliced: &cedar_policy_core::entities::Entities = prepared.entities.as_ref().as_ref();
     let all = snapshot.all();
     let mut by_uid: HashMap<ast::EntityUID, ast::Entity> =
-        AsRef::<cedar_policy_core::entities::Entities>::as_ref(all.as_ref()).iter().map(|entity| (entity.uid().clone(), entity.clone())).collect();
+        AsRef::<cedar_policy_core::entities::Entities>::as_ref(all.as_ref())
+            .iter()
+            .map(|entity| (entity.uid().clone(), entity.clone()))
+            .collect();
     by_uid.extend(sliced.iter().map(|entity| (entity.uid().clone(), entity.clone())));
     cedar_policy_core::entities::Entities::from_entities(
         by_uid.into_values(),
@@ -348,7 +370,8 @@ fn revalidated(policies: &Policies, request: &ast::Request) -> Result<(), String
 #[test]
 fn every_generated_condition_is_one_that_validation_accepts() {
     for index in 0..CONDITIONS.len() {
-        let text = format!("@id(\"x\") @intent(\"y\") permit(principal, action, resource) {};", condition(index));
+        let text =
+            format!("@id(\"x\") @intent(\"y\") permit(principal, action, resource) {};", condition(index));
         if let Err(errors) = try_policies(&text) {
             panic!("{text}: {errors}");
         }

@@ -27,7 +27,16 @@ use crate::schema::Schema;
 /// Reports every way in which the policies contradict the schema.
 pub(super) fn validate(schema: &Schema, parsed: &[Parsed<'_>], problems: &mut Vec<LoadProblem>) {
     let validator = schema.validator();
-    let results = big_stack::map(parsed, |policy| one(validator, policy));
+    // In order, so that messages that name an action or type are the same each time.
+    let mut environments: Vec<RequestEnv<'_>> =
+        validator.unlinked_request_envs(ValidationMode::Strict).collect();
+    environments.sort_by_cached_key(|environment| match environment {
+        RequestEnv::DeclaredAction { principal, action, resource, .. } => {
+            Some(((*action).clone(), (*principal).clone(), (*resource).clone()))
+        }
+        RequestEnv::UndeclaredAction => None,
+    });
+    let results = big_stack::map(parsed, |policy| one(validator, &environments, policy));
     for (result, policy) in results.into_iter().zip(parsed) {
         match result {
             Some(found) => problems.extend(found),
@@ -38,7 +47,7 @@ pub(super) fn validate(schema: &Schema, parsed: &[Parsed<'_>], problems: &mut Ve
     }
 }
 
-fn one(schema: &ValidatorSchema, parsed: &Parsed<'_>) -> Vec<LoadProblem> {
+fn one(schema: &ValidatorSchema, environments: &[RequestEnv<'_>], parsed: &Parsed<'_>) -> Vec<LoadProblem> {
     let template = parsed.policy.template();
     let place = |error: &dyn miette::Diagnostic| locate::problems(error, parsed.file, parsed.range.start);
     let mut problems: Vec<LoadProblem> = Validator::validate_entity_types_and_literals(schema, template)
@@ -59,7 +68,7 @@ fn one(schema: &ValidatorSchema, parsed: &Parsed<'_>) -> Vec<LoadProblem> {
     }
     let typechecker = Typechecker::new(schema, ValidationMode::Strict);
     let mut never_true = true;
-    for environment in representatives(schema, template, parsed) {
+    for environment in representatives(schema, environments, template, parsed) {
         match typechecker.typecheck_by_single_request_env(template, &environment) {
             PolicyCheck::Success(_) => never_true = false,
             PolicyCheck::Irrelevant(errors, _) => {
@@ -71,8 +80,7 @@ fn one(schema: &ValidatorSchema, parsed: &Parsed<'_>) -> Vec<LoadProblem> {
             }
         }
     }
-    problems.sort();
-    problems.dedup();
+    problems = merged(problems);
     if never_true && problems.is_empty() {
         problems.push(parsed.file.problem(parsed.range.start, "this policy can never apply").with_help(
             "look for a scope whose action does not take these types, or a condition that is always false",
@@ -81,11 +89,42 @@ fn one(schema: &ValidatorSchema, parsed: &Parsed<'_>) -> Vec<LoadProblem> {
     problems
 }
 
+/// The same problem at the same place for several types is one problem: the first, and how many more.
+fn merged(mut problems: Vec<LoadProblem>) -> Vec<LoadProblem> {
+    problems.sort();
+    problems.dedup();
+    let mut merged: Vec<(LoadProblem, usize)> = Vec::new();
+    for problem in problems {
+        let same = merged.iter_mut().find(|(first, _)| {
+            (first.line, first.column) == (problem.line, problem.column)
+                && without_names(&first.message) == without_names(&problem.message)
+        });
+        match same {
+            Some((_, more)) => *more += 1,
+            None => merged.push((problem, 0)),
+        }
+    }
+    let with_count = |(mut problem, more): (LoadProblem, usize)| {
+        if more > 0 {
+            problem.message.push_str(&format!(" (and so for {more} more)"));
+        }
+        problem
+    };
+    merged.into_iter().map(with_count).collect()
+}
+
+/// A message without what stands in backticks or is an entity's name.
+fn without_names(message: &str) -> String {
+    let outside = message.split('`').step_by(2).collect::<Vec<_>>().join("``");
+    outside.split('"').step_by(2).collect()
+}
+
 /// What a combination looks like to a policy: the parts that it does not read are left out.
 type Seen<'a> = (Option<&'a EntityType>, Option<&'a EntityUID>, Option<&'a EntityType>, *const ());
 
 fn representatives<'a>(
-    schema: &'a ValidatorSchema,
+    schema: &ValidatorSchema,
+    environments: &'a [RequestEnv<'a>],
     template: &Template,
     parsed: &Parsed<'_>,
 ) -> Vec<RequestEnv<'a>> {
@@ -95,8 +134,8 @@ fn representatives<'a>(
     let reads_resource = parsed.shape.reads_resource || depends_on_hierarchy(resource_scope);
     let mut seen: HashSet<Seen<'_>> = HashSet::new();
     let mut chosen = Vec::new();
-    for environment in schema.unlinked_request_envs(ValidationMode::Strict) {
-        let RequestEnv::DeclaredAction { principal, action, resource, context, .. } = &environment else {
+    for environment in environments {
+        let RequestEnv::DeclaredAction { principal, action, resource, context, .. } = environment else {
             continue;
         };
         if !may_be(principal_scope, principal)
@@ -112,7 +151,7 @@ fn representatives<'a>(
             std::ptr::from_ref(same_context(&chosen, context)).cast(),
         );
         if seen.insert(key) {
-            chosen.push(environment);
+            chosen.push(environment.clone());
         }
     }
     chosen

@@ -9,7 +9,11 @@ fn world() -> Policies {
 
 fn prepare(extra: &Json) -> Result<Prepared, Unprepared> {
     let policies = world();
-    policies.prepare(&snapshot(&policies), &request(("user", "nina"), "can_view", ("doc", "note"), extra), &host())
+    policies.prepare(
+        &snapshot(&policies),
+        &request(("user", "nina"), "can_view", ("doc", "note"), extra),
+        &host(),
+    )
 }
 
 fn bad(path: &str, expected: &str) -> Unprepared {
@@ -34,8 +38,18 @@ fn requests_that_cannot_be_asked_say_why() {
         (("user", "nina"), "view", ("doc", "nothing"), Unprepared::UnknownResource),
         (("user", "nina"), "view", ("set", "x"), not_applicable("view", "resource.type", "DataSet")),
         (("patient", "pat"), "export", ("doc", "note"), not_applicable("export", "subject.type", "Patient")),
-        (("user", "nina"), "readActions", ("doc", "note"), not_applicable("readActions", "subject.type", "User")),
-        (("user", "nina"), "export", ("set", "x"), bad("resource.properties.recordCount", "present: an integer")),
+        (
+            ("user", "nina"),
+            "readActions",
+            ("doc", "note"),
+            not_applicable("readActions", "subject.type", "User"),
+        ),
+        (
+            ("user", "nina"),
+            "export",
+            ("set", "x"),
+            bad("resource.properties.recordCount", "present: an integer"),
+        ),
     ];
     for (subject, action, resource, expected) in cases {
         let got = policies.prepare(&snapshot, &request(subject, action, resource, &json!({})), &host());
@@ -58,7 +72,10 @@ fn values_that_do_not_fit_refuse_the_request_without_being_repeated() {
             json!({"context": {"destination": {"org": {"type": "Org", "id": "secret"}}}}),
             dangling("context.destination.org"),
         ),
-        (json!({"resource": {"reader": {"type": "user", "id": "secret"}}}), dangling("resource.properties.reader")),
+        (
+            json!({"resource": {"reader": {"type": "user", "id": "secret"}}}),
+            dangling("resource.properties.reader"),
+        ),
         (
             json!({"context": {"destination": {"org": {"type": "user", "id": "nina"}}}}),
             bad("context.destination.org", "a reference to a `Org`, with `type` and `id`"),
@@ -192,14 +209,24 @@ fn the_relation_is_the_one_that_holds_now_to_the_millisecond() {
         (one, "2026-06-01T13:00:00Z", None),
         // the one that ends last; none ends never; then the smaller id
         (
-            json!([grant("a", "nina", noon, Some("2026-07-01")), grant("b", "nina", noon, Some("2026-08-01"))]),
+            json!([
+                grant("a", "nina", noon, Some("2026-07-01")),
+                grant("b", "nina", noon, Some("2026-08-01"))
+            ]),
             noon,
             Some("b"),
         ),
-        (json!([grant("a", "nina", noon, Some("9999-12-31")), grant("b", "nina", noon, None)]), noon, Some("b")),
+        (
+            json!([grant("a", "nina", noon, Some("9999-12-31")), grant("b", "nina", noon, None)]),
+            noon,
+            Some("b"),
+        ),
         (json!([grant("b", "nina", noon, None), grant("a", "nina", noon, None)]), noon, Some("a")),
         (
-            json!([grant("b", "nina", noon, Some("2026-07-01")), grant("a", "nina", noon, Some("2026-07-01"))]),
+            json!([
+                grant("b", "nina", noon, Some("2026-07-01")),
+                grant("a", "nina", noon, Some("2026-07-01"))
+            ]),
             noon,
             Some("a"),
         ),
@@ -210,7 +237,11 @@ fn the_relation_is_the_one_that_holds_now_to_the_millisecond() {
     for (overrides, now, expected) in cases {
         let snapshot = snapshot_with(&policies, &overrides);
         let prepared = policies
-            .prepare(&snapshot, &request(("user", "nina"), "view", ("doc", "note"), &json!({})), &host_at(now))
+            .prepare(
+                &snapshot,
+                &request(("user", "nina"), "view", ("doc", "note"), &json!({})),
+                &host_at(now),
+            )
             .unwrap();
         let got = prepared.facts.context.get("grant").and_then(Value::as_entity).map(|id| id.id.as_str());
         assert_eq!(got, expected, "{overrides} at {now}");
@@ -221,9 +252,15 @@ fn the_relation_is_the_one_that_holds_now_to_the_millisecond() {
 fn today_changes_at_the_patients_own_midnight() {
     let policies = world();
     let snapshot = snapshot(&policies);
-    for (now, expected) in [("2030-03-01T07:59:59.999Z", "2030-02-28"), ("2030-03-01T08:00:00Z", "2030-03-01")] {
+    for (now, expected) in
+        [("2030-03-01T07:59:59.999Z", "2030-02-28"), ("2030-03-01T08:00:00Z", "2030-03-01")]
+    {
         let prepared = policies
-            .prepare(&snapshot, &request(("user", "nina"), "view", ("doc", "note"), &json!({})), &host_at(now))
+            .prepare(
+                &snapshot,
+                &request(("user", "nina"), "view", ("doc", "note"), &json!({})),
+                &host_at(now),
+            )
             .unwrap();
         assert_eq!(prepared.facts.today.unwrap().to_string(), expected);
     }

@@ -91,7 +91,8 @@ impl Check<'_> {
             let offset = annotation
                 .as_ref()
                 .and_then(|annotation| annotation.loc.as_ref())
-                .map_or_else(|| first(self.file, key), |location| location.start());
+                // Cedar points at the value; the reader looks for the `@`.
+                .map_or_else(|| first(self.file, key), |location| at_sign(self.file, location.start()));
             let value = annotation.as_ref().map_or("", |annotation| annotation.val.as_str());
             match known.iter().find(|(name, _)| *name == key.as_ref()) {
                 None => self.problems.push(
@@ -101,13 +102,23 @@ impl Check<'_> {
                 ),
                 Some((_, values)) if !values.is_empty() && !values.contains(&value) => self.problems.push(
                     self.file
-                        .problem(offset, format!("`@{key}` cannot be `{value}`"))
+                        .problem(
+                            offset,
+                            match value {
+                                "" => format!("`@{key}` needs a value"),
+                                value => format!("`@{key}` cannot be `{value}`"),
+                            },
+                        )
                         .with_help(known_names(value, values.iter().copied())),
                 ),
                 Some(_) => {}
             }
         }
     }
+}
+
+fn at_sign(file: &SourceFile, offset: usize) -> usize {
+    file.text.get(..offset).and_then(|before| before.rfind('@')).unwrap_or(offset)
 }
 
 /// Annotations without a value carry no position: the first of that name is close enough.
