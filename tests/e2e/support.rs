@@ -110,6 +110,20 @@ impl Server {
         Self::start_with(world, now, log, callers)
     }
 
+    /// Serves a world at this moment; each caller's bearer key is its id.
+    pub fn start_for_cases(world: &World, now: Instant) -> Self {
+        Self::start_for_cases_with_log(world, now, Arc::new(Lines::default()))
+    }
+
+    /// The same, with this request log.
+    pub fn start_for_cases_with_log(world: &World, now: Instant, log: Arc<Lines>) -> Self {
+        let registered = world.deployment.config.callers.iter().map(|config| RegisteredCaller {
+            caller: assent_cli::deployment::build::caller(config),
+            credential: Credential::KeySha256(assent_server::key_digest(&config.id)),
+        });
+        Self::start_with(world, &now.to_string(), log, Callers::new(registered).unwrap())
+    }
+
     fn start_with(world: &World, now: &str, log: Arc<Lines>, callers: Callers) -> Self {
         let recorder = Arc::new(MemoryRecorder::new(1_000));
         let parts = ServiceParts {
