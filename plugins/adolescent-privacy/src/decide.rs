@@ -58,8 +58,11 @@ pub struct Judged<'a> {
     pub conflict: bool,
 }
 
+type WhoLine = (Rule, fn(&Case<'_, '_>) -> bool);
+type RecordLine = (Rule, fn(&Record<'_, '_, '_>) -> bool);
+
 /// Who asks, and of whose record.
-const WHO: &[(Rule, fn(&Case<'_, '_>) -> bool)] = &[
+const WHO: &[WhoLine] = &[
     (Rule::R0, |c| c.age().is_none() || states(c.input).next().is_none() || c.kind().is_none()),
     (Rule::R1a, |c| c.is_own() && !c.input.subject.identity_proofed),
     (Rule::R1h, |c| c.is_own() && c.input.flags.patient_harm),
@@ -78,7 +81,7 @@ const WHO: &[(Rule, fn(&Case<'_, '_>) -> bool)] = &[
 ];
 
 /// The record as a whole, once its categories are judged.
-const RECORD: &[(Rule, fn(&Record<'_, '_, '_>) -> bool)] = &[
+const RECORD: &[RecordLine] = &[
     (Rule::P9, |r| r.is_confidential() && r.has_legal_basis()),
     (Rule::P9r, |r| r.is_confidential() && r.basis().is_none()),
     (Rule::P9h, |r| r.case.input.resource.harm_item),

@@ -25,6 +25,7 @@ impl Build {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 fn main() -> ExitCode {
     let directory = |name| PathBuf::from(std::env::var_os(name).unwrap_or_default());
     let mut build = Build {

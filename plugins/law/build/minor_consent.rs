@@ -5,7 +5,6 @@
 //! and stay out of the compiled table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -235,7 +234,7 @@ fn majority(build: &mut Build, path: &Path, state: &str, entry: &MajorityEntry) 
         if exception.age >= entry.age || exception.citation.trim().is_empty() {
             build.problem(path, &at, "`earlier` needs an age below the majority's and a `citation`");
         }
-        let _ = write!(earlier, "(Category::{category}, {}),", exception.age);
+        earlier.push_str(&format!("(Category::{category}, {}),", exception.age));
     }
     format!(
         "    Majority {{ state: {state:?}, age: {}, citation: {citation:?}, earlier: &[{earlier}] }},\n",

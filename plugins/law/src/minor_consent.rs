@@ -7,9 +7,6 @@
 
 include!(concat!(env!("OUT_DIR"), "/minor_consent.rs"));
 
-#[cfg(test)]
-mod tests {}
-
 /// The row of a state (USPS code) and category of care (its code in the table, such as `sti_hiv`).
 pub fn find(state: &str, category: &str) -> Option<&'static Row<'static>> {
     TABLE

@@ -10,8 +10,10 @@ use crate::input::{Kind, Law, MinorConsented, Requested, TeenGrant};
 use crate::law::{Doubt, disclosure, doubt, eligible, find_law, of_age_for, states};
 use crate::rules::{Outcome, Rule};
 
+type CareLine = (Rule, fn(&Care<'_, '_, '_>) -> bool);
+
 /// One category of care, under the law of one state.
-const CARE: &[(Rule, fn(&Care<'_, '_, '_>) -> bool)] = &[
+const CARE: &[CareLine] = &[
     (Rule::P6, |c| c.is_part2() && !c.has_part2_consent() && c.could_consent_to_treatment()),
     (Rule::P6b, |c| c.is_part2() && !c.has_part2_consent()),
     (Rule::P6a, |c| c.is_part2()),
