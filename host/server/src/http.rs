@@ -1,0 +1,26 @@
+//! From the socket to the answer.
+//!
+//! [`serve`] owns connections and their limits, [`router`] what is served where, `edge` what holds
+//! for every request (request id, panic, completion line), `evaluation` the order in which a
+//! request for a decision is refused or read, `decide` the task that decides and records.
+
+mod connection;
+mod decide;
+mod edge;
+mod evaluation;
+mod health;
+mod log;
+mod metadata;
+mod refusal;
+mod reply;
+mod router;
+
+pub use connection::{ServeError, runtime, serve};
+pub(crate) use decide::BATCH_ITEMS_MOST;
+pub use log::{CompletedRequest, RequestLog, StderrLog, Tally};
+pub use router::{ROUTES, Route, router};
+
+pub use crate::callers::Connection;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Decides and records what one request asks, in a task that outlives its client.
+//!
+//! Ids: one draw of 128 bits for a request. A single decision has that id. The items of a batch
+//! have it with its last four digits replaced by their position, so the one `X-Decision-ID` of a
+//! batch (the id of its first item, ending in `0000`) names them all.
+//!
+//! INVARIANT (one release per decision): a batch too sees one release and one moment.
+
+use std::sync::Arc;
+
+use assent_engine::{Caller, Question, Release, caller_view, full_view};
+use assent_model::{DecisionId, Instant, Request};
+use tokio::task::JoinSet;
+
+use crate::http::log::Tally;
+use crate::service::Service;
+use crate::wire::{Evaluations, Response, Semantic, WireError};
+
+/// How many items of a batch the last four digits of an id can count.
+pub(crate) const BATCH_ITEMS_MOST: u64 = 1 << BATCH_ITEM_BITS;
+const BATCH_ITEM_BITS: u32 = 16;
+
+/// Who asks, whom, and when.
+pub(super) struct Asker {
+    pub(super) service: Arc<Service>,
+    pub(super) caller: Arc<Caller>,
+    pub(super) release: Arc<Release>,
+    pub(super) at: Instant,
+    pub(super) id_bits: u128,
+    pub(super) explain: bool,
+}
+
+/// What is answered.
+pub(super) struct Answers {
+    /// The id of the decision, or of the first of a batch.
+    pub(super) id: DecisionId,
+    pub(super) asked: Asked,
+    /// The highest position of the records in the log, if every decision made has one.
+    pub(super) position: Option<u64>,
+    pub(super) tally: Tally,
+    /// Items of a batch that ended in a panic.
+    pub(super) panics: u32,
+}
+
+/// One answer or many, as asked.
+pub(super) enum Asked {
+    Single(Box<Response>),
+    Batch(Vec<Response>),
+}
+
+/// Decides all questions. Panics if deciding a single question does; the task around it ends then.
+pub(super) async fn decide(asker: Arc<Asker>, questions: Evaluations) -> Answers {
+    let (id, asked, total) = match questions {
+        Evaluations::Single(request) => {
+            let id = DecisionId::from_bits(asker.id_bits);
+            let item = decide_one(&asker, id.clone(), request).await;
+            let mut total = Total::default();
+            (id, Asked::Single(Box::new(total.add(item))), total)
+        }
+        Evaluations::Batch { semantic, items } => {
+            let (responses, total) = match semantic {
+                Semantic::ExecuteAll => all_at_once(&asker, items).await,
+                Semantic::DenyOnFirstDeny | Semantic::PermitOnFirstPermit => {
+                    one_by_one(&asker, items, semantic).await
+                }
+            };
+            (asker.item_id(0), Asked::Batch(responses), total)
+        }
+    };
+    Answers { id, asked, position: total.position(), tally: total.tally, panics: total.panics }
+}
+
+/// All items side by side, so that their records share the log's commits.
+async fn all_at_once(asker: &Arc<Asker>, items: Vec<Result<Request, WireError>>) -> (Vec<Response>, Total) {
+    let mut tasks = JoinSet::new();
+    let mut decided: Vec<Option<Item>> = vec![];
+    for (index, item) in items.into_iter().enumerate() {
+        decided.push(item.as_ref().err().map(Item::malformed));
+        if let Ok(request) = item {
+            let asker = Arc::clone(asker);
+            tasks.spawn(async move { (index, decide_one(&asker, asker.item_id(index), request).await) });
+        }
+    }
+    while let Some(joined) = tasks.join_next().await {
+        if let Ok((index, item)) = joined
+            && let Some(place) = decided.get_mut(index)
+        {
+            *place = Some(item);
+        }
+    }
+    let mut total = Total::default();
+    // A place that is still empty is that of a task that panicked.
+    let responses = decided.into_iter().map(|item| total.add(item.unwrap_or_else(Item::panicked))).collect();
+    (responses, total)
+}
+
+/// Items in order, until the semantic says to stop.
+async fn one_by_one(
+    asker: &Arc<Asker>,
+    items: Vec<Result<Request, WireError>>,
+    semantic: Semantic,
+) -> (Vec<Response>, Total) {
+    let mut total = Total::default();
+    let mut responses = vec![];
+    for (index, item) in items.into_iter().enumerate() {
+        let item = match item {
+            Err(error) => Item::malformed(&error),
+            Ok(request) => {
+                let asker = Arc::clone(asker);
+                let task =
+                    tokio::spawn(async move { decide_one(&asker, asker.item_id(index), request).await });
+                task.await.unwrap_or_else(|_panicked| Item::panicked())
+            }
+        };
+        let response = total.add(item);
+        let stop = semantic.stops_after(response.permits());
+        responses.push(response);
+        if stop {
+            break;
+        }
+    }
+    (responses, total)
+}
+
+async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
+    let Asker { service, caller, release, at, explain, .. } = asker;
+    let question = Question { id, at: *at, request, explain: *explain };
+    // The explanation needs the question after the record has taken it.
+    let explained = explain.then(|| question.clone());
+    let answer = assent_engine::decide(release, caller, question, service.recorder.as_ref()).await;
+    let view = caller_view(&answer.decision);
+    let full = explained.map(|question| full_view(release, caller, &question, &answer.decision));
+    let mut tally = Tally::default();
+    tally.causes.insert(answer.decision.cause(), 1);
+    for problem in answer.decision.problems() {
+        *tally.problems.entry(problem.code).or_default() += 1;
+    }
+    Item {
+        response: Response::of(&answer.decision, &view, full.as_ref()),
+        record: match answer.receipt {
+            Some(receipt) => Recorded::At(receipt.position),
+            None => Recorded::Failed,
+        },
+        tally,
+        panicked: false,
+    }
+}
+
+/// What became of one question.
+struct Item {
+    response: Response,
+    record: Recorded,
+    tally: Tally,
+    panicked: bool,
+}
+
+/// Where the record of a question is.
+enum Recorded {
+    At(u64),
+    Failed,
+    /// Nothing was decided, so there is nothing to record.
+    Undecided,
+}
+
+impl Item {
+    fn malformed(error: &WireError) -> Self {
+        Self::undecided(Response::item_error(400, error.to_string()), false)
+    }
+
+    fn panicked() -> Self {
+        Self::undecided(Response::item_error(500, "the service failed"), true)
+    }
+
+    fn undecided(response: Response, panicked: bool) -> Self {
+        let tally = Tally { item_errors: 1, ..Tally::default() };
+        Self { response, record: Recorded::Undecided, tally, panicked }
+    }
+}
+
+/// The sum over a request's items.
+#[derive(Default)]
+struct Total {
+    highest: Option<u64>,
+    unrecorded: bool,
+    tally: Tally,
+    panics: u32,
+}
+
+impl Total {
+    fn add(&mut self, item: Item) -> Response {
+        match item.record {
+            Recorded::At(position) => self.highest = self.highest.max(Some(position)),
+            Recorded::Failed => self.unrecorded = true,
+            Recorded::Undecided => {}
+        }
+        for (cause, count) in item.tally.causes {
+            *self.tally.causes.entry(cause).or_default() += count;
+        }
+        for (problem, count) in item.tally.problems {
+            *self.tally.problems.entry(problem).or_default() += count;
+        }
+        self.tally.item_errors += item.tally.item_errors;
+        self.panics += u32::from(item.panicked);
+        item.response
+    }
+
+    const fn position(&self) -> Option<u64> {
+        if self.unrecorded { None } else { self.highest }
+    }
+}
+
+impl Asker {
+    fn item_id(&self, index: usize) -> DecisionId {
+        let base = self.id_bits >> BATCH_ITEM_BITS << BATCH_ITEM_BITS;
+        // `Limits::check` keeps batches within the bits that the index has.
+        DecisionId::from_bits(base | index as u128)
+    }
+}

@@ -1,0 +1,220 @@
+//! The decision endpoints: what is refused, in which order, before anything is decided.
+//!
+//! Load, caller, method, organization, query, content type, body size and time, JSON, structure;
+//! then [`decide`]. Nothing of a body is read for a peer that has not shown who it is, and nobody
+//! learns from an error which organizations exist.
+
+use std::sync::Arc;
+
+use assent_engine::{Caller, Release, Right};
+use assent_model::OrganizationId;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use crate::callers::Connection;
+use crate::http::decide::{Answers, Asked, Asker, decide};
+use crate::http::edge::Noted;
+use crate::http::refusal::Refusal;
+use crate::http::reply::{NO_STORE, json_reply};
+use crate::http::router::{asks, organization};
+use crate::limits::Limits;
+use crate::service::Service;
+use crate::wire::{BatchResponse, Evaluations, WireError, evaluation, evaluations, load};
+
+const X_DECISION_ID: HeaderName = HeaderName::from_static("x-decision-id");
+const X_AUDIT_POSITION: HeaderName = HeaderName::from_static("x-audit-position");
+
+/// Reads a body as questions.
+type Read = fn(&Value, &Limits) -> Result<Evaluations, WireError>;
+
+/// One question.
+pub(super) async fn single(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(service, request, |body, _| evaluation(body).map(Evaluations::Single)).await
+}
+
+/// A batch of questions.
+pub(super) async fn batch(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(service, request, |body, limits| evaluations(body, limits.batch_max)).await
+}
+
+async fn answer(service: Arc<Service>, request: Request, read: Read) -> Response {
+    let mut noted = Noted::default();
+    let result = attempt(&service, request, read, &mut noted).await;
+    let mut response = result.unwrap_or_else(IntoResponse::into_response);
+    response.extensions_mut().insert(noted);
+    response
+}
+
+async fn attempt(
+    service: &Arc<Service>,
+    request: Request,
+    read: Read,
+    noted: &mut Noted,
+) -> Result<Response, Refusal> {
+    let place = Arc::clone(&service.in_flight).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
+    let (parts, body) = request.into_parts();
+    let connection = parts.extensions.get::<Connection>();
+    let caller = service.callers.authenticate(&parts.headers, connection).map_err(Refusal::Caller)?;
+    noted.caller = Some(caller.id.clone());
+    asks(&parts.method)?;
+    let release = release(service, caller, organization(&parts.uri))?;
+    noted.organization = Some(release.organization().clone());
+    let explain = explain(parts.uri.query(), caller, &release)?;
+    check_content(&parts.headers)?;
+    let bytes = read_body(&parts.headers, body, &service.limits).await?;
+    let questions = read(&load(&bytes, &service.limits)?, &service.limits)?;
+    drop(bytes);
+    let asker = Asker {
+        service: Arc::clone(service),
+        caller: Arc::clone(caller),
+        release,
+        at: service.clock.now(),
+        id_bits: service.ids.bits().ok_or(Refusal::Internal)?,
+        explain,
+    };
+    let answers = decide_in_time(asker, questions, place, noted).await?;
+    Ok(reply(answers, noted))
+}
+
+/// The release of an organization that the caller may ask about.
+fn release(service: &Service, caller: &Caller, organization: &str) -> Result<Arc<Release>, Refusal> {
+    OrganizationId::new(organization)
+        .ok()
+        .filter(|organization| caller.may(Right::Decide, organization))
+        .and_then(|organization| service.release(&organization))
+        .ok_or(Refusal::Organization)
+}
+
+/// Whether the caller asks for the full explanation. Other parameters are ignored, as unknown
+/// members are.
+fn explain(query: Option<&str>, caller: &Caller, release: &Release) -> Result<bool, Refusal> {
+    let pairs = query.unwrap_or_default().split('&');
+    let mut values = pairs.filter_map(|pair| match pair.split_once('=') {
+        Some(("explain", value)) => Some(value),
+        None if pair == "explain" => Some(""),
+        Some(_) | None => None,
+    });
+    match (values.next(), values.next()) {
+        (None, _) => Ok(false),
+        (Some("full"), None) if caller.may(Right::Explain, release.organization()) => Ok(true),
+        (Some("full"), None) => Err(Refusal::Explain),
+        (Some(_), _) => Err(Refusal::Query),
+    }
+}
+
+fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let single = types.next().filter(|_| types.next().is_none());
+    if !single.and_then(|value| value.to_str().ok()).is_some_and(is_json) {
+        return Err(Refusal::ContentType);
+    }
+    match headers.get(CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(encoding) if encoding == "identity" => Ok(()),
+        // A compressed body would grow past the size limit after it was checked.
+        Some(_) => Err(Refusal::ContentEncoding),
+    }
+}
+
+/// `application/json`, alone or with parameters; a charset must be UTF-8, which JSON is anyway.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let utf_8 = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        Some(_) | None => true,
+    };
+    is_json && parts.all(utf_8)
+}
+
+async fn read_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::BodyTooLarge(limits.body_max_bytes);
+    let stated = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if stated.is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limits.body_max_bytes)) {
+        return Err(too_large());
+    }
+    let collected = timeout(limits.body_timeout(), Limited::new(body, limits.body_max_bytes).collect()).await;
+    match collected {
+        Err(_elapsed) => Err(Refusal::BodyTimeout),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Refusal::BodyBroken),
+    }
+}
+
+/// Decides and records in a task of its own, and waits for it.
+///
+/// axum drops a handler whose client hangs up. The task is not dropped with it: it holds its
+/// `place` among the requests under way until every record has its receipt, and a stopping
+/// service waits for all places. When time runs out the caller is told so and must deny; the task
+/// goes on for the record's sake.
+async fn decide_in_time(
+    asker: Asker,
+    questions: Evaluations,
+    place: OwnedSemaphorePermit,
+    noted: &mut Noted,
+) -> Result<Answers, Refusal> {
+    let limit = asker.service.limits.request_timeout();
+    let task = tokio::spawn(async move {
+        let answers = decide(Arc::new(asker), questions).await;
+        drop(place);
+        answers
+    });
+    match timeout(limit, task).await {
+        Err(_elapsed) => Err(Refusal::DecisionTimeout),
+        Ok(Ok(answers)) => Ok(answers),
+        Ok(Err(_panicked)) => {
+            noted.panicked = true;
+            Err(Refusal::Internal)
+        }
+    }
+}
+
+fn reply(answers: Answers, noted: &mut Noted) -> Response {
+    let Answers { id, asked, position, tally, panics } = answers;
+    noted.tally = tally;
+    noted.panicked = panics > 0;
+    let mut response = match asked {
+        Asked::Single(response) => json_reply(StatusCode::OK, NO_STORE, &*response),
+        Asked::Batch(evaluations) => json_reply(StatusCode::OK, NO_STORE, &BatchResponse { evaluations }),
+    };
+    let position = position.map(|position| (X_AUDIT_POSITION, position.to_string()));
+    for (name, value) in [(X_DECISION_ID, id.to_string())].into_iter().chain(position) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types_that_are_json_and_those_that_are_not() {
+        for (content_type, expected) in [
+            ("application/json", true),
+            ("application/json; charset=utf-8", true),
+            ("application/json;charset=\"UTF-8\"", true),
+            ("Application/JSON ; profile=x", true),
+            ("application/json; charset=latin1", false),
+            ("text/plain", false),
+            ("text/json", false),
+            ("application/jsonp", false),
+            ("application/fhir+json", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(content_type), expected, "{content_type}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Why a request is not answered with a decision: the one map from cause to HTTP.
+//!
+//! AuthZEN names 400, 401, 403 and 500 (section 10.1.2) and leaves the body open; ours is
+//! `{"error":{"status":…,"message":…}}`, the form that items of a batch have too. A denial is never
+//! here: it is a decision, and 200. Messages hold no part of the request.
+
+use axum::http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::callers::Unauthenticated;
+use crate::http::reply::{NO_STORE, json_reply};
+use crate::wire::WireError;
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("nothing is served here")]
+    NotFound,
+    #[error("metadata is not offered: no public URL is configured")]
+    NoMetadata,
+    #[error("this method is not served here: expected {0}")]
+    Method(&'static str),
+    #[error("expected exactly one `Host`")]
+    Host,
+    #[error("`X-Request-ID` is longer than {0} bytes")]
+    RequestIdTooLong(usize),
+    #[error("the caller could not be authenticated")]
+    Caller(Unauthenticated),
+    /// One text for an organization that does not exist and for one that the caller may not ask
+    /// about, so that nobody learns who the tenants are.
+    #[error("this caller may not ask about this organization")]
+    Organization,
+    #[error("this caller may not ask for explanations")]
+    Explain,
+    #[error("`explain`: expected `full`")]
+    Query,
+    #[error("`Content-Type`: expected `application/json`")]
+    ContentType,
+    #[error("`Content-Encoding`: expected none")]
+    ContentEncoding,
+    /// 413 is not among AuthZEN's codes, but is HTTP's own for this (RFC 9110, section 15.5.14),
+    /// and proxies and clients know not to send the same again.
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    #[error("the body ended early")]
+    BodyBroken,
+    #[error(transparent)]
+    Body(#[from] WireError),
+    #[error("too many requests are under way")]
+    Overloaded,
+    #[error("the decision was not made in time")]
+    DecisionTimeout,
+    #[error("the service failed")]
+    Internal,
+}
+
+impl Refusal {
+    pub(super) const fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::NoMetadata => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Host
+            | Self::RequestIdTooLong(_)
+            | Self::Query
+            | Self::ContentType
+            | Self::ContentEncoding
+            | Self::BodyBroken
+            | Self::Body(_) => StatusCode::BAD_REQUEST,
+            Self::Caller(_) => StatusCode::UNAUTHORIZED,
+            Self::Organization | Self::Explain => StatusCode::FORBIDDEN,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Overloaded | Self::DecisionTimeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn header(&self) -> Option<(axum::http::HeaderName, HeaderValue)> {
+        match self {
+            Self::Method(allow) => Some((ALLOW, HeaderValue::from_static(allow))),
+            // RFC 6750, section 3.1: no error code where no credential was sent.
+            Self::Caller(Unauthenticated::Missing) => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="assent""#)))
+            }
+            Self::Caller(Unauthenticated::Invalid) => Some((
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static(r#"Bearer realm="assent", error="invalid_token""#),
+            )),
+            // One second: a decision takes a small part of that.
+            Self::Overloaded | Self::DecisionTimeout => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            // What is left of the body would be read as the next request.
+            Self::BodyTooLarge(_) | Self::BodyTimeout => {
+                Some((CONNECTION, HeaderValue::from_static("close")))
+            }
+            Self::NotFound
+            | Self::NoMetadata
+            | Self::Host
+            | Self::RequestIdTooLong(_)
+            | Self::Organization
+            | Self::Explain
+            | Self::Query
+            | Self::ContentType
+            | Self::ContentEncoding
+            | Self::BodyBroken
+            | Self::Body(_)
+            | Self::Internal => None,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = json!({ "error": { "status": status.as_u16(), "message": self.to_string() } });
+        let mut response = json_reply(status, NO_STORE, &body);
+        if let Some((name, value)) = self.header() {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_status_and_never_permits() {
+        let cases = [
+            (Refusal::NotFound, 404, None),
+            (Refusal::NoMetadata, 404, None),
+            (Refusal::Method("POST"), 405, Some(("allow", "POST"))),
+            (Refusal::Host, 400, None),
+            (Refusal::RequestIdTooLong(1), 400, None),
+            (
+                Refusal::Caller(Unauthenticated::Missing),
+                401,
+                Some(("www-authenticate", r#"Bearer realm="assent""#)),
+            ),
+            (
+                Refusal::Caller(Unauthenticated::Invalid),
+                401,
+                Some(("www-authenticate", r#"Bearer realm="assent", error="invalid_token""#)),
+            ),
+            (Refusal::Organization, 403, None),
+            (Refusal::Explain, 403, None),
+            (Refusal::Query, 400, None),
+            (Refusal::ContentType, 400, None),
+            (Refusal::ContentEncoding, 400, None),
+            (Refusal::BodyTooLarge(1), 413, Some(("connection", "close"))),
+            (Refusal::BodyTimeout, 408, Some(("connection", "close"))),
+            (Refusal::BodyBroken, 400, None),
+            (Refusal::Body(WireError::NotAnObject), 400, None),
+            (Refusal::Overloaded, 503, Some(("retry-after", "1"))),
+            (Refusal::DecisionTimeout, 503, Some(("retry-after", "1"))),
+            (Refusal::Internal, 500, None),
+        ];
+        for (refusal, status, header) in cases {
+            let text = refusal.to_string();
+            assert!(!text.contains('\n') && !text.ends_with('.'), "{text}");
+            let response = refusal.into_response();
+            assert_eq!(response.status(), status, "{text}");
+            if let Some((name, value)) = header {
+                assert_eq!(response.headers()[name], value, "{text}");
+            }
+            assert_eq!(response.headers()["cache-control"], "no-store");
+        }
+    }
+}

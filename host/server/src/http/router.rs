@@ -1,0 +1,67 @@
+//! What is served where. [`ROUTES`] is the list; the OpenAPI document and the tests are held to it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::routing::any;
+
+use crate::http::edge::edge;
+use crate::http::refusal::Refusal;
+use crate::http::{evaluation, health, metadata};
+use crate::service::Service;
+
+/// A path and the methods that it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The path, with parameters in braces.
+    pub path: &'static str,
+    /// The methods, as `Allow` lists them.
+    pub methods: &'static str,
+}
+
+const READ: &str = "GET, HEAD";
+
+const EVALUATION: Route = Route { path: "/{organization}/access/v1/evaluation", methods: "POST" };
+const EVALUATIONS: Route = Route { path: "/{organization}/access/v1/evaluations", methods: "POST" };
+const METADATA: Route = Route { path: "/.well-known/authzen-configuration/{organization}", methods: READ };
+const HEALTH: Route = Route { path: "/healthz", methods: READ };
+const READINESS: Route = Route { path: "/readyz", methods: READ };
+const OPENAPI: Route = Route { path: "/openapi.json", methods: READ };
+
+/// Everything that is served.
+pub const ROUTES: &[Route] = &[EVALUATION, EVALUATIONS, METADATA, HEALTH, READINESS, OPENAPI];
+
+/// The service as a router, without sockets. Requests should carry a [`crate::Connection`] among
+/// their extensions; without it nobody is a caller but by key.
+///
+/// Every route takes any method and checks it itself, so that what is refused, and in what order,
+/// is said in one place and in our own words.
+pub fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route(EVALUATION.path, any(evaluation::single))
+        .route(EVALUATIONS.path, any(evaluation::batch))
+        .route(METADATA.path, any(metadata::metadata))
+        .route(HEALTH.path, any(health::health))
+        .route(READINESS.path, any(health::readiness))
+        .route(OPENAPI.path, any(metadata::openapi))
+        .fallback(async || Refusal::NotFound)
+        .layer(from_fn_with_state(Arc::clone(&service), edge))
+        .with_state(service)
+}
+
+/// Whether the method reads.
+pub(super) fn reads(method: &Method) -> Result<(), Refusal> {
+    if *method == Method::GET || *method == Method::HEAD { Ok(()) } else { Err(Refusal::Method(READ)) }
+}
+
+/// Whether the method asks for a decision.
+pub(super) fn asks(method: &Method) -> Result<(), Refusal> {
+    if *method == Method::POST { Ok(()) } else { Err(Refusal::Method(EVALUATION.methods)) }
+}
+
+/// The organization in the path of a request for a decision, as sent.
+pub(super) fn organization(uri: &Uri) -> &str {
+    uri.path().split('/').nth(1).unwrap_or_default()
+}

@@ -1,0 +1,207 @@
+//! What the service is made of: releases, callers, recorder, limits, clock, ids.
+//!
+//! Everything here is immutable but the release of an organization, which is swapped whole:
+//! INVARIANT (one release per decision) holds because a request loads it once and keeps it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use assent_engine::{Recorder, Release};
+use assent_model::OrganizationId;
+use tokio::sync::Semaphore;
+
+use crate::callers::Callers;
+use crate::clock::{Clock, Ids};
+use crate::http::RequestLog;
+use crate::limits::{LimitError, Limits};
+
+/// The parts that a service is built of.
+#[derive(Debug)]
+pub struct ServiceParts {
+    /// One release for each organization.
+    pub releases: Vec<Release>,
+    /// Who may ask.
+    pub callers: Callers,
+    /// Where decisions are recorded before they are answered.
+    pub recorder: Arc<dyn Recorder>,
+    /// Limits on what peers send and on how long things take.
+    pub limits: Limits,
+    /// The `https` address under which callers reach the service, such as
+    /// `https://pdp.example.org`. Without it no metadata is offered.
+    pub public_url: Option<String>,
+    /// Whether to listen on an address that other machines can reach. The service speaks plain
+    /// HTTP: whoever sets this has put something in front that speaks TLS.
+    pub allow_remote_peers: bool,
+    /// The clock that decisions see.
+    pub clock: Arc<dyn Clock>,
+    /// The source of decision ids and request ids.
+    pub ids: Arc<dyn Ids>,
+    /// Where completed requests are noted.
+    pub log: Arc<dyn RequestLog>,
+}
+
+/// The decision service, shared by all requests.
+#[derive(Debug)]
+pub struct Service {
+    organization_to_release: BTreeMap<OrganizationId, ArcSwap<Release>>,
+    pub(crate) callers: Callers,
+    pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) limits: Limits,
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) allow_remote_peers: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) log: Arc<dyn RequestLog>,
+    /// One permit for each request for decisions under way. The task that decides holds it, so
+    /// taking all of them waits for every task: this is how a stopping service joins them.
+    pub(crate) in_flight: Arc<Semaphore>,
+    draining: AtomicBool,
+    panics: AtomicU64,
+}
+
+/// Why a service could not be built, or a release not be activated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// Two releases are of one organization.
+    #[error("organization `{0}` has two releases: expected one")]
+    DuplicateOrganization(OrganizationId),
+    /// There is no such organization. Organizations come with the process, not at run time.
+    #[error("organization `{0}` is not served")]
+    UnknownOrganization(OrganizationId),
+    /// The public URL cannot be announced.
+    #[error("public URL `{url}`: expected {expected}")]
+    PublicUrl {
+        /// The URL as configured.
+        url: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A limit cannot be used.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+}
+
+impl Service {
+    /// The service that these parts make.
+    ///
+    /// # Errors
+    /// When an organization has two releases, a limit cannot be used, or the public URL cannot be
+    /// announced.
+    pub fn new(parts: ServiceParts) -> Result<Self, ServiceError> {
+        parts.limits.check()?;
+        let mut organization_to_release = BTreeMap::new();
+        for release in parts.releases {
+            let organization = release.organization().clone();
+            if organization_to_release.contains_key(&organization) {
+                return Err(ServiceError::DuplicateOrganization(organization));
+            }
+            organization_to_release.insert(organization, ArcSwap::from_pointee(release));
+        }
+        Ok(Self {
+            organization_to_release,
+            callers: parts.callers,
+            recorder: parts.recorder,
+            in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_max)),
+            limits: parts.limits,
+            public_url: parts.public_url.as_deref().map(PublicUrl::new).transpose()?,
+            allow_remote_peers: parts.allow_remote_peers,
+            clock: parts.clock,
+            ids: parts.ids,
+            log: parts.log,
+            draining: AtomicBool::new(false),
+            panics: AtomicU64::new(0),
+        })
+    }
+
+    /// The release that decides for this organization now.
+    pub fn release(&self, organization: &OrganizationId) -> Option<Arc<Release>> {
+        self.organization_to_release.get(organization).map(ArcSwap::load_full)
+    }
+
+    /// All releases, by organization.
+    pub fn releases(&self) -> impl Iterator<Item = Arc<Release>> {
+        self.organization_to_release.values().map(ArcSwap::load_full)
+    }
+
+    /// Puts a release in the place of its organization's present one. Decisions under way finish
+    /// with the release that they began with.
+    ///
+    /// # Errors
+    /// When its organization is not served.
+    pub fn activate(&self, release: Release) -> Result<Arc<Release>, ServiceError> {
+        let organization = release.organization().clone();
+        match self.organization_to_release.get(&organization) {
+            Some(slot) => Ok(slot.swap(Arc::new(release))),
+            None => Err(ServiceError::UnknownOrganization(organization)),
+        }
+    }
+
+    /// How many requests have ended in a panic. Each is a bug.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the service is stopping.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// An `https` URL without query, fragment, credentials or trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublicUrl(String);
+
+impl PublicUrl {
+    fn new(url: &str) -> Result<Self, ServiceError> {
+        let refuse = |expected| ServiceError::PublicUrl { url: url.to_owned(), expected };
+        let uri: axum::http::Uri = url.parse().map_err(|_| refuse("an absolute URL"))?;
+        if uri.scheme_str() != Some("https") {
+            return Err(refuse("an `https` URL (AuthZEN 1.0, section 9.1.1)"));
+        }
+        // The parser drops fragments without a word.
+        if uri.query().is_some() || url.contains(['?', '#']) {
+            return Err(refuse("a URL without query or fragment (AuthZEN 1.0, section 9.1.1)"));
+        }
+        if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
+            return Err(refuse("a URL with a host and without credentials"));
+        }
+        Ok(Self(url.trim_end_matches('/').to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_announced_is_a_public_url() {
+        for (url, expected) in [
+            ("https://pdp.example.org", Some("https://pdp.example.org")),
+            ("https://pdp.example.org/", Some("https://pdp.example.org")),
+            ("https://pdp.example.org:8443/authz", Some("https://pdp.example.org:8443/authz")),
+            ("http://pdp.example.org", None),
+            ("https://pdp.example.org?x=1", None),
+            ("https://pdp.example.org?", None),
+            ("https://pdp.example.org/#a", None),
+            ("https://user@pdp.example.org", None),
+            ("pdp.example.org", None),
+            ("", None),
+        ] {
+            assert_eq!(PublicUrl::new(url).ok().as_ref().map(PublicUrl::as_str), expected, "{url}");
+        }
+    }
+}
