@@ -97,6 +97,7 @@ impl FullSet<'_> {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "Cedar's own error, counted at once and never passed on")]
 fn outcome(evaluator: &Evaluator<'_>, policy: &Policy) -> Result<bool, EvaluationError> {
     match evaluator.interpret(&policy.condition, policy.cedar.env())?.value_kind() {
         ast::ValueKind::Lit(ast::Literal::Bool(satisfied)) => Ok(*satisfied),

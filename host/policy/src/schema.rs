@@ -76,8 +76,9 @@ pub(crate) fn load(files: &[SourceFile]) -> Result<Schema, Vec<LoadProblem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let fragments: Result<Vec<_>, _> =
-        parsed.iter().map(|file| cedar_policy::SchemaFragment::try_from(file.fragment.clone())).collect();
+    #[expect(clippy::result_large_err, reason = "Cedar's own error, reported at once and never passed on")]
+    let fragment = |file: &ParsedFile<'_>| cedar_policy::SchemaFragment::try_from(file.fragment.clone());
+    let fragments: Result<Vec<_>, _> = parsed.iter().map(fragment).collect();
     let cedar = match fragments.and_then(cedar_policy::Schema::from_schema_fragments) {
         Ok(cedar) => cedar,
         Err(error) => return Err(locate::schema_problems(&error, files)),

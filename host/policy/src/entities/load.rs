@@ -263,12 +263,11 @@ fn read_one(
         return None;
     };
     let id = EntityId::new(type_name, id);
-    if let Some(choices) = &entity_type.choices {
-        if !choices.contains(&id.id) {
-            let help = known_names(&id.id, choices.iter().map(String::as_str));
-            problems
-                .push(origin.problem(format!("`{id}`: the schema does not list this id")).with_help(help));
-        }
+    if let Some(choices) = &entity_type.choices
+        && !choices.contains(&id.id)
+    {
+        let help = known_names(&id.id, choices.iter().map(String::as_str));
+        problems.push(origin.problem(format!("`{id}`: the schema does not list this id")).with_help(help));
     }
     let reader = Reader { type_name: &|name| name.to_owned(), ignore_unknown: false };
     let empty = serde_json::Map::new();

@@ -80,8 +80,8 @@ impl Circumstances<'_> {
     fn value(&self, name: &str, attribute: &Attribute) -> Result<Option<Value>, Unprepared> {
         match attribute.supplied {
             _ if name == ACTION => self.action_properties(attribute),
-            Some(Supplier::Caller) => self.from_caller(name, attribute),
-            Some(Supplier::Host) => self.from_host(name, attribute),
+            Some(Supplier::Caller) => self.callers(name, attribute),
+            Some(Supplier::Host) => self.hosts(name, attribute),
             None => Ok(self.relation(attribute)),
         }
     }
@@ -101,7 +101,7 @@ impl Circumstances<'_> {
         Ok(read)
     }
 
-    fn from_caller(&self, name: &str, attribute: &Attribute) -> Result<Option<Value>, Unprepared> {
+    fn callers(&self, name: &str, attribute: &Attribute) -> Result<Option<Value>, Unprepared> {
         let path = || format!("context.{name}");
         let read = match self.request.context.get(name) {
             Some(json) => self.read(json, &attribute.value, &path)?,
@@ -125,7 +125,7 @@ impl Circumstances<'_> {
         self.read(&json, &attribute.value, &|| "action.properties".to_owned())
     }
 
-    fn from_host(&self, name: &str, attribute: &Attribute) -> Result<Option<Value>, Unprepared> {
+    fn hosts(&self, name: &str, attribute: &Attribute) -> Result<Option<Value>, Unprepared> {
         if name == NOW && attribute.value == Type::Instant {
             return Ok(Some(Value::Instant(self.host.now)));
         }

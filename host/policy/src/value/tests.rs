@@ -18,7 +18,8 @@ fn json_becomes_what_the_schema_says_or_nothing() {
     let decimal = |units| Ok(Some(Value::Decimal(Decimal::from_ten_thousandths(units))));
     let instant = |text: &str| Ok(Some(Value::Instant(text.parse().unwrap())));
     let wrong = "wrong";
-    let cases: Vec<(Type, Json, Result<Option<Value>, &str>)> = vec![
+    type Case = (Type, Json, Result<Option<Value>, &'static str>);
+    let cases: Vec<Case> = vec![
         (Type::Text, json!("a"), Ok(Some(Value::Text("a".into())))),
         (Type::Text, json!(1), Err(wrong)),
         (Type::Text, json!(null), Ok(None)),
