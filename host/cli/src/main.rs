@@ -26,6 +26,9 @@ enum Command {
         /// The address to listen on, instead of the one in `assent.toml`.
         #[arg(long)]
         listen: Option<std::net::SocketAddr>,
+        /// Decide everything at this moment: for demonstrations on loopback, where nothing may expire.
+        #[arg(long, value_name = "INSTANT")]
+        stopped_clock: Option<Instant>,
     },
     /// Check everything a deployment must pass, and report all problems at once.
     Check {
@@ -76,9 +79,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     match command {
-        Command::Serve { dir, listen } => {
+        Command::Serve { dir, listen, stopped_clock } => {
             drop(out);
-            commands::serve::serve(&dir, listen)?;
+            commands::serve::serve(&dir, listen, stopped_clock)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { dir } => {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use assent_engine::MemoryRecorder;
+use assent_model::Instant;
 use assent_server::{
-    Callers, Credential, RandomIds, RegisteredCaller, Service, ServiceParts, StderrLog, SystemClock,
+    Callers, Clock, Credential, RandomIds, RegisteredCaller, Service, ServiceParts, StderrLog, SystemClock,
 };
 use tokio::net::TcpListener;
 
@@ -22,24 +23,42 @@ const RECORDS_KEPT: usize = 10_000;
 ///
 /// # Errors
 /// When the deployment does not load, or the address cannot be listened on.
-pub fn serve(root: &Path, listen: Option<SocketAddr>) -> anyhow::Result<()> {
+pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Instant>) -> anyhow::Result<()> {
     let (deployment, built) = super::load(root)?;
     let address = listen.unwrap_or(deployment.config.server.listen);
-    let service = Arc::new(service(&deployment, &built)?);
+    let clock: Arc<dyn Clock> = match stopped_clock {
+        None => Arc::new(SystemClock),
+        // Expiry does not work on a clock that stands still, so nothing real may depend on it.
+        Some(_) if !address.ip().is_loopback() => {
+            anyhow::bail!("`--stopped-clock` is for demonstrations on this machine: `{address}` is not loopback")
+        }
+        Some(instant) => Arc::new(StoppedClock(instant)),
+    };
+    let service = Arc::new(service(&deployment, &built, clock)?);
     let runtime = assent_server::runtime().context("the service's threads could not be started")?;
     runtime.block_on(async {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
-        announce(listener.local_addr().unwrap_or(address), &built);
+        announce(listener.local_addr().unwrap_or(address), &built, stopped_clock);
         assent_server::serve(service, listener, interrupted()).await.context("the service ended")
     })
 }
 
-/// The service that a deployment describes, with the machine's clock and a recorder in memory.
+/// A clock for demonstrations, whose data and requests are of one day.
+#[derive(Debug)]
+struct StoppedClock(Instant);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Instant {
+        self.0
+    }
+}
+
+/// The service that a deployment describes, with a recorder in memory.
 ///
 /// # Errors
 /// When callers clash or a limit cannot be used.
-pub fn service(deployment: &Deployment, built: &Built) -> anyhow::Result<Service> {
+pub fn service(deployment: &Deployment, built: &Built, clock: Arc<dyn Clock>) -> anyhow::Result<Service> {
     let parts = ServiceParts {
         releases: built.organizations.iter().map(|organization| organization.release.clone()).collect(),
         callers: callers(deployment)?,
@@ -47,7 +66,7 @@ pub fn service(deployment: &Deployment, built: &Built) -> anyhow::Result<Service
         limits: deployment.config.server.limits.clone(),
         public_url: deployment.config.server.public_url.clone(),
         allow_remote_peers: deployment.config.server.allow_remote,
-        clock: Arc::new(SystemClock),
+        clock,
         ids: Arc::new(RandomIds),
         log: Arc::new(StderrLog),
     };
@@ -70,7 +89,7 @@ pub fn callers(deployment: &Deployment) -> anyhow::Result<Callers> {
 }
 
 #[expect(clippy::print_stderr, reason = "the person who started the service waits for these lines")]
-fn announce(address: SocketAddr, built: &Built) {
+fn announce(address: SocketAddr, built: &Built, stopped_clock: Option<Instant>) {
     for organization in &built.organizations {
         let release = &organization.release;
         eprintln!(
@@ -78,6 +97,9 @@ fn announce(address: SocketAddr, built: &Built) {
             id = release.organization(),
             digest = release.digest()
         );
+    }
+    if let Some(instant) = stopped_clock {
+        eprintln!("the clock stands still at {instant}: for demonstrations only, nothing expires");
     }
     eprintln!("the audit log is in memory: records are lost when the process ends");
 }
