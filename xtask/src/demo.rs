@@ -139,7 +139,8 @@ fn print_samples() {
 
 fn post(sample: &Sample) -> anyhow::Result<(u16, String)> {
     let file = root().join(sample.file);
-    let body = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let body =
+        std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
     request("POST", sample.path, &body)
 }
 

@@ -91,6 +91,7 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Package {
     name: String,
+    manifest_path: PathBuf,
     targets: Vec<Target>,
 }
 
@@ -111,7 +112,17 @@ fn plugin_packages(workspace: &Path) -> anyhow::Result<Vec<String>> {
     let is_plugin = |package: &Package| {
         package.targets.iter().any(|target| target.crate_types.iter().any(|kind| kind == "cdylib"))
     };
-    Ok(metadata.packages.into_iter().filter(is_plugin).map(|package| package.name).collect())
+    let plugins: Vec<_> = metadata.packages.into_iter().filter(is_plugin).collect();
+    for plugin in &plugins {
+        if !plugin.manifest_path.with_file_name("settings.schema.json").exists() {
+            bail!(
+                "`{0}` has no settings.schema.json: a test that calls `check_description` writes it, \
+                 with `UPDATE_SETTINGS_SCHEMA=1 cargo test -p {0}` in plugins/",
+                plugin.name
+            );
+        }
+    }
+    Ok(plugins.into_iter().map(|package| package.name).collect())
 }
 
 #[derive(Deserialize)]

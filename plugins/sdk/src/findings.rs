@@ -90,7 +90,7 @@ impl Findings {
 }
 
 #[expect(clippy::expect_used, reason = "something has just been pushed")]
-fn last<T>(items: &mut Vec<T>) -> &mut T {
+fn last<T>(items: &mut [T]) -> &mut T {
     items.last_mut().expect("not empty")
 }
 

@@ -138,6 +138,11 @@ pub trait Rule: Sized + Send + Sync + 'static {
 /// Makes the crate a plugin: exports this [`Rule`] from the WebAssembly component.
 ///
 /// Takes the name of the type, not a path. Does nothing in native builds, where tests call the rule.
+///
+/// The settings' JSON Schema comes from `settings.schema.json` beside the crate's `Cargo.toml`:
+/// `testing::check_description` writes it from the settings type, and fails when the two
+/// differ. So the component does not carry what makes the schema (70 KB), and a change of the
+/// settings shows in a review.
 #[macro_export]
 macro_rules! plugin {
     ($rule:ident) => {
@@ -147,14 +152,15 @@ macro_rules! plugin {
             use $crate::bindings::exports::assent::plugin::rules;
 
             struct Exports;
+            const SCHEMA: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/settings.schema.json"));
             static CONFIGURED: $crate::runtime::Configured<super::$rule> = $crate::runtime::Configured::new();
 
             impl rules::Guest for Exports {
                 fn describe() -> rules::Description {
-                    $crate::runtime::describe::<super::$rule>()
+                    $crate::runtime::describe::<super::$rule>(SCHEMA)
                 }
                 fn configure(settings: String) -> Result<(), Vec<rules::Problem>> {
-                    CONFIGURED.configure(&settings)
+                    CONFIGURED.configure(&settings, SCHEMA)
                 }
                 fn evaluate(request: rules::Request) -> Result<rules::Findings, String> {
                     CONFIGURED.evaluate(request)

@@ -28,8 +28,8 @@ impl<R: Rule> Configured<R> {
     ///
     /// # Errors
     /// Everything that is wrong with the settings.
-    pub fn configure(&self, text: &str) -> Result<(), Vec<Problem>> {
-        let rule = configure(text)?;
+    pub fn configure(&self, text: &str, schema: &str) -> Result<(), Vec<Problem>> {
+        let rule = configure(text, schema)?;
         self.0.set(rule).map_err(|_| vec![Problem::new("", "the rule has already been configured")])
     }
 
@@ -43,13 +43,13 @@ impl<R: Rule> Configured<R> {
     }
 }
 
-/// What the rule is.
-pub fn describe<R: Rule>() -> wit::Description {
+/// What the rule is; `schema` is the JSON Schema of its settings.
+pub fn describe<R: Rule>(schema: &str) -> wit::Description {
     wit::Description {
         name: R::NAME.to_owned(),
         version: R::VERSION.to_owned(),
         summary: R::SUMMARY.to_owned(),
-        settings_schema: settings::schema_of::<R::Settings>().as_value().to_string(),
+        settings_schema: schema.to_owned(),
         needs: needs::<R>(),
     }
 }
@@ -69,12 +69,12 @@ pub fn needs<R: Rule>() -> wit::Needs {
     needs
 }
 
-/// The configured rule.
+/// The configured rule; `schema` is the JSON Schema of its settings.
 ///
 /// # Errors
 /// Everything that is wrong with the settings.
-pub fn configure<R: Rule>(text: &str) -> Result<R, Vec<Problem>> {
-    R::configure(settings::parse(text)?).map_err(settings::Problems::into_vec)
+pub fn configure<R: Rule>(text: &str, schema: &str) -> Result<R, Vec<Problem>> {
+    R::configure(settings::parse(text, schema)?).map_err(settings::Problems::into_vec)
 }
 
 /// Judges one request as the contract has it.

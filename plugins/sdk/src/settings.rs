@@ -6,7 +6,6 @@
 
 mod compare;
 
-use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 
 pub use crate::bindings::exports::assent::plugin::rules::Problem;
@@ -53,13 +52,17 @@ impl Problems {
     }
 }
 
-/// The JSON Schema of the settings.
-pub(crate) fn schema_of<S: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<S>()
+/// The JSON Schema of the settings, as `settings.schema.json` holds it. Not in components: what makes
+/// the schema is as large as all the rest of a rule.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn schema_text<S: schemars::JsonSchema>() -> String {
+    let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let schema = generator.into_root_schema_for::<S>();
+    format!("{:#}\n", schema.as_value())
 }
 
-/// Reads the settings.
-pub(crate) fn parse<S: DeserializeOwned + JsonSchema>(text: &str) -> Result<S, Vec<Problem>> {
+/// Reads the settings; `schema` is their JSON Schema, which is looked at only if that fails.
+pub(crate) fn parse<S: DeserializeOwned>(text: &str, schema: &str) -> Result<S, Vec<Problem>> {
     let mut json = serde_json::Deserializer::from_str(text);
     let first = match serde_path_to_error::deserialize(&mut json) {
         Ok(settings) => match json.end() {
@@ -71,9 +74,10 @@ pub(crate) fn parse<S: DeserializeOwned + JsonSchema>(text: &str) -> Result<S, V
             Problem::new(path, error.into_inner().to_string())
         }
     };
-    let all = match serde_json::from_str(text) {
-        Ok(value) => compare::problems(&schema_of::<S>(), &value),
-        Err(error) => return Err(vec![Problem::new("", format!("not JSON: {error}"))]),
+    let all = match (serde_json::from_str(schema), serde_json::from_str(text)) {
+        (Ok(schema), Ok(value)) => compare::problems(&schema, &value),
+        (_, Err(error)) => return Err(vec![Problem::new("", format!("not JSON: {error}"))]),
+        (Err(_), Ok(_)) => vec![],
     };
     // What the schema cannot say (a type that reads itself) is left to the first error.
     Err(if all.is_empty() { vec![first] } else { all })

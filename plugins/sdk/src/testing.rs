@@ -14,14 +14,14 @@ use crate::records::{Absence, Approval, Coding, Consent, DisclosureDecision, Ent
 use crate::settings::Problem;
 use crate::time::{Date, Duration, Instant};
 use crate::values::{IntoValue, Set};
-use crate::{Rule, runtime};
+use crate::{Rule, runtime, settings};
 
 /// The configured rule.
 ///
 /// # Errors
 /// Everything that is wrong with the settings.
-pub fn configure<R: Rule>(settings: serde_json::Value) -> Result<R, Vec<Problem>> {
-    runtime::configure(&settings.to_string())
+pub fn configure<R: Rule>(json: serde_json::Value) -> Result<R, Vec<Problem>> {
+    runtime::configure(&json.to_string(), &settings::schema_text::<R::Settings>())
 }
 
 /// A date. Panics where there is none.
@@ -318,9 +318,12 @@ impl TestRequest {
     }
 }
 
-/// Checks what a host would refuse at admission: the description and the needs. Call it in a test.
+/// Checks what a host would refuse at admission, the description and the needs, and that
+/// `settings.schema.json` says what the settings type says. Call it in a test of every plugin.
 pub fn check_description<R: Rule>() {
-    let description = runtime::describe::<R>();
+    let schema = settings::schema_text::<R::Settings>();
+    check_schema_file(&schema);
+    let description = runtime::describe::<R>(&schema);
     let kebab = |name: &str| {
         (1..=64).contains(&name.len())
             && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
@@ -353,6 +356,23 @@ pub fn check_description<R: Rule>() {
         let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "a need is declared twice: {names:?}");
     }
+}
+
+/// The variable that makes [`check_description`] rewrite `settings.schema.json`.
+const UPDATE: &str = "UPDATE_SETTINGS_SCHEMA";
+
+fn check_schema_file(schema: &str) {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let path = std::path::Path::new(&package).join("settings.schema.json");
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&path, schema).expect("settings.schema.json can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == schema,
+        "`settings.schema.json` does not say what the settings type says: run the test again with {UPDATE}=1, \
+         look at the change and commit it"
+    );
 }
 
 fn raw_approval(approval: &Approval) -> wit::Approval {

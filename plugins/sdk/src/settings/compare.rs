@@ -5,16 +5,16 @@
 
 use serde_json::{Map, Value};
 
-use super::{Problem, Schema, escape};
+use super::{Problem, escape};
 
 /// Nesting beyond which nothing more is compared: more than any settings type has, and well within
 /// a plugin's small stack.
 const MAX_DEPTH: u32 = 24;
 
 /// Everything in the value that the schema does not allow.
-pub(super) fn problems(schema: &Schema, value: &Value) -> Vec<Problem> {
-    let mut compare = Compare { root: schema.as_value(), found: vec![] };
-    compare.value(schema.as_value(), value, "", 0);
+pub(super) fn problems(schema: &Value, value: &Value) -> Vec<Problem> {
+    let mut compare = Compare { root: schema, found: vec![] };
+    compare.value(schema, value, "", 0);
     compare.found
 }
 

@@ -31,15 +31,19 @@ enum Mode {
     Lenient,
 }
 
+fn read(text: &str) -> Result<Settings, Vec<Problem>> {
+    parse(text, &schema_text::<Settings>())
+}
+
 fn problems(text: &str) -> Vec<(String, String)> {
-    let found = parse::<Settings>(text).unwrap_err();
+    let found = read(text).unwrap_err();
     found.into_iter().map(|problem| (problem.path, problem.message)).collect()
 }
 
 #[test]
 fn good_settings_are_read() {
     let text = r#"{"quorum": [{"records": 3}], "mode": "lenient", "from": "2028-02-29", "max_age": "P7D"}"#;
-    let settings: Settings = parse(text).unwrap();
+    let settings = read(text).unwrap();
     assert_eq!(settings.quorum, [Tier { records: 3 }]);
     assert_eq!(settings.mode, Mode::Lenient);
     assert_eq!(settings.max_age, Some(Duration::days(7)));
