@@ -28,10 +28,14 @@ pub(crate) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
+/// Threads that share the work of a load; more would wait for one another.
+const LOAD_THREADS_MAX: usize = 8;
+
 /// Applies `work` to each item on as many big-stack threads as there are processors; the results
 /// are in the order of the items, `None` for an item whose work panicked.
 pub(crate) fn map<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<Option<T>> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len());
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = processors.min(LOAD_THREADS_MAX).min(items.len());
     if threads == 0 {
         return Vec::new();
     }

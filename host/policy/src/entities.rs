@@ -4,10 +4,12 @@
 //! attribute, is in the snapshot. On an absent entity `in` and `has` are silently false in Cedar,
 //! which would disarm a forbid; so absence is refused at load and with each request.
 
+mod build;
 mod load;
+mod overrides;
 mod slice;
 
-pub(crate) use load::uid;
+pub(crate) use build::uid;
 pub(crate) use slice::Seen;
 
 use std::collections::HashMap;
@@ -17,9 +19,9 @@ use std::sync::Arc;
 use assent_model::{Digest, EntityId, Facts};
 use cedar_policy_core::ast;
 
-use crate::error::LoadErrors;
+use crate::error::{LoadErrors, LoadProblem};
 use crate::policies::Policies;
-use crate::source::SourceFile;
+use crate::source::{SourceFile, suggestion};
 
 /// The entities of an organization at one time: immutable, shared by all decisions made on it.
 #[derive(Clone)]
@@ -96,6 +98,37 @@ impl Policies {
     /// Every entity that does not fit the schema, appears twice, or refers to one that is nowhere.
     pub fn load_entities(&self, files: &[SourceFile]) -> Result<Snapshot, LoadErrors> {
         load::load(self, files, &[])
+    }
+
+    /// Entities that policies name and a snapshot does not hold, as `file:line` of the policy. Such a
+    /// name is always "not in" and "not equal": right where an organization has no such role or
+    /// group, and a forbid that never holds where it is a slip of the pen.
+    pub fn missing_entities(&self, snapshot: &Snapshot) -> Vec<LoadProblem> {
+        let mut problems = Vec::new();
+        for policy in &self.policies {
+            for uid in &policy.named {
+                let id: &str = uid.eid().as_ref();
+                let id = EntityId::new(uid.entity_type().to_string(), id);
+                if uid.entity_type().is_action() || snapshot.entity(&id).is_some() {
+                    continue;
+                }
+                let same_type = snapshot.inner.nodes.keys().filter(|other| other.kind == id.kind);
+                let near = suggestion(&id.id, same_type.map(|other| other.id.as_str()));
+                problems.push(LoadProblem {
+                    file: policy.info.file.clone(),
+                    line: policy.info.line,
+                    column: 1,
+                    message: format!(
+                        "policy `{}` names `{id}`, which is not among the entities",
+                        policy.note().id
+                    ),
+                    help: near,
+                });
+            }
+        }
+        problems.sort();
+        problems.dedup();
+        problems
     }
 
     /// The same with overrides, as tests of one situation need them: an entity of an override file

@@ -61,7 +61,8 @@ fn load_here(schema: &[SourceFile], files: &[SourceFile], names: &Names) -> Resu
             let parsed = policies::parse(files, &mut found);
             policies::check_ids(&parsed, &mut found);
             LoadErrors::check(found)?;
-            return Err(LoadErrors(Vec::new())); // unreachable: a failed schema has problems
+            // A failed schema has problems; were it to have none, it is refused all the same.
+            return Err(LoadErrors(vec![LoadProblem::of_file("schema", "the schema could not be read")]));
         }
     };
     let parsed = policies::parse(files, &mut problems);

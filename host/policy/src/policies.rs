@@ -30,12 +30,17 @@ pub(crate) struct Policy {
     pub(crate) condition: ast::Expr,
     pub(crate) info: PolicyInfo,
     looked_up: HashSet<Arc<ast::EntityUID>>,
+    /// Every entity that scope or conditions name.
+    pub(crate) named: HashSet<Arc<ast::EntityUID>>,
 }
 
 impl Policy {
     pub(crate) fn new(cedar: ast::Policy, info: PolicyInfo, shape: &Shape) -> Self {
         let condition = cedar.condition();
-        Self { cedar, condition, info, looked_up: shape.looked_up.clone() }
+        let mut named = shape.named.clone();
+        named.extend(cedar.principal_constraint().as_inner().get_euid().cloned());
+        named.extend(cedar.resource_constraint().as_inner().get_euid().cloned());
+        Self { cedar, condition, info, looked_up: shape.looked_up.clone(), named }
     }
 
     pub(crate) fn note(&self) -> &PolicyNote {

@@ -1,46 +1,43 @@
 //! Reads entity files and checks them against the schema and against each other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use assent_model::{Digest, Entity, EntityId, Facts, Value};
-use cedar_policy_core::ast;
-use cedar_policy_core::entities::{Entities, TCComputation};
-use cedar_policy_core::extensions::Extensions;
-use cedar_policy_core::validator::CoreSchema;
+use assent_model::{EntityId, Value};
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 
-use super::{Inner, Node, Snapshot};
+use super::Snapshot;
+use super::build::{build, close};
+use super::overrides::overridden;
 use crate::big_stack;
 use crate::error::{LoadErrors, LoadProblem};
 use crate::policies::Policies;
 use crate::schema::types::EntityType;
 use crate::source::{SourceFile, known_names};
-use crate::value::{Mismatch, Reader, references, to_cedar, type_and_id};
+use crate::value::{Mismatch, Reader, references, type_and_id};
 
 /// A file of entities. 64 MiB are about 200,000 entities, which take a gigabyte once loaded.
 const ENTITY_FILE_MAX_BYTES: usize = 64 << 20;
 
 /// An entity as read: not yet checked against the others.
-struct Read {
-    entity_type: Arc<EntityType>,
-    id: EntityId,
-    attributes: BTreeMap<String, Value>,
-    parents: BTreeSet<EntityId>,
-    origin: Origin,
+pub(super) struct Read {
+    pub(super) entity_type: Arc<EntityType>,
+    pub(super) id: EntityId,
+    pub(super) attributes: BTreeMap<String, Value>,
+    pub(super) parents: BTreeSet<EntityId>,
+    pub(super) origin: Origin,
 }
 
 /// Where an entity stands.
 #[derive(Clone)]
-struct Origin {
+pub(super) struct Origin {
     file: String,
     line: usize,
     column: usize,
 }
 
 impl Origin {
-    fn problem(&self, message: impl Into<String>) -> LoadProblem {
+    pub(super) fn problem(&self, message: impl Into<String>) -> LoadProblem {
         LoadProblem {
             file: self.file.clone(),
             line: self.line,
@@ -149,64 +146,6 @@ fn element_starts(text: &str) -> Vec<usize> {
         }
     }
     starts
-}
-
-fn overridden(items: Vec<(Json, Origin)>, changes: Vec<(Json, Origin)>) -> Vec<(Json, Origin)> {
-    let key = |json: &Json| {
-        let (entity_type, id) = type_and_id(json.get("uid")?)?;
-        Some(EntityId::new(entity_type, id))
-    };
-    let mut items: Vec<Option<(Json, Origin)>> = items.into_iter().map(Some).collect();
-    let mut places: HashMap<EntityId, usize> = HashMap::new();
-    for (place, item) in items.iter().enumerate() {
-        if let Some(id) = item.as_ref().and_then(|(json, _)| key(json)) {
-            places.entry(id).or_insert(place);
-        }
-    }
-    for (mut change, origin) in changes {
-        let id = key(&change);
-        let absent = change.get("absent") == Some(&Json::Bool(true));
-        if let Some(object) = change.as_object_mut() {
-            object.remove("absent");
-        }
-        let place = id.as_ref().and_then(|id| places.get(id)).copied();
-        match place.and_then(|place| items.get_mut(place)) {
-            Some(slot) if absent => *slot = None,
-            Some(slot) => {
-                let base =
-                    slot.take().map(|(json, _)| json).unwrap_or_else(|| Json::Object(serde_json::Map::new()));
-                *slot = Some((merged(base, change), origin));
-            }
-            None if absent => {}
-            None => {
-                if let Some(id) = id {
-                    places.insert(id, items.len());
-                }
-                items.push(Some((change, origin)));
-            }
-        }
-    }
-    items.into_iter().flatten().collect()
-}
-
-fn merged(mut base: Json, change: Json) -> Json {
-    let (Some(base_object), Json::Object(change_object)) = (base.as_object_mut(), change) else {
-        return base;
-    };
-    for (key, value) in change_object {
-        match (base_object.get_mut(&key), value) {
-            (Some(Json::Object(attributes)), Json::Object(changes)) if key == "attrs" => {
-                for (name, value) in changes {
-                    match value {
-                        Json::Null => drop(attributes.shift_remove(&name)),
-                        value => drop(attributes.insert(name, value)),
-                    }
-                }
-            }
-            (_, value) => drop(base_object.insert(key, value)),
-        }
-    }
-    base
 }
 
 fn read_all(policies: &Policies, items: Vec<(Json, Origin)>, problems: &mut Vec<LoadProblem>) -> Vec<Read> {
@@ -346,7 +285,7 @@ fn parents(
 }
 
 fn check_references(all: &[Read], problems: &mut Vec<LoadProblem>) {
-    let known: std::collections::HashSet<&EntityId> = all.iter().map(|read| &read.id).collect();
+    let known: HashSet<&EntityId> = all.iter().map(|read| &read.id).collect();
     for read in all {
         let mut check = |target: &EntityId, path: &str| {
             if !known.contains(target) {
@@ -369,118 +308,4 @@ fn check_references(all: &[Read], problems: &mut Vec<LoadProblem>) {
             references(value, &mut |target| check(target, &format!("attrs.{name}")));
         }
     }
-}
-
-/// All ancestors of each entity, in the order of `all`; reports circles.
-fn close(all: &[Read], problems: &mut Vec<LoadProblem>) -> Vec<BTreeSet<EntityId>> {
-    let places: HashMap<&EntityId, usize> =
-        all.iter().enumerate().map(|(place, read)| (&read.id, place)).collect();
-    all.iter()
-        .map(|read| {
-            let mut ancestors = BTreeSet::new();
-            let mut queue: Vec<&EntityId> = read.parents.iter().collect();
-            while let Some(next) = queue.pop() {
-                if ancestors.insert(next.clone()) {
-                    let parents =
-                        places.get(next).and_then(|place| all.get(*place)).map(|read| &read.parents);
-                    queue.extend(parents.into_iter().flatten());
-                }
-            }
-            if ancestors.contains(&read.id) {
-                problems.push(read.origin.problem(format!("`{}` is its own ancestor", read.id)));
-            }
-            ancestors
-        })
-        .collect()
-}
-
-fn build(
-    policies: &Policies,
-    all: Vec<Read>,
-    ancestors: &[BTreeSet<EntityId>],
-) -> Result<Snapshot, LoadErrors> {
-    let uids: HashMap<EntityId, Arc<ast::EntityUID>> =
-        all.iter().map(|read| (read.id.clone(), Arc::new(uid(&read.entity_type, &read.id.id)))).collect();
-    let nodes: HashMap<EntityId, u32> =
-        all.iter().zip(0_u32..).map(|(read, place)| (read.id.clone(), place)).collect();
-    let mut problems = Vec::new();
-    let mut graph = Vec::with_capacity(all.len());
-    for (read, ancestors) in all.into_iter().zip(ancestors) {
-        let lookup = |id: &EntityId| uids.get(id).cloned();
-        let mut attributes: BTreeMap<SmolStr, ast::PartialValue> = BTreeMap::new();
-        for (name, value) in &read.attributes {
-            match to_cedar(value, &lookup) {
-                Some(value) => drop(attributes.insert(name.as_str().into(), value.into())),
-                None => {
-                    problems.push(read.origin.problem(format!("`{}`: attrs.{name} is out of range", read.id)))
-                }
-            }
-        }
-        let own_uid = uids.get(&read.id).cloned();
-        let Some(own_uid) = own_uid else { continue };
-        let to_uids = |ids: &mut dyn Iterator<Item = &EntityId>| {
-            ids.filter_map(|id| uids.get(id)).map(|uid| uid.as_ref().clone()).collect()
-        };
-        let cedar = ast::Entity::new_with_attr_partial_value(
-            own_uid.as_ref().clone(),
-            attributes,
-            to_uids(&mut ancestors.iter().filter(|ancestor| !read.parents.contains(*ancestor))),
-            to_uids(&mut read.parents.iter()),
-            [],
-        );
-        let mut neighbours: BTreeSet<u32> =
-            ancestors.iter().filter_map(|id| nodes.get(id)).copied().collect();
-        for value in read.attributes.values() {
-            references(value, &mut |id| neighbours.extend(nodes.get(id)));
-        }
-        graph.push(Node {
-            uid: own_uid,
-            cedar: Arc::new(cedar),
-            model: Arc::new(Entity {
-                id: read.id,
-                attributes: read.attributes,
-                ancestors: ancestors.iter().cloned().collect(),
-            }),
-            neighbours: neighbours.into_iter().collect(),
-        });
-    }
-    LoadErrors::check(problems)?;
-    let actions = policies.schema.actions.values().map(|action| Arc::clone(&action.entity));
-    // Actions are listed by id and by full name; `add_entities` takes equal repetitions.
-    let cedar = Entities::new()
-        .add_entities(
-            graph.iter().map(|node| Arc::clone(&node.cedar)).chain(actions),
-            // Our reader has checked all of this; Cedar's own check is a second lock.
-            Some(&CoreSchema::new(policies.schema.validator())),
-            TCComputation::EnforceAlreadyComputed,
-            Extensions::all_available(),
-        )
-        .map_err(|error| LoadErrors(vec![LoadProblem::of_file("entities", error.to_string())]))?;
-    let facts = Facts::new(graph.iter().map(|node| node.model.as_ref().clone()), policies.schema.kinds());
-    let digest = digest(&graph)?;
-    let looked_up: std::collections::HashSet<&ast::EntityUID> =
-        policies.looked_up.iter().map(AsRef::as_ref).collect();
-    let roots = graph
-        .iter()
-        .zip(0_u32..)
-        .filter(|(node, _)| looked_up.contains(node.uid.as_ref()))
-        .map(|(_, place)| place)
-        .collect();
-    let inner = Inner { cedar: Arc::new(cedar.into()), facts: Arc::new(facts), digest, nodes, graph, roots };
-    Ok(Snapshot { inner: Arc::new(inner) })
-}
-
-/// The Cedar name of an entity.
-pub(crate) fn uid(entity_type: &EntityType, id: &str) -> ast::EntityUID {
-    ast::EntityUID::from_components(entity_type.cedar.clone(), ast::Eid::new(id), None)
-}
-
-fn digest(graph: &[Node]) -> Result<Digest, LoadErrors> {
-    let mut parts: Vec<Vec<u8>> = Vec::with_capacity(graph.len() * 2);
-    for node in graph {
-        let text = serde_json::to_vec(node.model.as_ref())
-            .map_err(|error| LoadErrors(vec![LoadProblem::of_file("entities", error.to_string())]))?;
-        parts.push(text);
-    }
-    Ok(Digest::of_parts(parts.iter().map(Vec::as_slice)))
 }

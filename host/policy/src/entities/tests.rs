@@ -206,3 +206,21 @@ fn a_slice_shares_entities_and_holds_only_what_can_be_reached() {
         ]
     );
 }
+
+#[test]
+fn names_in_policies_that_no_entity_has_are_listed() {
+    let policies = policies(&[
+        "permit(principal in Role::\"nurse\", action == Action::\"view\", resource);",
+        "forbid(principal in Role::\"nurs\", action, resource);",
+        "forbid(principal, action, resource) when { principal is User && principal.org == Org::\"clnic\" };",
+    ]);
+    let missing: Vec<_> =
+        policies.missing_entities(&snapshot(&policies)).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        missing,
+        [
+            "p.cedar:2:1: policy `p2` names `Role::\"nurs\"`, which is not among the entities; did you mean `nurse`?",
+            "p.cedar:3:1: policy `p3` names `Org::\"clnic\"`, which is not among the entities; did you mean `clinic`?",
+        ]
+    );
+}
