@@ -131,7 +131,9 @@ fn system_channels() -> Vec<String> {
 
 /// Paper is marked and cannot be encrypted.
 fn channels() -> BTreeMap<String, Handling> {
-    BTreeMap::from([("print".to_owned(), Handling { encrypt: false, ..Handling::default() })])
+    let mut channels = BTreeMap::new();
+    channels.insert("print".to_owned(), Handling { encrypt: false, ..Handling::default() });
+    channels
 }
 
 /// Treatment by another provider, payment by a plan, and public health reporting are disclosures to

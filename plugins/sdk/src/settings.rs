@@ -63,16 +63,12 @@ pub(crate) fn schema_text<S: schemars::JsonSchema>() -> String {
 
 /// Reads the settings; `schema` is their JSON Schema, which is looked at only if that fails.
 pub(crate) fn parse<S: DeserializeOwned>(text: &str, schema: &str) -> Result<S, Vec<Problem>> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let first = match serde_path_to_error::deserialize(&mut json) {
-        Ok(settings) => match json.end() {
-            Ok(()) => return Ok(settings),
-            Err(error) => Problem::new("", error.to_string()),
-        },
-        Err(error) => {
-            let path = pointer(error.path());
-            Problem::new(path, error.into_inner().to_string())
-        }
+    if depth(text) > MAX_DEPTH {
+        return Err(vec![Problem::new("", format!("nested more than {MAX_DEPTH} levels deep"))]);
+    }
+    let first = match serde_json::from_str(text) {
+        Ok(settings) => return Ok(settings),
+        Err(error) => Problem::new("", error.to_string()),
     };
     let all = match (serde_json::from_str(schema), serde_json::from_str(text)) {
         (Ok(schema), Ok(value)) => compare::problems(&schema, &value),
@@ -83,22 +79,47 @@ pub(crate) fn parse<S: DeserializeOwned>(text: &str, schema: &str) -> Result<S, 
     Err(if all.is_empty() { vec![first] } else { all })
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => pointer = format!("{pointer}/{index}"),
-            Segment::Map { key } => pointer = format!("{pointer}/{}", escape(key)),
-            Segment::Enum { .. } | Segment::Unknown => {}
+/// More than any settings type has, and well within a plugin's small stack: the JSON reader recurses.
+const MAX_DEPTH: usize = 24;
+
+/// How deep the brackets go, those within strings not counted.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => _ = bytes.next(),
+            _ => {}
         }
     }
-    pointer
 }
 
 /// A name as a step of a JSON Pointer (RFC 6901).
 fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+    // Not `str::replace`, whose search is larger than all the rest of this file.
+    let mut escaped = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '~' => escaped.push_str("~0"),
+            '/' => escaped.push_str("~1"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

@@ -117,10 +117,14 @@ impl<'a, T> IntoIterator for &'a Set<T> {
 
 impl<T: Ord> FromIterator<T> for Set<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        let mut values: Vec<T> = values.into_iter().collect();
-        values.sort();
-        values.dedup();
-        Self(values)
+        // One by one: sets are small, and a sort is many times the code.
+        let mut sorted: Vec<T> = Vec::new();
+        for value in values {
+            if let Err(position) = sorted.binary_search(&value) {
+                sorted.insert(position, value);
+            }
+        }
+        Self(sorted)
     }
 }
 

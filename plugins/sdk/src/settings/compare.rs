@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{Problem, escape};
 
-/// Nesting beyond which nothing more is compared: more than any settings type has, and well within
-/// a plugin's small stack.
-const MAX_DEPTH: u32 = 24;
+/// Steps from schema to schema beyond which nothing more is compared: each level of the value takes
+/// at most two. A schema that refers to itself without end stops here.
+const MAX_STEPS: u32 = 48;
 
 /// Everything in the value that the schema does not allow.
 pub(super) fn problems(schema: &Value, value: &Value) -> Vec<Problem> {
@@ -26,7 +26,7 @@ struct Compare<'a> {
 impl<'a> Compare<'a> {
     fn value(&mut self, schema: &'a Value, value: &Value, path: &str, depth: u32) {
         let Some(schema) = self.resolve(schema) else { return };
-        if depth > MAX_DEPTH {
+        if depth > MAX_STEPS {
             return;
         }
         if let Some(alternatives) =
@@ -40,7 +40,7 @@ impl<'a> Compare<'a> {
         if let Some(expected) = schema.get("const")
             && expected != value
         {
-            self.report(path, format!("expected {expected}"));
+            self.report(path, one_of(value, std::slice::from_ref(expected)));
         }
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
             && !allowed.contains(value)
@@ -157,7 +157,7 @@ impl<'a> Compare<'a> {
             Some(_) | None => true,
         };
         if !valid && let Some(example) = schema.get("examples").and_then(|examples| examples.get(0)) {
-            self.report(path, format!("expected a value such as {example}"));
+            self.report(path, format!("expected a value such as `{}`", example.as_str().unwrap_or_default()));
         }
     }
 

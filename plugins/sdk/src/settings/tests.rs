@@ -94,3 +94,13 @@ fn a_wrong_whole_is_a_problem_of_the_whole() {
 fn duplicated_names_are_a_problem() {
     assert_eq!(problems(r#"{"quorum": [], "quorum": []}"#).len(), 1);
 }
+
+#[test]
+fn nesting_is_limited_before_anything_recurses() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(problems(&nested(MAX_DEPTH))[0].1, "expected an object, found an array");
+    assert_eq!(problems(&nested(MAX_DEPTH + 1))[0].1, "nested more than 24 levels deep");
+    assert_eq!(problems(&"[".repeat(100_000))[0].1, "nested more than 24 levels deep");
+    let in_text = r#"{"quorum": [], "mode": "\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["}"#;
+    assert_eq!(problems(in_text)[0].0, "/mode");
+}
