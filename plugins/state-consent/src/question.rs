@@ -100,7 +100,7 @@ impl<'a> Question<'a> {
             table,
             request,
             facts,
-            record: Record::of(facts, &request.resource.kind),
+            record: Record::of(table, facts, &request.resource.kind),
             party: party(request, facts),
             inside,
             ordinary_use: inside && (ordinary || emergency),

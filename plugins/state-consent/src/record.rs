@@ -6,10 +6,14 @@
 use assent_law::sensitive::{MarkedBy, Rule, known_label, label_within, labels_of};
 
 use crate::facts::Facts;
+use crate::table::Table;
 
 /// HL7 confidentiality codes: they say how much care, not which category.
 const NORMAL: [&str; 4] = ["U", "L", "M", "N"];
 const RESTRICTED: [&str; 2] = ["R", "V"];
+
+/// HL7's mark of a Part 2 record; it says `SUD`, too.
+pub const PART2: &str = "42CFRPart2";
 
 /// Labels of a record.
 #[derive(Debug, Default)]
@@ -39,8 +43,8 @@ pub enum Reach {
 
 impl<'a> Record<'a> {
     /// What the facts say.
-    pub fn of(facts: &'a Facts, kind: &str) -> Self {
-        let mut record = Self { not_part2: facts.part2 == Some(false), ..Self::default() };
+    pub fn of(table: &Table, facts: &'a Facts, kind: &str) -> Self {
+        let mut record = Self::default();
         let mut known = false;
         let mut doubtful = false;
         let mut restricted = false;
@@ -66,8 +70,10 @@ impl<'a> Record<'a> {
             }
         }
         if facts.part2 == Some(true) {
-            record.marks.push("SUD");
+            record.marks.push(PART2);
         }
+        let marked = record.marks.contains(&PART2);
+        record.not_part2 = !marked && (facts.part2 == Some(false) || table.part2_is_marked);
         if facts.counseling_notes == Some(true) {
             record.marks.push("PSYTHPN");
         }
@@ -83,7 +89,8 @@ impl<'a> Record<'a> {
 
     /// How far the rule is about this record, or about a list that may hold such records.
     pub fn reach(&self, rule: &Rule<'_>, list: bool) -> Reach {
-        if rule.unless_not_part2 && self.not_part2 {
+        // A list may hold records of any origin.
+        if rule.unless_not_part2 && self.not_part2 && !list {
             return Reach::None;
         }
         let within = |mark: &&str| rule.labels.iter().any(|label| label_within(mark, label));

@@ -15,7 +15,7 @@ use assent_plugin_sdk::prelude::*;
 use crate::judge::{Ask, Judgement, Release};
 use crate::minors::Doubt;
 use crate::question::{Party, Question};
-use crate::record::Reach;
+use crate::record::{PART2, Reach};
 use crate::table::{Row, Table};
 
 /// The code of the denial of a record that nobody labelled.
@@ -23,6 +23,9 @@ pub const UNLABELLED: &str = "unlabelled";
 /// Emergency treatment, with the record that 42 CFR 2.51(c) asks for.
 const EMERGENCY_RECORD: &str =
     "recipient and affiliation, who disclosed, date and time, nature of the emergency";
+
+/// The category of care of Part 2 records.
+const PART2_CATEGORY: &str = "part2_sud_program";
 
 /// Findings as they come together.
 #[derive(Debug)]
@@ -191,8 +194,13 @@ impl<'t> Report<'t> {
 
     fn redact(&mut self, row: &Row) {
         self.rules.insert(row.law.id.to_owned());
-        self.labels.extend(row.law.labels);
-        self.categories.extend(row.categories());
+        if row.law.unless_not_part2 && self.table.part2_is_marked {
+            self.labels.insert(PART2);
+            self.categories.insert(PART2_CATEGORY);
+        } else {
+            self.labels.extend(row.law.labels);
+            self.categories.extend(row.categories());
+        }
     }
 
     fn deny(&mut self, question: &Question<'_>, row: &Row) {
@@ -232,6 +240,10 @@ impl<'t> Report<'t> {
     }
 
     fn release(&mut self, question: &Question<'_>, row: &Row, release: Release<'_>) {
+        // What a list may hold matters where it goes out; inside, only what it is known to hold.
+        if question.list && question.inside && question.record.reach(row.law, false) == Reach::None {
+            return;
+        }
         for obligation in row.law.obligations {
             let due = match (obligation.when, release) {
                 (When::Always, _) => true,

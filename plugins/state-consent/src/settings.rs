@@ -21,6 +21,9 @@ pub struct Settings {
     /// What a record is that nobody labelled.
     #[serde(default)]
     pub unlabelled: Unlabelled,
+    /// What a record of substance use is that does not say whether a Part 2 program made it.
+    #[serde(default)]
+    pub unmarked_sud: UnmarkedSud,
     /// Rows of low confidence, or under review, that the organization has checked.
     #[serde(default)]
     pub trusted: Vec<Trusted>,
@@ -38,6 +41,18 @@ pub enum Unlabelled {
     Unknown,
     /// Not sensitive.
     Normal,
+}
+
+/// What a record of substance use is that does not say whether a Part 2 program made it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnmarkedSud {
+    /// A Part 2 record.
+    #[default]
+    Part2,
+    /// None: the organization marks every Part 2 record that it makes or receives, by `part2` or the
+    /// label `42CFRPart2`.
+    NotPart2,
 }
 
 /// A row that the organization has checked and relies upon.

@@ -7,7 +7,7 @@ use assent_law::minor_consent;
 use assent_law::sensitive::{self, Default as Rule, Exception, Form};
 use assent_plugin_sdk::prelude::*;
 
-use crate::settings::{Override, Settings, Unlabelled};
+use crate::settings::{Override, Settings, Unlabelled, UnmarkedSud};
 
 /// The rows that bind the organization, and what it says of itself.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Table {
     pub queue: String,
     /// Whether a record that nobody labelled is unknown.
     pub unlabelled_is_unknown: bool,
+    /// Whether only marked records of substance use are Part 2 records.
+    pub part2_is_marked: bool,
 }
 
 /// One row.
@@ -85,6 +87,7 @@ impl Table {
             exchange: is("exchange"),
             states: settings.states,
             queue: settings.queue,
+            part2_is_marked: settings.unmarked_sud == UnmarkedSud::NotPart2,
             unlabelled_is_unknown: settings.unlabelled == Unlabelled::Unknown,
         })
     }
