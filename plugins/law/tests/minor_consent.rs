@@ -1,8 +1,6 @@
 //! The table of minor consent as compiled: what look-ups find, and that it is the table it was
 //! made from.
 
-#![expect(clippy::print_stdout, reason = "a test that skips says so")]
-
 use assent_law::minor_consent::{
     Basis, Category, Confidence, Day, Disclosure, MayConsent, TABLE, Unsettled, find, majority,
 };
