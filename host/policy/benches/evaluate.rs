@@ -134,7 +134,7 @@ fn evaluate(criterion: &mut Criterion) {
 }
 
 fn prepare(criterion: &mut Criterion) {
-    let (policies, snapshot) = world(1_000, 10_000);
+    let (policies, snapshot) = world(1_000, 2_500);
     let cases = [
         ("stored", request(("doc", "d7"), "view", &json!({}))),
         ("overlaid", request(("doc", "d7"), "view", &json!({"environment": "production"}))),
