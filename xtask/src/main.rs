@@ -12,7 +12,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo     build everything, serve the example organizations, print requests to paste
   test     build what tests need, then run every test there is
-  plugins  build the plugins as components, into plugins/target/components";
+  plugins  build the plugins as components, into plugins/target/components
+  bench    measure policies, plugin calls, whole decisions and HTTP (release build; some minutes)";
 
 #[expect(clippy::print_stderr, reason = "messages for the person at the terminal")]
 fn main() -> ExitCode {
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let result = match *arguments {
         ["demo"] => demo::demo(),
         ["test"] => test::test(),
+        ["bench"] => test::bench(),
         ["plugins"] => plugins::build(&tools::root()).map(drop),
         _ => {
             eprintln!("{USAGE}");

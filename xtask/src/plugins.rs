@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use assent_model::Digest;
 use serde::Deserialize;
 use wasmparser::{Parser, Payload};
+use wit_parser::{Resolve, WorldId};
 
 use crate::tools::{cargo, run, say};
 
@@ -21,6 +22,8 @@ const EXPORT: &str = "assent:plugin/rules@";
 /// Beyond this a plugin gets a warning: it compiles slowly, and has probably pulled in something
 /// that a rule does not need.
 const SIZE_WARNING_BYTES: usize = 300_000;
+/// The contract's folder under `wit/` that the SDK builds for.
+const CONTRACT: &str = "wit/0.1.0";
 const PAGE_BYTES: u64 = 64 << 10;
 
 /// A plugin that has been built.
@@ -47,12 +50,13 @@ pub(crate) fn build(root: &Path) -> anyhow::Result<Vec<Built>> {
     need_target(root)?;
     let packages = plugin_packages(&workspace)?;
     let modules = compile(root, &workspace, &packages)?;
+    let contract = contract(root)?;
     let folder = workspace.join("target/components");
     std::fs::create_dir_all(&folder).with_context(|| format!("`{}` could not be made", folder.display()))?;
     let mut built = vec![];
     let mut failures = vec![];
     for (name, module) in modules {
-        match encode(&name, &module, &folder) {
+        match encode(&contract, &name, &module, &folder) {
             Ok(plugin) => built.push(plugin),
             Err(error) => failures.push(format!("{name}: {error:#}")),
         }
@@ -195,7 +199,20 @@ fn kebab_name(crate_name: &str) -> String {
     name.strip_prefix("assent-").map_or(name.clone(), str::to_owned)
 }
 
-fn encode(name: &str, module: &Path, folder: &Path) -> anyhow::Result<Built> {
+/// The world that every component must fit.
+struct Contract {
+    resolve: Resolve,
+    world: WorldId,
+}
+
+fn contract(root: &Path) -> anyhow::Result<Contract> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(root.join(CONTRACT)).context("the contract cannot be read")?;
+    let world = resolve.select_world(&[package], None)?;
+    Ok(Contract { resolve, world })
+}
+
+fn encode(contract: &Contract, name: &str, module: &Path, folder: &Path) -> anyhow::Result<Built> {
     let core = std::fs::read(module).with_context(|| format!("`{}` could not be read", module.display()))?;
     let pages = initial_pages(&core)?;
     let bytes = wit_component::ComponentEncoder::default()
@@ -204,6 +221,8 @@ fn encode(name: &str, module: &Path, folder: &Path) -> anyhow::Result<Built> {
         .and_then(|mut encoder| encoder.encode())
         .context("cannot be encoded as a component")?;
     check_shape(&bytes)?;
+    wit_component::targets(&contract.resolve, contract.world, &bytes)
+        .with_context(|| format!("does not fit the contract in `{CONTRACT}`"))?;
     let path = folder.join(format!("{name}.wasm"));
     std::fs::write(&path, &bytes).with_context(|| format!("`{}` could not be written", path.display()))?;
     let digest = Digest::of(&bytes);
@@ -272,7 +291,7 @@ mod tests {
     use super::*;
 
     fn component(wit: &str, module: &str) -> anyhow::Result<Vec<u8>> {
-        let mut resolve = wit_parser::Resolve::default();
+        let mut resolve = Resolve::default();
         let package = resolve.push_str("test.wit", wit)?;
         let world = resolve.select_world(&[package], None)?;
         let mut core = wat::parse_str(module)?;

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: builds what tests need, then runs every test there is.
+//! `cargo xtask test`: builds what tests need, then runs every test there is. `cargo xtask bench`
+//! measures.
 
 use crate::tools::{cargo, need_c_compiler, root, run};
 
@@ -16,4 +17,17 @@ pub(crate) fn test() -> anyhow::Result<()> {
         cargo(&root).args(["test", "--workspace"]),
     )?;
     crate::demo::try_out()
+}
+
+/// Builds the plugins, then runs every benchmark.
+///
+/// # Errors
+/// When something cannot be built.
+pub fn bench() -> anyhow::Result<()> {
+    let root = root();
+    need_c_compiler()?;
+    crate::plugins::build(&root)?;
+    let packages = ["assent-policy", "assent-plugin", "assent-tests", "assent-server"];
+    let arguments = packages.iter().flat_map(|package| ["--package", package]);
+    run("measuring", cargo(&root).arg("bench").args(arguments).arg("--benches"))
 }
