@@ -1,5 +1,6 @@
 //! The glue between a [`Rule`] and what a component exports; tests use the same functions.
 
+use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 
 use crate::Rule;
@@ -83,9 +84,12 @@ pub fn configure<R: Rule>(text: &str, schema: &str) -> Result<R, Vec<Problem>> {
 /// Why the rule cannot.
 pub fn evaluate<R: Rule>(rule: &R, mut request: wit::Request) -> Result<Findings, String> {
     let mut supply = Supply::of(&mut request);
-    let facts = R::Facts::take(&mut supply).map_err(|mismatch| mismatch.0)?;
+    // Never dropped: the instance goes with its memory, and the code that would take them apart is
+    // a good part of a small rule.
+    let facts = ManuallyDrop::new(R::Facts::take(&mut supply).map_err(|mismatch| mismatch.0)?);
     supply.finish().map_err(|mismatch| mismatch.0)?;
-    match rule.evaluate(&Request::from(request), &facts) {
+    let request = ManuallyDrop::new(Request::from(request));
+    match rule.evaluate(&request, &facts) {
         Ok(findings) => Ok(findings),
         Err(Stop::Deny(denial)) => Ok(Findings { denials: vec![*denial], ..Findings::default() }),
         Err(Stop::Fail(why)) => Err(why),

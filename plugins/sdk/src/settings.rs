@@ -67,6 +67,8 @@ pub(crate) fn parse<S: DeserializeOwned>(text: &str, schema: &str) -> Result<S, 
         return Err(vec![Problem::new("", format!("nested more than {MAX_DEPTH} levels deep"))]);
     }
     let first = match serde_json::from_str(text) {
+        // serde also reads a struct from a list of its fields in order, which nobody means.
+        Ok(_) if text.trim_start().starts_with('[') => Problem::new("", "expected an object, found an array"),
         Ok(settings) => return Ok(settings),
         Err(error) => Problem::new("", error.to_string()),
     };
