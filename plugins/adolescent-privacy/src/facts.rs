@@ -203,6 +203,8 @@ impl Facts {
 
     fn resource<'a>(&'a self, request: &Request, kind: Kind, today: Option<Date>) -> Resource<'a> {
         let harm = self.harm_statement == Some(true);
+        // The day in UTC: a service has no zone of its own. It decides only whether a row of law was in
+        // force, and how long a treatment lasted.
         let service_date = self.service_date.and_then(Instant::date_utc);
         let started = self.service_started.and_then(Instant::date_utc);
         let service_state = self.service_state.as_deref().or(self.encounter_state.as_deref());
