@@ -23,7 +23,7 @@ pub(crate) fn test() -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When something cannot be built.
-pub fn bench() -> anyhow::Result<()> {
+pub(crate) fn bench() -> anyhow::Result<()> {
     let root = root();
     need_c_compiler()?;
     crate::plugins::build(&root)?;
