@@ -185,5 +185,5 @@ fn start(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, evaluate, prepare, start);
+criterion_group!(benches, start, prepare, evaluate);
 criterion_main!(benches);

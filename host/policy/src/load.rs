@@ -76,7 +76,7 @@ fn load_here(schema: &[SourceFile], files: &[SourceFile], names: &Names) -> Resu
         .into_iter()
         .map(|parsed| {
             let info = PolicyInfo {
-                line: parsed.line(),
+                line: parsed.line,
                 file: parsed.file.name.clone(),
                 text: parsed.text().to_owned(),
                 note: Arc::new(parsed.note),

@@ -40,10 +40,36 @@ pub(crate) const BRACKETS_MAX: usize = 100;
 
 /// Line and column (in characters) of a byte offset, both counted from 1.
 pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
+    Cursor::new(text).advance(offset)
+}
+
+/// Finds the positions of ascending offsets in one pass over a text.
+pub(crate) struct Cursor<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) const fn new(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), offset: 0, line: 1, column: 1 }
+    }
+
+    /// Line and column of this offset, which must not lie before the last one asked for.
+    pub(crate) fn advance(&mut self, offset: usize) -> (usize, usize) {
+        let end = offset.clamp(self.offset, self.bytes.len());
+        for byte in self.bytes.get(self.offset..end).unwrap_or(&[]) {
+            if *byte == b'\n' {
+                (self.line, self.column) = (self.line + 1, 1);
+            } else if byte & 0xC0 != 0x80 {
+                // Not the continuation of a character of several bytes.
+                self.column += 1;
+            }
+        }
+        self.offset = end;
+        (self.line, self.column)
+    }
 }
 
 /// The byte ranges of the statements of a Cedar policy file: each ends with `;` or with the file.

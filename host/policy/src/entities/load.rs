@@ -13,7 +13,7 @@ use crate::big_stack;
 use crate::error::{LoadErrors, LoadProblem};
 use crate::policies::Policies;
 use crate::schema::types::EntityType;
-use crate::source::{SourceFile, known_names};
+use crate::source::{Cursor, SourceFile, known_names};
 use crate::value::{Mismatch, Reader, references, type_and_id};
 
 /// A file of entities. 64 MiB are about 200,000 entities, which take a gigabyte once loaded.
@@ -91,18 +91,13 @@ fn parse(file: &SourceFile, problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origi
     }
     match serde_json::from_str::<Vec<Json>>(&file.text) {
         Ok(items) => {
-            let starts = element_starts(&file.text);
-            let mut line_start = (0, 1);
-            let mut origin = |start: usize| {
-                // Starts ascend, so that lines are counted once over the whole file.
-                let between = file.text.as_bytes().get(line_start.0..start).unwrap_or(&[]);
-                line_start = (start, line_start.1 + between.iter().filter(|byte| **byte == b'\n').count());
-                let before = file.text.get(..start).unwrap_or("");
-                let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-                Origin { file: file.name.clone(), line: line_start.1, column }
+            let mut starts = element_starts(&file.text).into_iter();
+            let mut cursor = Cursor::new(&file.text);
+            let mut origin = || {
+                let (line, column) = cursor.advance(starts.next().unwrap_or(0));
+                Origin { file: file.name.clone(), line, column }
             };
-            let mut starts = starts.into_iter();
-            items.into_iter().map(|item| (item, origin(starts.next().unwrap_or(0)))).collect()
+            items.into_iter().map(|item| (item, origin())).collect()
         }
         Err(error) => {
             let mut problem =

@@ -13,7 +13,7 @@ use super::shape::Shape;
 use crate::big_stack;
 use crate::error::LoadProblem;
 use crate::locate;
-use crate::source::{SourceFile, position, statements};
+use crate::source::{Cursor, SourceFile, statements};
 
 /// Levels of a condition. The reader wants it far below this; 200 levels evaluate in 1 MB of stack.
 pub(crate) const DEPTH_MAX: usize = 200;
@@ -23,6 +23,8 @@ pub(crate) const DEPTH_MAX: usize = 200;
 pub(super) struct Parsed<'a> {
     pub(super) file: &'a SourceFile,
     pub(super) range: Range<usize>,
+    /// The line it begins on, counted from 1.
+    pub(super) line: usize,
     /// Renamed to its `@id`.
     pub(super) policy: ast::Policy,
     pub(super) note: PolicyNote,
@@ -30,10 +32,6 @@ pub(super) struct Parsed<'a> {
 }
 
 impl Parsed<'_> {
-    pub(super) fn line(&self) -> usize {
-        position(&self.file.text, self.range.start).0
-    }
-
     pub(super) fn text(&self) -> &str {
         self.file.text.get(self.range.clone()).unwrap_or("")
     }
@@ -41,16 +39,22 @@ impl Parsed<'_> {
 
 /// Parses all files; policies with problems are left out of the result.
 pub(super) fn parse<'a>(files: &'a [SourceFile], problems: &mut Vec<LoadProblem>) -> Vec<Parsed<'a>> {
-    let mut texts: Vec<(&SourceFile, Range<usize>)> = Vec::new();
+    let mut texts: Vec<(&SourceFile, Range<usize>, usize)> = Vec::new();
     for file in files {
         match statements(file) {
-            Ok(ranges) => texts.extend(ranges.into_iter().map(|range| (file, range))),
+            Ok(ranges) => {
+                let mut cursor = Cursor::new(&file.text);
+                texts.extend(ranges.into_iter().map(|range| {
+                    let (line, _) = cursor.advance(range.start);
+                    (file, range, line)
+                }));
+            }
             Err(problem) => problems.push(problem),
         }
     }
-    let results = big_stack::map(&texts, |(file, range)| parse_one(file, range.clone()));
+    let results = big_stack::map(&texts, |(file, range, line)| parse_one(file, range.clone(), *line));
     let mut parsed = Vec::new();
-    for (result, (file, range)) in results.into_iter().zip(&texts) {
+    for (result, (file, range, _)) in results.into_iter().zip(&texts) {
         match result {
             Some(Ok(policy)) => parsed.push(policy),
             Some(Err(found)) => problems.extend(found),
@@ -60,7 +64,7 @@ pub(super) fn parse<'a>(files: &'a [SourceFile], problems: &mut Vec<LoadProblem>
     parsed
 }
 
-fn parse_one(file: &SourceFile, range: Range<usize>) -> Result<Parsed<'_>, Vec<LoadProblem>> {
+fn parse_one(file: &SourceFile, range: Range<usize>, line: usize) -> Result<Parsed<'_>, Vec<LoadProblem>> {
     let text = file.text.get(range.clone()).unwrap_or("");
     let start = range.start;
     let set = cedar_policy::PolicySet::from_str(text).map_err(|errors| {
@@ -92,7 +96,7 @@ fn parse_one(file: &SourceFile, range: Range<usize>) -> Result<Parsed<'_>, Vec<L
         return Err(problems);
     }
     let policy = policy.new_id(ast::PolicyID::from_string(&note.id));
-    Ok(Parsed { file, range, policy, note, shape })
+    Ok(Parsed { file, range, line, policy, note, shape })
 }
 
 /// Reports ids that were given twice.
@@ -107,7 +111,7 @@ pub(super) fn check_ids(parsed: &[Parsed<'_>], problems: &mut Vec<LoadProblem>) 
                         policy.range.start,
                         format!("there is already a policy with `@id(\"{}\")`", policy.note.id),
                     )
-                    .with_help(format!("the other is at {}:{}", earlier.file.name, earlier.line())),
+                    .with_help(format!("the other is at {}:{}", earlier.file.name, earlier.line)),
             ),
             None => drop(first.insert(&policy.note.id, policy)),
         }
