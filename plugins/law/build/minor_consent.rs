@@ -172,7 +172,7 @@ pub(crate) fn generate(build: &mut Build) {
 
 /// The files of the folder, by name, with line ends as on every platform, so that the digest is the
 /// same everywhere.
-fn read(build: &mut Build, folder: &Path) -> BTreeMap<String, String> {
+pub(crate) fn read(build: &mut Build, folder: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     for entry in entries.unwrap_or_default() {

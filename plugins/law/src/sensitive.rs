@@ -258,6 +258,38 @@ pub enum Evidence {
     None,
 }
 
+/// A row of minor consent that limits it, or that requires disclosure to the parent: an excerpt, for
+/// rules that need no more of that table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// Such as `OH/outpatient_mental_health`.
+    pub id: &'static str,
+    /// USPS code; `US`: federal.
+    pub state: &'static str,
+    /// The category of care.
+    pub category: &'static str,
+    /// Whether the minor may consent, within limits.
+    pub consent_ends: bool,
+    /// Whether the parent must be told.
+    pub requires_disclosure: bool,
+    /// The age from which the minor may consent.
+    pub min_age: Option<u8>,
+    /// The most sessions.
+    pub sessions_max: Option<u16>,
+    /// The longest course of treatment, or the time until it is determined anew, in days.
+    pub days_max: Option<u16>,
+    /// The age from which the consent covers medication.
+    pub medication_from_age: Option<u8>,
+    /// A negative test result may not be disclosed.
+    pub negative_result_withheld: bool,
+    /// The row is about positive test results only.
+    pub only_positive_result: bool,
+    /// The setting or subject to which the consent is limited; empty: none. No fact of a record shows it.
+    pub setting: &'static str,
+    /// Where the rule is written.
+    pub citation: &'static str,
+}
+
 /// A sensitivity label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label {

@@ -54,8 +54,12 @@ pub enum Ask {
 
 /// What the row makes of the request.
 pub fn judge<'a>(row: &Row, question: &'a Question<'_>) -> Judgement<'a> {
+    // Most rows are another state's: that is asked first, because it costs least.
+    if !concerned(row, question) {
+        return Judgement::NotConcerned;
+    }
     let reach = question.record.reach(row.law, question.list);
-    if reach == Reach::None || !concerned(row, question) {
+    if reach == Reach::None {
         return Judgement::NotConcerned;
     }
     if !row.settled {

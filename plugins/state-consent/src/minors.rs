@@ -1,12 +1,12 @@
 //! Where a row of minor consent does not settle what a minor's representative may see.
 //!
-//! A minor's own consent may end after some sessions or days, may not reach medication, or may depend
-//! on the result of a test. Past such a limit the row decides nothing: a licensed professional must.
+//! A minor's own consent may end after some sessions or days, may not reach medication, may hold in one
+//! setting only, or may depend on the result of a test. Past such a limit the row decides nothing: a licensed professional must.
 //! Who among representatives sees what where the row does settle it is the matter of the plugin
 //! `adolescent-privacy`, not of this one.
 
-use assent_law::minor_consent::{self, Limits, MayConsent, TABLE};
-use assent_law::sensitive::{label_within, labels_of};
+use assent_law::minor_consent;
+use assent_law::sensitive::{LIMITED, Limited, label_within, labels_of};
 use assent_plugin_sdk::prelude::*;
 
 use crate::question::{Party, Question};
@@ -15,7 +15,7 @@ use crate::question::{Party, Question};
 #[derive(Clone, Copy, Debug)]
 pub struct Doubt {
     /// The row of minor consent.
-    pub row: &'static minor_consent::Row<'static>,
+    pub row: &'static Limited,
     /// Which limit is met.
     pub why: &'static str,
 }
@@ -26,12 +26,17 @@ pub fn doubts(question: &Question<'_>) -> Vec<Doubt> {
     if question.party != Party::Representative || !consented_alone || is_adult(question) {
         return Vec::new();
     }
-    let doubt = |row: &'static minor_consent::Row<'static>| {
-        let about = row.limits != Limits::default() && question.counts(row.state) && about(row, question);
-        let why = if about && eligible(row, question) { limit(&row.limits, question)? } else { return None };
-        (!question.decided(row.category.code())).then_some(Doubt { row, why })
-    };
-    TABLE.rows.iter().filter_map(doubt).collect()
+    let mut doubts = Vec::new();
+    for row in LIMITED {
+        let concerned =
+            row.consent_ends && question.counts(row.state) && about(row, question) && eligible(row, question);
+        if let Some(why) = if concerned { limit(row, question) } else { None }
+            && !question.decided(row.category)
+        {
+            doubts.push(Doubt { row, why });
+        }
+    }
+    doubts
 }
 
 /// Whether the patient is of full age, or treated so, in every state that counts. Unknown: no.
@@ -54,21 +59,20 @@ fn age(question: &Question<'_>) -> Option<u32> {
         .and_then(|(birth, today)| birth.age_on(today))
 }
 
-fn about(row: &minor_consent::Row<'_>, question: &Question<'_>) -> bool {
-    let category = row.category.code();
+fn about(row: &Limited, question: &Question<'_>) -> bool {
     let marked = |label: &&str| question.record.marks.iter().any(|mark| label_within(mark, label));
     question.list
-        || question.record.categories.contains(&category)
-        || labels_of(category).is_some_and(|labels| labels.iter().any(marked))
+        || question.record.categories.contains(&row.category)
+        || labels_of(row.category).is_some_and(|labels| labels.iter().any(marked))
 }
 
-fn eligible(row: &minor_consent::Row<'_>, question: &Question<'_>) -> bool {
+fn eligible(row: &Limited, question: &Question<'_>) -> bool {
     let old_enough = |min: u8| age(question).is_none_or(|age| age >= u32::from(min));
-    row.may_consent != MayConsent::No && row.min_age.is_none_or(old_enough)
+    row.min_age.is_none_or(old_enough)
 }
 
 /// The limit that is met; in a list, where nobody can look, any that there is.
-fn limit(limits: &Limits, question: &Question<'_>) -> Option<&'static str> {
+fn limit(limits: &Limited, question: &Question<'_>) -> Option<&'static str> {
     let facts = question.facts;
     let sessions =
         |max: u16| question.list || facts.session_count.is_some_and(|count| count > i64::from(max));
@@ -91,6 +95,8 @@ fn limit(limits: &Limits, question: &Question<'_>) -> Option<&'static str> {
         Some("a negative result may not be disclosed to the parent")
     } else if limits.only_positive_result && result("positive") {
         Some("a positive result is treated apart")
+    } else if !limits.setting.is_empty() {
+        Some("the minor's own consent holds only in a setting or for a subject that is not on record")
     } else {
         None
     }

@@ -6,10 +6,9 @@
 
 mod words;
 
-use std::collections::BTreeSet;
-
-use assent_law::minor_consent;
-use assent_law::sensitive::{self, Default as Rule, Evidence, Ground as Why, MarkedBy, When};
+use assent_law::sensitive::{
+    self, Default as Rule, Evidence, Ground as Why, LIMITED, Limited, MarkedBy, When,
+};
 use assent_plugin_sdk::prelude::*;
 
 use crate::judge::{Ask, Judgement, Release};
@@ -33,14 +32,14 @@ pub struct Report<'t> {
     table: &'t Table,
     findings: Findings,
     /// What a list must leave out.
-    labels: BTreeSet<&'static str>,
-    categories: BTreeSet<&'static str>,
-    rules: BTreeSet<String>,
+    labels: Vec<&'static str>,
+    categories: Vec<&'static str>,
+    rules: Vec<String>,
     unlabelled: bool,
     /// Rules of a list that a person must decide on.
-    asked: BTreeSet<String>,
+    asked: Vec<String>,
     /// Jurisdictions of the rows that withhold.
-    withholding: BTreeSet<&'static str>,
+    withholding: Vec<&'static str>,
     /// The rows of Part 2 that withhold.
     part2: bool,
 }
@@ -51,12 +50,12 @@ impl<'t> Report<'t> {
         Self {
             table,
             findings: Findings::default(),
-            labels: BTreeSet::new(),
-            categories: BTreeSet::new(),
-            rules: BTreeSet::new(),
+            labels: Vec::new(),
+            categories: Vec::new(),
+            rules: Vec::new(),
             unlabelled: false,
-            asked: BTreeSet::new(),
-            withholding: BTreeSet::new(),
+            asked: Vec::new(),
+            withholding: Vec::new(),
             part2: false,
         }
     }
@@ -72,7 +71,7 @@ impl<'t> Report<'t> {
             Judgement::Withheld(Reach::Whole) => self.deny(question, row),
             Judgement::Asks(Reach::Part, _) => {
                 self.redact(row);
-                self.asked.insert(row.law.id.to_owned());
+                self.asked.push(row.law.id.to_owned());
             }
             Judgement::Asks(Reach::Whole, ask) => self.ask(row, ask),
         }
@@ -80,7 +79,7 @@ impl<'t> Report<'t> {
             self.findings.note(format!("{}: {signed}", row.law.id));
         }
         if !matches!(judgement, Judgement::Released(..)) {
-            self.withholding.insert(row.law.jurisdiction);
+            self.withholding.push(row.law.jurisdiction);
             self.part2 |= row.law.ground == Why::Part2;
         }
     }
@@ -107,9 +106,9 @@ impl<'t> Report<'t> {
     pub fn doubt(&mut self, question: &Question<'_>, doubt: &Doubt) {
         let code = doubt.row.id.replace('/', ".");
         if question.list {
-            self.categories.insert(doubt.row.category.code());
-            self.rules.insert(code.clone());
-            self.asked.insert(code);
+            self.categories.push(doubt.row.category);
+            self.rules.push(code.clone());
+            self.asked.push(code);
         } else {
             let ask = format!("{}: may this be disclosed to the representative?", doubt.why);
             self.findings
@@ -126,7 +125,7 @@ impl<'t> Report<'t> {
             return;
         };
         let (at_service, at_residence) =
-            (self.withholding.contains(service), self.withholding.contains(residence));
+            (self.withholding.contains(service), self.withholding.contains(&residence));
         if *service != residence && at_service != at_residence {
             let (stricter, other) = if at_service { (*service, residence) } else { (residence, *service) };
             self.findings.note(format!(
@@ -145,11 +144,10 @@ impl<'t> Report<'t> {
         if !self.part2 || question.party != Party::Representative {
             return;
         }
-        for row in minor_consent::TABLE.rows.iter().filter(|row| {
-            row.disclosure == minor_consent::Disclosure::Required
-                && row.category == minor_consent::Category::SubstanceUse
-                && question.counts(row.state)
-        }) {
+        let required = |row: &&Limited| {
+            row.requires_disclosure && row.category == "substance_use" && question.counts(row.state)
+        };
+        for row in LIMITED.iter().filter(required) {
             self.findings.note(format!(
                 "42 CFR Part 2 stands above {}, which requires disclosure to the parent (42 CFR 2.20)",
                 row.id
@@ -193,10 +191,10 @@ impl<'t> Report<'t> {
     }
 
     fn redact(&mut self, row: &Row) {
-        self.rules.insert(row.law.id.to_owned());
+        self.rules.push(row.law.id.to_owned());
         if row.law.unless_not_part2 && self.table.part2_is_marked {
-            self.labels.insert(PART2);
-            self.categories.insert(PART2_CATEGORY);
+            self.labels.push(PART2);
+            self.categories.push(PART2_CATEGORY);
         } else {
             self.labels.extend(row.law.labels);
             self.categories.extend(row.categories());
@@ -292,7 +290,7 @@ impl<'t> Report<'t> {
     }
 }
 
-fn set(names: &BTreeSet<&str>) -> Set<String> {
+fn set(names: &[&str]) -> Set<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 

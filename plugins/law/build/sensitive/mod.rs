@@ -4,6 +4,7 @@
 //! of `rules/*.toml`, which may only use words of the vocabularies. What lawyers wrote in `words` and
 //! `note` is for readers: it is required to be text, and stays out of the compiled table.
 
+mod limited;
 mod rule;
 mod vocabulary;
 
@@ -55,6 +56,7 @@ pub(crate) fn generate(build: &mut Build) {
     );
     code.push_str(&words.code());
     code.push_str(&rule::generate(build, &files, &words));
+    code.push_str(&limited::code(build));
     if let Err(error) = std::fs::write(build.out.join("sensitive.rs"), code) {
         build.problem(&folder, "the table", format!("could not be written: {error}"));
     }
