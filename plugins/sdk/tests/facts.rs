@@ -40,6 +40,7 @@ facts! {
 #[derive(Debug)]
 pub struct Notes;
 
+/// Nothing can be set.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
