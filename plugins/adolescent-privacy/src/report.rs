@@ -155,6 +155,11 @@ fn note(decision: &Decision<'_>, queue: &str, findings: &mut Findings) {
         TABLE.digest,
         TABLE.version
     ));
+    if decision.effect == Effect::Deny && matches!(decision.rule, Rule::R1c | Rule::P11) {
+        findings.note(
+            "rests on the organization's policy alone: check against information blocking (45 CFR 171)",
+        );
+    }
     let mut look = false;
     for judged in decision.masked.iter().chain(&decision.opened).filter(|judged| !judged.category.implied) {
         let Some(law) = judged.law else {
@@ -278,7 +283,7 @@ fn citation(rule: Rule) -> &'static str {
     match rule {
         Rule::R1a | Rule::P1 => "45 CFR 164.514(h)",
         Rule::R1h => "45 CFR 164.524(a)(3)(i)",
-        Rule::P1c | Rule::P5 => "45 CFR 164.502(g)(3)",
+        Rule::R0 | Rule::P1c | Rule::P5 => "45 CFR 164.502(g)(3)",
         Rule::P2 => "45 CFR 164.502(g)(5)",
         Rule::P3 => "45 CFR 164.502(g)(3)(i)",
         Rule::P3m => "45 CFR 164.508",
@@ -287,14 +292,14 @@ fn citation(rule: Rule) -> &'static str {
         Rule::P6b => "42 CFR 2.14(c)",
         Rule::P8c => "45 CFR 164.502(g)(3)(i)(C)",
         Rule::P8b => "45 CFR 164.502(g)(3)(i)(B)",
-        Rule::P8r | Rule::P8x => "45 CFR 164.502(g)(3)(i)",
+        Rule::P8r | Rule::P8x | Rule::P9r => "45 CFR 164.502(g)(3)(i)",
         Rule::P8d => "45 CFR 164.502(g)(3)(i)(A), (ii)(B)",
         Rule::P8m => "45 CFR 164.502(g)(3)(i)(A), (ii)(A)",
         Rule::P8s | Rule::P8w => "45 CFR 164.502(g)(3)(i)(A), (ii)(C)",
         Rule::P8h | Rule::P9h => "45 CFR 164.524(a)(3)(iii)",
         Rule::P9 => "45 CFR 164.502(g)(3)(i), 164.524(a)(1)(i), (a)(3)(iii)",
-        Rule::R0
-        | Rule::R1b
+        // The organization's own, or no denial at all.
+        Rule::R1b
         | Rule::R1c
         | Rule::R1e
         | Rule::P3g
@@ -306,7 +311,6 @@ fn citation(rule: Rule) -> &'static str {
         | Rule::P8q
         | Rule::P8e
         | Rule::P8k
-        | Rule::P9r
         | Rule::P9x
         | Rule::P11q
         | Rule::P11l

@@ -6,7 +6,7 @@ use assent_adolescent_privacy::AdolescentPrivacy;
 use assent_adolescent_privacy::decide::{Effect, decide};
 use assent_adolescent_privacy::report::NEUTRAL_MESSAGE;
 use assent_adolescent_privacy::rules::Rule;
-use assent_plugin_sdk::prelude::{Findings, ObligationCode, Remedy};
+use assent_plugin_sdk::prelude::{Findings, Ground, ObligationCode, Remedy};
 use assent_plugin_sdk::testing::{check_description, configure};
 
 use crate::case::{Case, CaseFile};
@@ -69,6 +69,17 @@ fn check_findings(case: &Case, findings: &Findings) {
         let neutral = expect.obligations.iter().any(|duty| duty == "neutral_reason") || expect.rule == "P9r";
         assert_eq!(denial.neutral, neutral, "{id}");
         assert_eq!(denial.message == NEUTRAL_MESSAGE, neutral, "{id}");
+        let own_policy = denial.ground == Ground::OrganizationPolicy;
+        assert_eq!(
+            denial.citation.is_none(),
+            own_policy,
+            "{id}: whatever is not mere policy has its citation"
+        );
+        assert_eq!(
+            findings.notes.iter().any(|note| note.contains("information blocking")),
+            own_policy,
+            "{id}"
+        );
     }
     for duty in &expect.obligations {
         let met = match duty.as_str() {
