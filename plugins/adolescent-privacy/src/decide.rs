@@ -103,9 +103,11 @@ pub fn decide<'a>(input: &Input<'a>) -> Decision<'a> {
             Outcome::Mask => conclude(&case, unauthorized(&case), vec![], rule),
         };
     }
-    let judged = input.resource.categories.iter().filter_map(|asked| care::judge(&case, *asked));
-    let (masked, opened): (Vec<_>, Vec<_>) =
-        judged.partition(|judged| judged.rule.outcome() == Outcome::Mask);
+    let (mut masked, mut opened) = (vec![], vec![]);
+    for judged in input.resource.categories.iter().filter_map(|asked| care::judge(&case, *asked)) {
+        let pile = if judged.rule.outcome() == Outcome::Mask { &mut masked } else { &mut opened };
+        pile.push(judged);
+    }
     if input.resource.kind == Kind::Item && !masked.is_empty() {
         return conclude(&case, masked, opened, Rule::P11c);
     }

@@ -71,10 +71,14 @@ fn review(input: &Input<'_>, rule: Rule, row: Option<&str>, queue: &str, finding
 }
 
 fn cite(to: &mut Option<String>, rule: &str, row: Option<&str>) {
-    let parts: Vec<&str> = [Some(rule), row].into_iter().flatten().filter(|part| !part.is_empty()).collect();
-    if !parts.is_empty() {
-        *to = Some(parts.join("; "));
+    let mut citation = rule.to_owned();
+    if let Some(row) = row {
+        if !citation.is_empty() {
+            citation.push_str("; ");
+        }
+        citation.push_str(row);
     }
+    *to = Some(citation).filter(|citation| !citation.is_empty());
 }
 
 fn oblige(decision: &Decision<'_>, duty: Duty, queue: &str, findings: &mut Findings) {
