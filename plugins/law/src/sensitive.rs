@@ -258,8 +258,8 @@ pub enum Evidence {
     None,
 }
 
-/// A row of minor consent that limits it, or that requires disclosure to the parent: an excerpt, for
-/// rules that need no more of that table.
+/// A row of minor consent that limits it, or that requires disclosure of treatment for substance use to
+/// the parent: an excerpt, for rules that need no more of that table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
     /// Such as `OH/outpatient_mental_health`.

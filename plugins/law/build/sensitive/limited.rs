@@ -1,6 +1,6 @@
 //! The excerpt of the table of minor consent that rules on sensitive categories need.
 //!
-//! A plugin that asks only where a minor's own consent ends, or where a parent must be told, would
+//! A plugin that asks only where a minor's own consent ends, or where a parent must be told in spite of Part 2, would
 //! otherwise carry all rows of all states. The rows have been checked by the table's own generator;
 //! here only what this excerpt shows is read.
 
@@ -39,7 +39,7 @@ struct RowEntry {
 pub(super) fn code(build: &mut Build) -> String {
     let folder = build.data.join("minor_consent");
     let mut code = String::from(
-        "\n/// Rows of minor consent that limit it, or that require disclosure to the parent; by id.\npub static LIMITED: &[Limited] = &[\n",
+        "\n/// Rows of minor consent that limit it, or that require disclosure of treatment for\n/// substance use to the parent; by id.\npub static LIMITED: &[Limited] = &[\n",
     );
     for (name, text) in read(build, &folder) {
         if name == "table.toml" {
@@ -58,8 +58,10 @@ pub(super) fn code(build: &mut Build) -> String {
 }
 
 impl RowEntry {
+    /// Whether the excerpt needs the row: the parent must be told of what Part 2 keeps from the parent,
+    /// or the minor's consent ends somewhere.
     fn limited(&self) -> bool {
-        self.required() || self.consent_ends()
+        (self.required() && self.category == "substance_use") || self.consent_ends()
     }
 
     fn required(&self) -> bool {
