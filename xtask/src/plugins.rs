@@ -17,6 +17,8 @@ use wit_parser::{Resolve, WorldId};
 use crate::tools::{cargo, run, say};
 
 const TARGET: &str = "wasm32-unknown-unknown";
+/// Where the components go, within the guest workspace.
+const COMPONENTS: &str = "target/components";
 /// What a component must export, up to its version.
 const EXPORT: &str = "assent:plugin/rules@";
 /// Beyond this a plugin gets a warning: it compiles slowly, and has probably pulled in something
@@ -51,7 +53,7 @@ pub(crate) fn build(root: &Path) -> anyhow::Result<Vec<Built>> {
     let packages = plugin_packages(&workspace)?;
     let modules = compile(root, &workspace, &packages)?;
     let contract = contract(root)?;
-    let folder = workspace.join("target/components");
+    let folder = workspace.join(COMPONENTS);
     std::fs::create_dir_all(&folder).with_context(|| format!("`{}` could not be made", folder.display()))?;
     let mut built = vec![];
     let mut failures = vec![];
@@ -226,9 +228,8 @@ fn encode(contract: &Contract, name: &str, module: &Path, folder: &Path) -> anyh
     let path = folder.join(format!("{name}.wasm"));
     std::fs::write(&path, &bytes).with_context(|| format!("`{}` could not be written", path.display()))?;
     let digest = Digest::of(&bytes);
-    let shown = path.strip_prefix(folder.join("../../..")).unwrap_or(&path).display();
     say(&format!(
-        "{name}: {} KB, {} KiB of memory at the start, sha256 {digest}, {shown}",
+        "{name}: {} KB, {} KiB of memory at the start, sha256 {digest}, plugins/{COMPONENTS}/{name}.wasm",
         bytes.len().div_ceil(1000),
         pages * PAGE_BYTES / 1024
     ));
