@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use assent_law::sensitive::{Basis, Confidence, RULES, rule};
+use assent_law::sensitive::{Basis, Confidence, PURPOSES, RULES, known_label, rule};
 use serde_json::Value;
 
 #[test]
@@ -47,4 +47,39 @@ fn every_row_of_the_source_is_in_the_table_and_says_the_same() {
             rule.effective_from.map(|day| format!("{:04}-{:02}-{:02}", day.year, day.month, day.day));
         assert_eq!(effective.as_deref(), row["effective_from"].as_str(), "{id}");
     }
+}
+
+/// Labels and purposes against HL7's own: nothing is missing, and what is part of what is as HL7 has it.
+#[test]
+fn labels_and_purposes_are_those_of_hl7() {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/health/hl7_v3_security_terms.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: no {}", path.display());
+        return;
+    };
+    let source: Value = serde_json::from_str(&text).unwrap();
+    let concepts = |key: &str| source[key]["concepts"].as_array().unwrap().clone();
+    for concept in concepts("information_sensitivity") {
+        let code = concept["code"].as_str().unwrap();
+        // Codes that begin with `_` are headings, which no record carries.
+        if code.starts_with('_') {
+            continue;
+        }
+        let label = known_label(code).unwrap_or_else(|| panic!("no label `{code}`"));
+        assert_eq!(label.broader, parent(&concept, &[]), "{code}");
+    }
+    for concept in concepts("purpose_of_use") {
+        let code = concept["code"].as_str().unwrap();
+        if code == "PurposeOfUse" {
+            continue;
+        }
+        let purpose = PURPOSES.iter().find(|known| known.code == code);
+        assert_eq!(purpose.unwrap().broader, parent(&concept, &["PurposeOfUse"]), "{code}");
+    }
+}
+
+fn parent<'a>(concept: &'a Value, roots: &[&str]) -> Option<&'a str> {
+    let mut parents = concept["parents"].as_array()?.iter().filter_map(Value::as_str);
+    parents.find(|parent| !parent.starts_with('_') && !roots.contains(parent))
 }

@@ -87,7 +87,9 @@ impl<'a> Question<'a> {
     /// The question that the request asks of the rows; none: it hands out nothing they could be about.
     pub fn of(table: &'a Table, request: &'a Request, facts: &'a Facts) -> Option<Self> {
         let action = request.action.as_str();
-        if SILENT_ACTIONS.contains(&action) || facts.synthetic == Some(true) {
+        // Made-up data are about nobody: a caller that says so of a patient's record is not believed.
+        let made_up = facts.synthetic == Some(true) && request.patient.is_none();
+        if made_up || SILENT_ACTIONS.contains(&action) {
             return None;
         }
         let recipient = recipient(request, facts);
