@@ -2,6 +2,8 @@
 //!
 //! Compare ratios within one run; the machine decides the rest.
 
+#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark fails by panicking")]
+
 #[path = "../tests/common/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod common;

@@ -1,5 +1,14 @@
 //! What is refused when a release is built, and what its author is told.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[allow(dead_code, reason = "each test uses a part")]
 mod common;
 
 use assent_model::FailureKind;

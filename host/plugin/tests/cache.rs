@@ -1,5 +1,14 @@
 //! Compiled code on disk: used only where this host sealed it, for exactly this plugin.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[allow(dead_code, reason = "each test uses a part")]
 mod common;
 
 use std::fs;

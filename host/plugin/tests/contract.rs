@@ -1,5 +1,14 @@
 //! The contract's text: what is published stays as it is, and the facts cross it unchanged.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[allow(dead_code, reason = "each test uses a part")]
 mod common;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use assent_model::{DecisionFacts, Entity, EntityId, Facts, Instant, Organization
 use assent_plugin::{BindingSpec, HostConfig, Limits, OrganizationSlots, PluginHost, PluginPre};
 
 /// The guest `tests/guests/NAME` as a component. Cargo builds it where it is not up to date.
-pub fn guest(name: &str) -> Vec<u8> {
+pub(crate) fn guest(name: &str) -> Vec<u8> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let release = BUILT.get_or_init(build);
     let core = std::fs::read(release.join(format!("guest_{name}.wasm"))).unwrap();
@@ -17,12 +17,12 @@ pub fn guest(name: &str) -> Vec<u8> {
 }
 
 /// A core module, with the contract in it, as a component.
-pub fn encode(core: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(core: &[u8]) -> Vec<u8> {
     wit_component::ComponentEncoder::default().validate(true).module(core).unwrap().encode().unwrap()
 }
 
 /// The component within another that passes its rules on. Works the same, but has no snapshot.
-pub fn composed(component: &[u8]) -> Vec<u8> {
+pub(crate) fn composed(component: &[u8]) -> Vec<u8> {
     use wasm_encoder::{ComponentBuilder, ComponentExportKind};
     const RULES: &str = "assent:plugin/rules@0.1.0";
     let mut outer = ComponentBuilder::default();
@@ -61,12 +61,12 @@ fn build() -> PathBuf {
 }
 
 /// A host with this many slots and no cache.
-pub fn host(slots: u32) -> PluginHost {
+pub(crate) fn host(slots: u32) -> PluginHost {
     PluginHost::new(HostConfig { slots, cache: None }).unwrap()
 }
 
 /// All that the hostile guest asks for.
-pub fn hostile_grants() -> BTreeSet<String> {
+pub(crate) fn hostile_grants() -> BTreeSet<String> {
     [
         "patient.birthDate",
         "resource.labels",
@@ -86,22 +86,22 @@ pub fn hostile_grants() -> BTreeSet<String> {
 }
 
 /// A binding of the hostile guest.
-pub fn hostile(settings: &str, limits: Limits) -> BindingSpec {
+pub(crate) fn hostile(settings: &str, limits: Limits) -> BindingSpec {
     BindingSpec { id: "hostile".into(), settings: settings.into(), grants: hostile_grants(), limits }
 }
 
 /// The hostile guest, admitted with these limits.
-pub fn admitted(host: &PluginHost, limits: Limits) -> PluginPre {
+pub(crate) fn admitted(host: &PluginHost, limits: Limits) -> PluginPre {
     host.admit(&hostile("", limits), &guest("hostile")).unwrap()
 }
 
 /// Four slots of an organization of this name.
-pub fn slots(host: &PluginHost, organization: &str) -> OrganizationSlots {
+pub(crate) fn slots(host: &PluginHost, organization: &str) -> OrganizationSlots {
     host.slots(&OrganizationId::new(organization).unwrap(), 4)
 }
 
 /// An entity.
-pub fn entity(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
+pub(crate) fn entity(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
     Entity {
         id: EntityId::new(kind, id),
         attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
@@ -110,7 +110,7 @@ pub fn entity(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
 }
 
 /// A decision about this action, with hardly any facts.
-pub fn facts(action: &str) -> DecisionFacts {
+pub(crate) fn facts(action: &str) -> DecisionFacts {
     DecisionFacts {
         facts: Arc::new(Facts::new([], BTreeMap::new())),
         subject: Arc::new(entity("Practitioner", "doc", &[])),
