@@ -11,6 +11,7 @@ mod evaluation;
 mod health;
 mod log;
 mod metadata;
+mod panic;
 mod refusal;
 mod reply;
 mod router;
@@ -18,6 +19,7 @@ mod router;
 pub use connection::{ServeError, runtime, serve};
 pub(crate) use decide::BATCH_ITEMS_MOST;
 pub use log::{CompletedRequest, RequestLog, StderrLog, Tally};
+pub use panic::note_panics_by_place;
 pub use router::{ROUTES, Route, router};
 
 pub use crate::callers::Connection;

@@ -14,6 +14,6 @@ pub mod wire;
 
 pub use callers::{Callers, CallersError, Credential, RegisteredCaller, key_digest};
 pub use clock::{Clock, Ids, RandomIds, SystemClock};
-pub use http::{Connection, router, runtime, serve};
+pub use http::{Connection, note_panics_by_place, router, runtime, serve};
 pub use limits::{LimitError, Limits};
 pub use service::{Service, ServiceError, ServiceParts};

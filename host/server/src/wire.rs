@@ -20,4 +20,4 @@ pub use response::{BatchResponse, Response};
 pub use value::plain;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
