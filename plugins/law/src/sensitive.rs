@@ -262,7 +262,7 @@ pub enum Evidence {
 /// the parent: an excerpt, for rules that need no more of that table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
-    /// Such as `OH/outpatient_mental_health`.
+    /// Such as `OH.outpatient_mental_health`: the code of findings that rest on it.
     pub id: &'static str,
     /// USPS code; `US`: federal.
     pub state: &'static str,

@@ -104,11 +104,11 @@ impl<'t> Report<'t> {
 
     /// Adds a row of minor consent that does not settle the matter.
     pub fn doubt(&mut self, question: &Question<'_>, doubt: &Doubt) {
-        let code = doubt.row.id.replace('/', ".");
+        let code = doubt.row.id;
         if question.list {
             self.categories.push(doubt.row.category);
-            self.rules.push(code.clone());
-            self.asked.push(code);
+            self.rules.push(code.to_owned());
+            self.asked.push(code.to_owned());
         } else {
             let ask = format!("{}: may this be disclosed to the representative?", doubt.why);
             self.findings

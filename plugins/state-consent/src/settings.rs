@@ -24,12 +24,13 @@ pub struct Settings {
     /// What a record of substance use is that does not say whether a Part 2 program made it.
     #[serde(default)]
     pub unmarked_sud: UnmarkedSud,
-    /// Rows of low confidence, or under review, that the organization has checked.
+    /// Rows of low confidence, or under review, that the organization has checked and relies upon as
+    /// they are: `row` and the signature only.
     #[serde(default)]
-    pub trusted: Vec<Trusted>,
+    pub trusted: Vec<Signed>,
     /// Rows that hold otherwise for this organization.
     #[serde(default)]
-    pub overrides: Vec<Override>,
+    pub overrides: Vec<Signed>,
 }
 
 /// What a record is that nobody labelled.
@@ -55,26 +56,10 @@ pub enum UnmarkedSud {
     NotPart2,
 }
 
-/// A row that the organization has checked and relies upon.
+/// A row that somebody has signed for; what is not named stays as in the table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Trusted {
-    /// The row's id.
-    pub row: String,
-    /// Who signed.
-    #[serde(default)]
-    pub approved_by: String,
-    /// When: `2026-11-21`.
-    pub approved_on: Option<Date>,
-    /// Why.
-    #[serde(default)]
-    pub reason: String,
-}
-
-/// A row that holds otherwise for this organization; what is not named stays as in the table.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Override {
+pub struct Signed {
     /// The row's id.
     pub row: String,
     /// What holds without consent, in the words of the table.

@@ -7,7 +7,7 @@ use assent_law::minor_consent;
 use assent_law::sensitive::{self, Default as Rule, Exception, Form};
 use assent_plugin_sdk::prelude::*;
 
-use crate::settings::{Override, Settings, Unlabelled, UnmarkedSud};
+use crate::settings::{Settings, Signed, Unlabelled, UnmarkedSud};
 
 /// The rows that bind the organization, and what it says of itself.
 #[derive(Debug)]
@@ -58,25 +58,18 @@ impl Table {
             rule.holders.is_empty() || settings.kinds.iter().any(|kind| rule.holders.contains(&kind.as_str()))
         };
         let mut rows: Vec<Row> = sensitive::RULES.iter().filter(bound).map(Row::of).collect();
-        for (at, trusted) in settings.trusted.iter().enumerate() {
-            let place = format!("/trusted/{at}");
-            let signed =
-                signature(&place, &trusted.approved_by, trusted.approved_on, &trusted.reason, &mut problems);
-            known(&place, "row", &trusted.row, rule_ids(), &mut problems);
-            if let Some(row) = rows.iter_mut().find(|row| row.law.id == trusted.row) {
-                row.settled = true;
-                row.signed = Some(format!("trusted, {signed}"));
-            }
-        }
-        for (at, change) in settings.overrides.iter().enumerate() {
-            let place = format!("/overrides/{at}");
-            let signed =
-                signature(&place, &change.approved_by, change.approved_on, &change.reason, &mut problems);
-            known(&place, "row", &change.row, rule_ids(), &mut problems);
-            check_override(&place, change, &mut problems);
-            if let Some(row) = rows.iter_mut().find(|row| row.law.id == change.row) {
-                row.apply(change);
-                row.signed = Some(format!("overridden, {signed}"));
+        for (list, word, entries) in
+            [("trusted", "trusted", &settings.trusted), ("overrides", "overridden", &settings.overrides)]
+        {
+            for (at, entry) in entries.iter().enumerate() {
+                let place = format!("/{list}/{at}");
+                let signed = signature(&place, entry, &mut problems);
+                known(&place, "row", &entry.row, rule_ids(), &mut problems);
+                check_changes(&place, entry, list == "overrides", &mut problems);
+                if let Some(row) = rows.iter_mut().find(|row| row.law.id == entry.row) {
+                    row.apply(entry);
+                    row.signed = Some(format!("{word}, {signed}"));
+                }
             }
         }
         rows.retain(|row| row.default != Rule::NotInForce);
@@ -120,7 +113,7 @@ impl Row {
         }
     }
 
-    fn apply(&mut self, change: &Override) {
+    fn apply(&mut self, change: &Signed) {
         if let Some(default) = change.default_without_consent.as_deref().and_then(Rule::from_code) {
             self.default = default;
         }
@@ -131,7 +124,7 @@ impl Row {
             self.exceptions = exceptions.iter().filter_map(|id| sensitive::exception(id)).collect();
         }
         self.names_recipient = change.names_recipient.unwrap_or(self.names_recipient);
-        // Whoever signs an override answers for the row: it is no longer unsettled.
+        // Whoever signs answers for the row: it is no longer unsettled.
         self.settled = true;
     }
 }
@@ -159,7 +152,7 @@ fn check_kinds_and_states(settings: &Settings, problems: &mut Problems) {
     }
 }
 
-fn check_override(place: &str, change: &Override, problems: &mut Problems) {
+fn check_changes(place: &str, change: &Signed, changes: bool, problems: &mut Problems) {
     if let Some(default) = &change.default_without_consent {
         let codes = Rule::ALL.iter().map(|(code, _)| *code);
         known(place, "default_without_consent", default, codes, problems);
@@ -176,32 +169,32 @@ fn check_override(place: &str, change: &Override, problems: &mut Problems) {
         && change.forms.is_none()
         && change.names_recipient.is_none()
         && change.exceptions.is_none();
-    if nothing {
-        problems.at(
-            place,
-            "expected what is to hold otherwise; to rely on the row as it is, name it in `trusted`",
-        );
+    if changes == nothing {
+        let expected = if changes {
+            "expected what is to hold otherwise; to rely on the row as it is, name it in `trusted`"
+        } else {
+            "expected no change of the row here; to change it, name it in `overrides`"
+        };
+        problems.at(place, expected);
     }
 }
 
 /// Who signed, and when; what is missing is a problem.
-fn signature(place: &str, by: &str, on: Option<Date>, reason: &str, problems: &mut Problems) -> String {
-    if by.trim().is_empty() {
-        problems.at(format!("{place}/approved_by"), "expected the name of the person who approved this");
-    }
-    if reason.trim().is_empty() {
-        problems.at(format!("{place}/reason"), "expected why");
-    }
-    match on {
-        Some(date) => format!("approved by {by} on {date}"),
-        None => {
-            problems.at(
-                format!("{place}/approved_on"),
-                "expected the date of the approval, such as `2026-11-21`",
-            );
-            String::new()
+fn signature(place: &str, entry: &Signed, problems: &mut Problems) -> String {
+    for (key, text, expected) in [
+        ("approved_by", &entry.approved_by, "expected the name of the person who approved this"),
+        ("reason", &entry.reason, "expected why"),
+    ] {
+        if text.trim().is_empty() {
+            problems.at(format!("{place}/{key}"), expected);
         }
     }
+    let Some(date) = entry.approved_on else {
+        problems
+            .at(format!("{place}/approved_on"), "expected the date of the approval, such as `2026-11-21`");
+        return String::new();
+    };
+    format!("approved by {} on {date}", entry.approved_by)
 }
 
 fn known<'a>(

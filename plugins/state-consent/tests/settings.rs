@@ -57,6 +57,12 @@ fn each_problem_is_shown_at_its_place_and_all_at_once() {
             json!({ "kinds": ["provider"], "states": ["WA"], "trusted": [{ "row": "wa-repro" }] }),
             vec!["/trusted/0/approved_by", "/trusted/0/reason", "/trusted/0/approved_on"],
         ),
+        (
+            json!({ "kinds": ["provider"], "states": ["WA"], "trusted": [
+                with(json!({ "row": "wa-repro", "exceptions": ["treatment"] })),
+            ] }),
+            vec!["/trusted/0"],
+        ),
     ] {
         let problems = configure::<StateConsent>(settings.clone()).unwrap_err();
         let places: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();

@@ -87,7 +87,8 @@ impl RowEntry {
     }
 
     fn code(&self, state: &str) -> String {
-        let id = format!("{state}/{}", self.category);
+        // With a dot: codes of findings have no slash.
+        let id = format!("{state}.{}", self.category);
         format!(
             "    Limited {{ id: {id:?}, state: {state:?}, category: {:?}, consent_ends: {}, requires_disclosure: {}, \
              min_age: {:?}, sessions_max: {:?}, days_max: {:?}, medication_from_age: {:?}, negative_result_withheld: {}, \
