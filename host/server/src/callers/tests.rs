@@ -78,7 +78,8 @@ fn two_credentials_are_none() {
 
 #[test]
 fn without_a_key_only_this_machine_itself_is_a_caller() {
-    let cases: &[(&str, &str, &[(&'static str, &str)], bool)] = &[
+    type Fields = &'static [(&'static str, &'static str)];
+    let cases: &[(&str, &str, Fields, bool)] = &[
         ("127.0.0.1:4000", "127.0.0.1:8080", &[("host", "127.0.0.1:8080")], true),
         ("127.0.0.1:4000", "127.0.0.1:8080", &[("host", "LOCALHOST")], true),
         ("[::1]:4000", "[::1]:8080", &[("host", "[::1]:8080")], true),

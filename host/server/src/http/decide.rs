@@ -53,7 +53,7 @@ pub(super) async fn decide(asker: Arc<Asker>, questions: Evaluations) -> Answers
     let (id, asked, total) = match questions {
         Evaluations::Single(request) => {
             let id = DecisionId::from_bits(asker.id_bits);
-            let item = decide_one(&asker, id.clone(), request).await;
+            let item = decide_one(&asker, id.clone(), *request).await;
             let mut total = Total::default();
             (id, Asked::Single(Box::new(total.add(item))), total)
         }

@@ -36,7 +36,10 @@ type Read = fn(&Value, &Limits) -> Result<Evaluations, WireError>;
 
 /// One question.
 pub(super) async fn single(State(service): State<Arc<Service>>, request: Request) -> Response {
-    answer(service, request, |body, _| evaluation(body).map(Evaluations::Single)).await
+    answer(service, request, |body, _| {
+        evaluation(body).map(|question| Evaluations::Single(Box::new(question)))
+    })
+    .await
 }
 
 /// A batch of questions.

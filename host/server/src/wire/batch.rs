@@ -13,7 +13,7 @@ use crate::wire::request::{Members, present};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evaluations {
     /// `evaluations` is absent or empty: one question, answered as by the single endpoint.
-    Single(Request),
+    Single(Box<Request>),
     /// One question for each item, in order; or why the item cannot be one.
     Batch {
         /// When to stop.
@@ -69,7 +69,7 @@ pub fn evaluations(body: &Value, batch_max: usize) -> Result<Evaluations, WireEr
         Some(_) => return Err(WireError::Expected { path: "evaluations", expected: "an array" }),
     };
     if items.is_empty() {
-        return defaults.request().map(Evaluations::Single);
+        return defaults.request().map(|request| Evaluations::Single(Box::new(request)));
     }
     if items.len() > batch_max {
         return Err(WireError::BatchTooLarge { max: batch_max });
