@@ -60,7 +60,7 @@ fn decide(criterion: &mut Criterion) {
         let prepared = release.policies().prepare(release.snapshot(), &question.request, &host).unwrap();
         group.bench_function("policies", |b| b.iter(|| release.policies().evaluate(&prepared)));
         for binding in release.bindings() {
-            group.bench_function(format!("plugin {}", binding.plugin.id()), |b| {
+            group.bench_function(format!("plugin {}", binding.plugin.binding()), |b| {
                 b.iter(|| binding.plugin.call(&prepared.facts, release.slots()));
             });
         }

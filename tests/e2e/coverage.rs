@@ -78,7 +78,7 @@ fn every_plugin_denies_in_a_case_and_agrees_in_another() {
     let seen = seen(&[&CLINICS]);
     for organization in &CLINICS.built.organizations {
         for binding in organization.release.bindings() {
-            let id = binding.plugin.id();
+            let id = binding.plugin.binding();
             assert!(seen.plugins_denying.contains(id), "no case in which `{id}` denies");
             assert!(seen.plugins_agreeing.contains(id), "no case in which `{id}` agrees to a permit");
         }

@@ -197,7 +197,7 @@ fn facts_read(
         return BTreeMap::new();
     };
     let called: Vec<&str> = decision.outcomes().iter().map(|outcome| outcome.binding.as_str()).collect();
-    let bindings = release.bindings().iter().filter(|binding| called.contains(&binding.plugin.id()));
+    let bindings = release.bindings().iter().filter(|binding| called.contains(&binding.plugin.binding()));
     bindings
         .flat_map(|binding| &binding.plugin.needs().attributes)
         .map(|path| (path.clone(), fact_view(&prepared.facts, path)))

@@ -63,7 +63,7 @@ impl Scope {
 
 impl Release {
     /// The release that these parts make. Its digest covers policies, schema, names, components,
-    /// settings and scopes; the facts have a digest of their own.
+    /// settings, limits and scopes; the facts have a digest of their own.
     pub fn new(
         organization: OrganizationId,
         policies: Arc<Policies>,
@@ -71,14 +71,14 @@ impl Release {
         mut bindings: Vec<Binding>,
         slots: OrganizationSlots,
     ) -> Self {
-        bindings.sort_by(|a, b| a.plugin.id().cmp(b.plugin.id()));
+        bindings.sort_by(|a, b| a.plugin.binding().cmp(b.plugin.binding()));
         let mut parts =
             vec![organization.as_str().as_bytes().to_vec(), policies.digest().as_bytes().to_vec()];
         for binding in &bindings {
-            parts.push(binding.plugin.id().as_bytes().to_vec());
-            parts.push(binding.plugin.component().as_bytes().to_vec());
-            parts.push(binding.plugin.settings().as_bytes().to_vec());
-            parts.push(format!("{:?}", binding.scope).into_bytes());
+            parts.push(binding.plugin.binding().as_bytes().to_vec());
+            parts.push(binding.plugin.component_digest().as_bytes().to_vec());
+            parts.push(binding.plugin.settings_digest().as_bytes().to_vec());
+            parts.push(format!("{:?} {:?}", binding.scope, binding.plugin.limits()).into_bytes());
         }
         let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
         Self { organization, digest, policies, snapshot, bindings: bindings.into(), slots }

@@ -47,7 +47,7 @@ fn summarize(release: &Release, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(
             out,
             "  plugin `{}`: {} {} ({})",
-            binding.plugin.id(),
+            binding.plugin.binding(),
             description.name,
             description.version,
             description.summary
