@@ -39,7 +39,8 @@ fn widest(built: &Built, index: usize) -> (&Release, Case, usize) {
         let decision = judge(release, &caller(release), &question(&case));
         (case, decision.effect(), decision.outcomes().len())
     });
-    let (case, _, plugins) = asked.filter(|(_, effect, _)| *effect == Effect::Permit).max_by_key(|(.., n)| *n).unwrap();
+    let (case, _, plugins) =
+        asked.filter(|(_, effect, _)| *effect == Effect::Permit).max_by_key(|(.., n)| *n).unwrap();
     (release, case, plugins)
 }
 
@@ -48,7 +49,8 @@ fn decide(criterion: &mut Criterion) {
     for index in 0..built.organizations.len() {
         let (release, case, plugins) = widest(&built, index);
         let (caller, question) = (caller(release), question(&case));
-        let mut group = criterion.benchmark_group(format!("{} ({plugins} plugins asked)", release.organization()));
+        let mut group =
+            criterion.benchmark_group(format!("{} ({plugins} plugins asked)", release.organization()));
         group.bench_function("whole decision", |b| b.iter(|| judge(release, &caller, &question)));
         let host = HostContext {
             now: case.now,

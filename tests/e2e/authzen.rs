@@ -57,7 +57,10 @@ fn judge(server: &Server, endpoint: &str, vector: &Value) -> Result<(), String> 
     let send = || server.send(vector["method"].as_str().unwrap(), &path, &headers, &body);
     let reply = send();
     if !vector["accept_status"].as_array().unwrap().iter().any(|status| *status == reply.status) {
-        return Err(format!("status {} is not among {}: {}", reply.status, vector["accept_status"], reply.body));
+        return Err(format!(
+            "status {} is not among {}: {}",
+            reply.status, vector["accept_status"], reply.body
+        ));
     }
     if let Some(id) = vector.get("x_request_id").and_then(Value::as_str)
         && reply.headers.get("x-request-id").map(String::as_str) != Some(id)
@@ -67,13 +70,17 @@ fn judge(server: &Server, endpoint: &str, vector: &Value) -> Result<(), String> 
     if reply.status != 200 {
         return Ok(());
     }
-    if vector["compare"].as_str().unwrap().starts_with("3 calls") && (send().body != reply.body || send().body != reply.body) {
+    if vector["compare"].as_str().unwrap().starts_with("3 calls")
+        && (send().body != reply.body || send().body != reply.body)
+    {
         return Err("repeated calls differ".to_owned());
     }
     let answer = reply.json();
     match &vector["expect"] {
         Value::Null => Ok(()),
-        expect if expect.get("evaluations").is_some() => same_decisions(&expect["evaluations"], &answer["evaluations"]),
+        expect if expect.get("evaluations").is_some() => {
+            same_decisions(&expect["evaluations"], &answer["evaluations"])
+        }
         expect if answer.get("evaluations").is_none() && answer["decision"] == expect["decision"] => Ok(()),
         expect => Err(format!("expected {expect}, got {answer}")),
     }

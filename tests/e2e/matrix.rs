@@ -62,7 +62,8 @@ fn table(matrix: &Matrix) -> String {
         environment: "production".into(),
     };
     let mut lines = vec![
-        "# P permit · O permit with obligations · f forbidden · . nothing permits · ? could not be said".to_owned(),
+        "# P permit · O permit with obligations · f forbidden · . nothing permits · ? could not be said"
+            .to_owned(),
     ];
     for subject in &matrix.subject {
         lines.push(String::new());
@@ -79,7 +80,8 @@ fn table(matrix: &Matrix) -> String {
                     resource: resource.party(),
                     context,
                 };
-                let question = Question { id: DecisionId::from_bits(0), at: matrix.now, request, explain: false };
+                let question =
+                    Question { id: DecisionId::from_bits(0), at: matrix.now, request, explain: false };
                 let decision = judge(release, &caller, &question);
                 let shown = match decision.unprepared() {
                     // The schema does not have this combination.
@@ -98,14 +100,18 @@ fn table(matrix: &Matrix) -> String {
 #[test]
 fn the_matrix_of_roles_actions_and_resources_is_the_golden_one() {
     let folder = root().join("tests/cases/policies");
-    let matrix: Matrix = toml::from_str(&std::fs::read_to_string(folder.join("matrix.toml")).unwrap()).unwrap();
+    let matrix: Matrix =
+        toml::from_str(&std::fs::read_to_string(folder.join("matrix.toml")).unwrap()).unwrap();
     let actual = table(&matrix);
     let golden = folder.join("matrix.golden");
     if std::env::vars().any(|(name, _)| name == "ASSENT_BLESS") {
         std::fs::write(&golden, &actual).unwrap();
     }
     let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-    assert!(actual.contains('P') && actual.contains('f') && actual.contains('.'), "the matrix shows no variety");
+    assert!(
+        actual.contains('P') && actual.contains('f') && actual.contains('.'),
+        "the matrix shows no variety"
+    );
     assert!(
         actual == expected,
         "the matrix changed; read the diff of {} after running with ASSENT_BLESS=1\n{actual}",

@@ -71,7 +71,9 @@ fn every_story_comes_out_over_http_as_it_is_written() {
             if reply.status != 200 || answer["decision"] != json!(expected.decision == Effect::Permit) {
                 failures.push(format!("{}: {} {}", story.case.name, reply.status, reply.body));
             }
-            if let Some(obligations) = expected.obligations.as_ref().filter(|_| expected.decision == Effect::Permit) {
+            if let Some(obligations) =
+                expected.obligations.as_ref().filter(|_| expected.decision == Effect::Permit)
+            {
                 let mut obligations = obligations.clone();
                 obligations.sort();
                 if codes(&answer) != obligations {
@@ -103,7 +105,9 @@ fn absent_looks_like_forbidden() {
         for story in &stories {
             let decision = story.case.expected.decision;
             let findings = story.case.expected.findings.as_deref().unwrap_or_default();
-            if decision == Effect::Permit || !findings.iter().any(|finding| finding.starts_with("adolescent:")) {
+            if decision == Effect::Permit
+                || !findings.iter().any(|finding| finding.starts_with("adolescent:"))
+            {
                 continue;
             }
             let mut request = serde_json::to_value(&story.case.request).unwrap();
@@ -129,7 +133,8 @@ fn no_patient_in_logs() {
         let server = Server::start_for_cases_with_log(&CLINICS, now, Arc::clone(&lines));
         for story in &stories {
             let mut request = serde_json::to_value(&story.case.request).unwrap();
-            values.extend([&story.case.request.subject.id, &story.case.request.resource.id].map(Clone::clone));
+            values
+                .extend([&story.case.request.subject.id, &story.case.request.resource.id].map(Clone::clone));
             ask(&server, story, &request);
             // Also where the request is refused.
             request["action"] = json!("pat-secret");
@@ -152,12 +157,16 @@ fn batch_items_come_out_as_the_single_questions_do_in_any_order() {
     let server = Server::start_for_cases(&CLINICS, now);
     let of_one: Vec<&Story> = stories
         .iter()
-        .filter(|story| story.organization == "bay-pediatrics" && story.case.caller.as_deref().is_none_or(|c| c == "portal"))
+        .filter(|story| {
+            story.organization == "bay-pediatrics"
+                && story.case.caller.as_deref().is_none_or(|c| c == "portal")
+        })
         .collect();
     assert!(of_one.len() > 10, "too few questions for a batch");
     let requests: Vec<Value> =
         of_one.iter().map(|story| serde_json::to_value(&story.case.request).unwrap()).collect();
-    let singles: Vec<Value> = of_one.iter().zip(&requests).map(|(story, r)| ask(&server, story, r).json()).collect();
+    let singles: Vec<Value> =
+        of_one.iter().zip(&requests).map(|(story, r)| ask(&server, story, r).json()).collect();
     let batch = |requests: &[Value]| {
         let headers = [("Content-Type", "application/json"), ("Authorization", "Bearer portal")];
         let body = json!({ "evaluations": requests }).to_string();

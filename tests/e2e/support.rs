@@ -12,12 +12,12 @@ use assent_model::Instant;
 use assent_server::{Callers, Credential, RegisteredCaller, Service, ServiceParts};
 
 /// The project's root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests have a parent folder").to_owned()
 }
 
 /// Data that may lie beside the project; `None` where it is absent, with a line that says so.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let path = root().parent()?.join("shared").join(path);
     if path.exists() {
         return Some(path);
@@ -27,11 +27,11 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// A deployment of this project, built once for all tests.
-pub struct World {
+pub(crate) struct World {
     /// As written.
-    pub deployment: Deployment,
+    pub(crate) deployment: Deployment,
     /// Ready to decide.
-    pub built: Built,
+    pub(crate) built: Built,
 }
 
 fn load(path: &str) -> World {
@@ -44,27 +44,27 @@ fn load(path: &str) -> World {
 }
 
 /// The example clinics.
-pub static CLINICS: LazyLock<World> = LazyLock::new(|| load("examples/clinics"));
+pub(crate) static CLINICS: LazyLock<World> = LazyLock::new(|| load("examples/clinics"));
 /// The worlds of the public AuthZEN vectors.
-pub static AUTHZEN: LazyLock<World> = LazyLock::new(|| load("examples/authzen"));
+pub(crate) static AUTHZEN: LazyLock<World> = LazyLock::new(|| load("examples/authzen"));
 /// The base policies without plugins.
-pub static POLICIES: LazyLock<World> = LazyLock::new(|| load("tests/cases/policies"));
+pub(crate) static POLICIES: LazyLock<World> = LazyLock::new(|| load("tests/cases/policies"));
 
 /// One runtime for the tests that speak HTTP.
-pub fn runtime() -> &'static tokio::runtime::Runtime {
+pub(crate) fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| assent_server::runtime().expect("a runtime"))
 }
 
 /// The key of the caller of [`Server::start_with_key`].
-pub const KEY: &str = "a key for tests";
+pub(crate) const KEY: &str = "a key for tests";
 
 /// A decision service listening on loopback.
-pub struct Server {
+pub(crate) struct Server {
     /// Where.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// What it recorded.
-    pub recorder: Arc<MemoryRecorder>,
+    pub(crate) recorder: Arc<MemoryRecorder>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     serving: Option<tokio::task::JoinHandle<()>>,
 }
@@ -81,7 +81,7 @@ impl assent_server::Clock for Fixed {
 
 /// Takes completion lines and keeps them, so that tests can look for what must not be there.
 #[derive(Debug, Default)]
-pub struct Lines(pub Mutex<Vec<String>>);
+pub(crate) struct Lines(pub(crate) Mutex<Vec<String>>);
 
 impl assent_server::http::RequestLog for Lines {
     fn completed(&self, request: &assent_server::http::CompletedRequest) {
@@ -91,12 +91,12 @@ impl assent_server::http::RequestLog for Lines {
 
 impl Server {
     /// Serves a world at this moment.
-    pub fn start(world: &World, now: &str) -> Self {
+    pub(crate) fn start(world: &World, now: &str) -> Self {
         Self::start_with_log(world, now, Arc::new(Lines::default()))
     }
 
     /// Serves a world at this moment, to callers that all have the bearer key [`KEY`].
-    pub fn start_with_key(world: &World, now: &str) -> Self {
+    pub(crate) fn start_with_key(world: &World, now: &str) -> Self {
         let config = &world.deployment.config.callers[0];
         let caller = assent_cli::deployment::build::caller(config);
         let credential = Credential::KeySha256(assent_server::key_digest(KEY));
@@ -105,18 +105,18 @@ impl Server {
     }
 
     /// Serves a world at this moment, with this request log.
-    pub fn start_with_log(world: &World, now: &str, log: Arc<Lines>) -> Self {
+    pub(crate) fn start_with_log(world: &World, now: &str, log: Arc<Lines>) -> Self {
         let callers = assent_cli::commands::serve::callers(&world.deployment).unwrap();
         Self::start_with(world, now, log, callers)
     }
 
     /// Serves a world at this moment; each caller's bearer key is its id.
-    pub fn start_for_cases(world: &World, now: Instant) -> Self {
+    pub(crate) fn start_for_cases(world: &World, now: Instant) -> Self {
         Self::start_for_cases_with_log(world, now, Arc::new(Lines::default()))
     }
 
     /// The same, with this request log.
-    pub fn start_for_cases_with_log(world: &World, now: Instant, log: Arc<Lines>) -> Self {
+    pub(crate) fn start_for_cases_with_log(world: &World, now: Instant, log: Arc<Lines>) -> Self {
         let registered = world.deployment.config.callers.iter().map(|config| RegisteredCaller {
             caller: assent_cli::deployment::build::caller(config),
             credential: Credential::KeySha256(assent_server::key_digest(&config.id)),
@@ -151,7 +151,7 @@ impl Server {
     }
 
     /// One request on a connection of its own.
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
@@ -175,7 +175,7 @@ impl Server {
     }
 
     /// A JSON request for a decision.
-    pub fn ask(&self, path: &str, body: &serde_json::Value) -> Reply {
+    pub(crate) fn ask(&self, path: &str, body: &serde_json::Value) -> Reply {
         self.send("POST", path, &[("Content-Type", "application/json")], &body.to_string())
     }
 }
@@ -193,18 +193,18 @@ impl Drop for Server {
 
 /// An answer.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Headers, names in lower case.
-    pub headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Reply {
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 }

@@ -57,7 +57,8 @@ fn crates_depend_only_along_the_edges() {
     for (name, allowed) in edges {
         let manifest = std::fs::read_to_string(root().join("host").join(name).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = manifest.parse().unwrap();
-        let dependencies = manifest.get("dependencies").and_then(|d| d.as_table()).cloned().unwrap_or_default();
+        let dependencies =
+            manifest.get("dependencies").and_then(|d| d.as_table()).cloned().unwrap_or_default();
         for dependency in dependencies.keys().filter_map(|name| name.strip_prefix("assent-")) {
             assert!(allowed.contains(&dependency), "`{name}` must not depend on `{dependency}`");
         }
@@ -91,7 +92,12 @@ fn every_module_says_what_it_is_for() {
 #[test]
 fn nothing_is_ignored_or_left_open() {
     // Put together here, so that this file does not find itself.
-    let forbidden = [concat!("#[ig", "nore"), concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!(")];
+    let forbidden = [
+        concat!("#[ig", "nore"),
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("db", "g!("),
+    ];
     for path in all_rust_files() {
         let text = std::fs::read_to_string(&path).unwrap();
         for word in forbidden {
@@ -103,11 +109,27 @@ fn nothing_is_ignored_or_left_open() {
 #[test]
 fn the_top_level_is_the_agreed_one() {
     let allowed = [
-        "Cargo.toml", "Cargo.lock", "host", "plugins", "wit", "policies", "examples", "tests", "README.md",
-        "ARCHITECTURE.md", "xtask", "target", "clippy.toml", "rustfmt.toml", "rust-toolchain.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        "host",
+        "plugins",
+        "wit",
+        "policies",
+        "examples",
+        "tests",
+        "README.md",
+        "ARCHITECTURE.md",
+        "xtask",
+        "target",
+        "clippy.toml",
+        "rustfmt.toml",
+        "rust-toolchain.toml",
     ];
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "`{name}` does not belong at the top level");
+        assert!(
+            name.starts_with('.') || allowed.contains(&name.as_str()),
+            "`{name}` does not belong at the top level"
+        );
     }
 }

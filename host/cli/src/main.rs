@@ -64,6 +64,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    assent_server::note_panics_by_place();
     let arguments = Arguments::parse();
     match run(arguments.command) {
         Ok(code) => code,

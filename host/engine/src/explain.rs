@@ -101,7 +101,8 @@ pub struct FullView {
     pub plugins: Vec<PluginView>,
     /// Why it could not be said.
     pub problems: Vec<Problem>,
-    /// The facts that plugins asked for, by path: the value, or why there is none.
+    /// The facts that the determining policies and the plugins read, by path: the value, or why
+    /// there is none.
     pub facts_read: BTreeMap<String, FactView>,
     /// What would turn the denial into a permit.
     pub remedies: Vec<Remedy>,
@@ -184,8 +185,8 @@ fn plugin_view(outcome: &assent_model::BindingOutcome) -> PluginView {
     }
 }
 
-/// The facts that the plugins of this decision were handed. They are taken again from the same
-/// snapshot with the same clock, so they are the same.
+/// The facts that the determining policies read and the plugins were handed. They are taken again
+/// from the same snapshot with the same clock, so they are the same.
 fn facts_read(
     release: &Release,
     caller: &Caller,
@@ -198,8 +199,12 @@ fn facts_read(
     };
     let called: Vec<&str> = decision.outcomes().iter().map(|outcome| outcome.binding.as_str()).collect();
     let bindings = release.bindings().iter().filter(|binding| called.contains(&binding.plugin.binding()));
+    let determining: Vec<&str> =
+        decision.verdict().iter().flat_map(|v| &v.determining).map(|note| note.id.as_str()).collect();
+    let policies = release.policies().notes().filter(|info| determining.contains(&info.note.id.as_str()));
     bindings
         .flat_map(|binding| &binding.plugin.needs().attributes)
+        .chain(policies.flat_map(|info| &info.reads))
         .map(|path| (path.clone(), fact_view(&prepared.facts, path)))
         .collect()
 }

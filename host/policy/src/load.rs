@@ -7,7 +7,7 @@ mod policies;
 mod shape;
 mod validate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use assent_model::{Digest, PolicyNote};
@@ -34,6 +34,8 @@ pub struct PolicyInfo {
     pub line: usize,
     /// The policy itself, in Cedar.
     pub text: String,
+    /// Paths of the attributes that its condition reads, such as `context.proxy.verified`.
+    pub reads: BTreeSet<String>,
 }
 
 /// Loads schema files (which together make one schema), policy files and the organization's names.
@@ -80,6 +82,7 @@ fn load_here(schema: &[SourceFile], files: &[SourceFile], names: &Names) -> Resu
                 file: parsed.file.name.clone(),
                 text: parsed.text().to_owned(),
                 note: Arc::new(parsed.note),
+                reads: parsed.shape.reads.clone(),
             };
             Policy::new(parsed.policy, info, &parsed.shape)
         })

@@ -42,6 +42,9 @@ fn summarize(release: &Release, out: &mut dyn Write) -> std::io::Result<()> {
         release.policies().notes().count(),
         release.snapshot().facts().len()
     )?;
+    for missing in release.policies().missing_entities(release.snapshot()) {
+        writeln!(out, "  note: {missing}")?;
+    }
     for binding in release.bindings() {
         let description = binding.plugin.description();
         writeln!(

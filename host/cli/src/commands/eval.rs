@@ -120,7 +120,7 @@ fn explained(release: &Release, decision: &Decision, view: &FullView) -> String 
         lines.extend(view.remedies.iter().map(|r| format!("    {}", remedy(r))));
     }
     if !view.facts_read.is_empty() {
-        lines.push("  facts that plugins read:".to_owned());
+        lines.push("  facts read by the determining policies and the plugins:".to_owned());
         let fact = |fact| serde_json::to_string(fact).unwrap_or_default();
         lines.extend(view.facts_read.iter().map(|(path, value)| format!("    {path} = {}", fact(value))));
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use assent_engine::MemoryRecorder;
 use assent_model::Instant;
+use assent_server::http::StderrLog;
 use assent_server::{
-    Callers, Clock, Credential, RandomIds, RegisteredCaller, Service, ServiceParts, StderrLog, SystemClock,
+    Callers, Clock, Credential, RandomIds, RegisteredCaller, Service, ServiceParts, SystemClock,
 };
 use tokio::net::TcpListener;
 
@@ -30,7 +31,9 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         None => Arc::new(SystemClock),
         // Expiry does not work on a clock that stands still, so nothing real may depend on it.
         Some(_) if !address.ip().is_loopback() => {
-            anyhow::bail!("`--stopped-clock` is for demonstrations on this machine: `{address}` is not loopback")
+            anyhow::bail!(
+                "`--stopped-clock` is for demonstrations on this machine: `{address}` is not loopback"
+            )
         }
         Some(instant) => Arc::new(StoppedClock(instant)),
     };

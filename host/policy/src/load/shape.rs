@@ -1,7 +1,7 @@
 //! What a condition is made of, found in one walk: how deep it is, which variables it reads, which
 //! entities it names and looks into.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Var};
@@ -19,6 +19,9 @@ pub(crate) struct Shape {
     pub(crate) looked_up: HashSet<Arc<EntityUID>>,
     /// Every entity that is named anywhere.
     pub(crate) named: HashSet<Arc<EntityUID>>,
+    /// Paths of the attributes it reads, such as `context.proxy.verified`; of nested ones the
+    /// longest. The principal is called `subject`, as in plugins' needs.
+    pub(crate) reads: BTreeSet<String>,
 }
 
 impl Shape {
@@ -28,6 +31,8 @@ impl Shape {
         if let Some(condition) = condition {
             shape.walk(condition, 1, false);
         }
+        let all = shape.reads.clone();
+        shape.reads.retain(|path| !all.iter().any(|other| is_within(other, path)));
         shape
     }
 
@@ -35,6 +40,7 @@ impl Shape {
     fn walk(&mut self, expression: &Expr, depth: usize, compared: bool) {
         self.depth = self.depth.max(depth);
         let next = depth + 1;
+        self.reads.extend(path(expression));
         match expression.expr_kind() {
             ExprKind::Lit(Literal::EntityUID(uid)) => {
                 self.named.insert(Arc::clone(uid));
@@ -99,5 +105,32 @@ impl Shape {
                 }
             }
         }
+    }
+}
+
+/// Whether `longer` leads on from where `path` ends.
+fn is_within(longer: &str, path: &str) -> bool {
+    longer.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The path of an attribute that is read or tested for, if it begins at a variable.
+fn path(expression: &Expr) -> Option<String> {
+    match expression.expr_kind() {
+        ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr } => {
+            Some(format!("{}.{attr}", base(expr)?))
+        }
+        ExprKind::ExtHasAttr { expr, attrs } => {
+            Some(attrs.iter().fold(base(expr)?, |path, attr| format!("{path}.{attr}")))
+        }
+        _ => None,
+    }
+}
+
+fn base(expression: &Expr) -> Option<String> {
+    match expression.expr_kind() {
+        ExprKind::Var(Var::Principal) => Some("subject".to_owned()),
+        ExprKind::Var(Var::Resource) => Some("resource".to_owned()),
+        ExprKind::Var(Var::Context) => Some("context".to_owned()),
+        _ => path(expression),
     }
 }

@@ -266,3 +266,16 @@ fn the_base_schema_loads() {
     assert_eq!(loaded.schema.types["Patient"].kind, Some(assent_model::EntityKind::Patient));
     assert!(loaded.schema.actions["read"].context["now"].supplied.is_some());
 }
+
+#[test]
+fn a_policy_knows_the_attributes_it_reads() {
+    use std::str::FromStr;
+    let policy = cedar_policy::Policy::from_str(
+        r#"permit (principal, action, resource) when { context has a && context.a.b == principal.c && resource.d.e.contains(1) };"#,
+    )
+    .unwrap();
+    let policy: &cedar_policy_core::ast::Policy = policy.as_ref();
+    let shape = crate::load::shape::Shape::of(policy.non_scope_constraints());
+    let reads: Vec<&str> = shape.reads.iter().map(String::as_str).collect();
+    assert_eq!(reads, ["context.a.b", "resource.d.e", "subject.c"]);
+}
