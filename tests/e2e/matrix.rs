@@ -85,7 +85,7 @@ fn table(matrix: &Matrix) -> String {
                 let decision = judge(release, &caller, &question);
                 let shown = match decision.unprepared() {
                     // The schema does not have this combination.
-                    Some(unprepared) if unprepared.code() == "not-applicable" => ' ',
+                    Some(unprepared) if unprepared.code() == "not_applicable" => ' ',
                     _ => letter(decision.cause(), !decision.obligations().is_empty()),
                 };
                 line.push_str(&format!("{shown:<width$}", width = action.len() + 1));

@@ -70,9 +70,10 @@ impl Policies {
         self.policies.iter().map(|policy| &policy.info)
     }
 
-    /// The names of the schema's actions, groups of actions among them.
+    /// The ids of the schema's actions, groups of actions among them, such as `read`.
     pub fn action_names(&self) -> BTreeSet<String> {
-        self.schema.actions.keys().cloned().collect()
+        // The table also holds each action under its full name.
+        self.schema.actions.keys().filter(|name| !name.contains("::\"")).cloned().collect()
     }
 
     /// The names of the schema's entity types.

@@ -1,3 +1,5 @@
+//! Tests of the seal and of what the cache forgets.
+
 use super::*;
 
 #[test]

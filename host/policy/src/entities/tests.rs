@@ -1,3 +1,5 @@
+//! Tests of loading entities: what is refused, and what becomes of what is not.
+
 use serde_json::{Value as Json, json};
 
 use super::*;

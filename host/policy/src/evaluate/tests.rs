@@ -1,3 +1,5 @@
+//! Tests of verdicts: the traps of Cedar, and the index against Cedar itself and a naive model.
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

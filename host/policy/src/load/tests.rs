@@ -1,3 +1,5 @@
+//! Tests of loading: mistakes with their places, caps, validation, what a policy reads.
+
 use std::collections::BTreeSet;
 
 use super::*;

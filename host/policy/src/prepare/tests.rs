@@ -1,3 +1,5 @@
+//! Tests of putting a question: names, overlays, context, relations.
+
 use serde_json::{Value as Json, json};
 
 use super::*;

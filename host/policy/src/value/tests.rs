@@ -1,3 +1,5 @@
+//! Tests of reading JSON as typed values.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Tests of the sensitive tables: look-ups, subsumption, what the build refuses.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of what is accepted from a guest, and what is not.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of reading approvals, consents, decisions and value sets from entities.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

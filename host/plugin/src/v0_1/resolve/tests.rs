@@ -1,3 +1,5 @@
+//! Tests of what a plugin is handed for its needs.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
