@@ -1,0 +1,249 @@
+//! The `assent` command as a person runs it: what it prints, how it ends, how it refuses.
+//!
+//! Plugins are not needed here: the deployments are the AuthZEN examples and small ones of its own.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn assent(arguments: &[&str]) -> Output {
+    assent_with_input(arguments, "")
+}
+
+fn assent_with_input(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assent"))
+        .args(arguments)
+        .current_dir(root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that does not read its input may have ended already.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A deployment of one organization, with these changes to its files.
+struct Deployment(tempfile::TempDir);
+
+const ASSENT: &str = r#"organizations = ["org"]
+[[caller]]
+id = "portal"
+organizations = ["clinic"]
+environment = "production"
+rights = ["decide"]
+obligations = ["*"]
+loopback = true
+"#;
+const ORGANIZATION: &str = r#"id = "clinic"
+name = "Clinic"
+schema = ["clinic.cedarschema"]
+policies = ["clinic.cedar"]
+entities = ["clinic.json"]
+cases = ["clinic.toml"]
+[subjects]
+user = "User"
+[resources]
+record = "Record"
+"#;
+const SCHEMA: &str = r#"entity User;
+entity Record = { owner: User };
+action "read" appliesTo { principal: [User], resource: [Record] };
+"#;
+const POLICIES: &str = r#"@id("owner.read")
+@intent("owners read")
+permit (principal, action == Action::"read", resource) when { resource.owner == principal };
+"#;
+const ENTITIES: &str = r#"[
+{"uid": {"type": "User", "id": "ann"}, "attrs": {}, "parents": []},
+{"uid": {"type": "User", "id": "bob"}, "attrs": {}, "parents": []},
+{"uid": {"type": "Record", "id": "r1"}, "attrs": {"owner": {"type": "User", "id": "ann"}}, "parents": []}
+]"#;
+const CASES: &str = r#"[defaults]
+now = "2026-11-21T18:00:00Z"
+action = { name = "read" }
+resource = { type = "record", id = "r1" }
+[[case]]
+name = "the owner reads"
+subject = { type = "user", id = "ann" }
+expect = { decision = "permit", policies = ["owner.read"] }
+[[case]]
+name = "nobody else does"
+subject = { type = "user", id = "bob" }
+expect = { decision = "deny", cause = "no_policy" }
+"#;
+
+impl Deployment {
+    fn new(changes: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("org")).unwrap();
+        let files = [
+            ("assent.toml", ASSENT),
+            ("org/organization.toml", ORGANIZATION),
+            ("org/clinic.cedarschema", SCHEMA),
+            ("org/clinic.cedar", POLICIES),
+            ("org/clinic.json", ENTITIES),
+            ("org/clinic.toml", CASES),
+        ];
+        for (name, text) in files.iter().chain(changes) {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        Self(directory)
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+}
+
+const ANN: &str = r#"{"subject":{"type":"user","id":"ann"},"action":{"name":"read"},"resource":{"type":"record","id":"r1"}}"#;
+
+#[test]
+fn check_sums_up_a_deployment_that_is_well() {
+    let output = assent(&["check", Deployment::new(&[]).path()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(
+        text.contains("1 policies, 3 entities")
+            && text.contains("2 decision cases")
+            && text.contains("all good")
+    );
+}
+
+#[test]
+fn check_reports_every_mistake_with_its_place() {
+    // What is wrong → what must be said of it.
+    let mistakes: &[(&str, String, &[&str])] = &[
+        (
+            "assent.toml",
+            ASSENT.replace("loopback", "lopback"),
+            &["assent.toml:8:1", "lopback", "did you mean `loopback`?"],
+        ),
+        ("assent.toml", ASSENT.replace("\"org\"", "\"orgs\""), &["orgs", "expected a file"]),
+        ("assent.toml", ASSENT.replace("\"clinic\"", "\"clinik\""), &["clinik", "did you mean `clinic`?"]),
+        ("assent.toml", ASSENT.replace("[\"*\"]", "[\"audti\"]"), &["audti", "did you mean `audit`?"]),
+        ("assent.toml", ASSENT.replace("loopback = true", ""), &["portal", "key_sha256"]),
+        ("assent.toml", format!("{ASSENT}[server]\nlisten = \"0.0.0.0:80\"\n"), &["0.0.0.0:80", "127.0.0.1"]),
+        ("org/organization.toml", ORGANIZATION.replace("policies", "polices"), &["did you mean `policies`?"]),
+        ("org/organization.toml", ORGANIZATION.replace("\"User\"", "\"Usr\""), &["Usr", "User"]),
+        ("org/organization.toml", ORGANIZATION.replace("clinic.json", "absent.json"), &["absent.json"]),
+        ("org/clinic.cedar", POLICIES.replace("owner ==", "onwer =="), &["clinic.cedar:3", "onwer"]),
+        ("org/clinic.cedar", POLICIES.replace("@id(\"owner.read\")\n", ""), &["clinic.cedar:1", "@id"]),
+        ("org/clinic.cedar", format!("{POLICIES}{POLICIES}"), &["owner.read", "clinic.cedar:4"]),
+        ("org/clinic.json", ENTITIES.replace("\"owner\"", "\"ownr\""), &["ownr", "owner"]),
+        (
+            "org/clinic.json",
+            ENTITIES.replace("User\", \"id\": \"bob\"", "User\", \"id\": \"ann\""),
+            &["clinic.json"],
+        ),
+        (
+            "org/clinic.toml",
+            CASES.replace("policies =", "polices ="),
+            &["clinic.toml:8", "did you mean `policies`?"],
+        ),
+        (
+            "org/clinic.toml",
+            CASES.replace("18:00:00Z", "25:00:00Z"),
+            &["clinic.toml:2", "2026-11-21T18:00:00Z"],
+        ),
+    ];
+    for (file, text, expected) in mistakes {
+        let output = assent(&["check", Deployment::new(&[(file, text)]).path()]);
+        let said = stderr(&output);
+        assert!(!output.status.success(), "{file} was accepted:\n{text}");
+        for part in *expected {
+            assert!(said.contains(part), "`{part}` is not in: {said}");
+        }
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
+
+#[test]
+fn check_reports_the_mistakes_of_several_files_at_once() {
+    let policies = POLICIES.replace("owner ==", "onwer ==");
+    let entities = ENTITIES.replace("\"owner\"", "\"ownr\"");
+    let organization = format!("{ORGANIZATION}[[plugin]]\nid = \"p\"\ncomponent = \"absent.wasm\"\n");
+    let changes = [
+        ("org/clinic.cedar", policies.as_str()),
+        ("org/clinic.json", &entities),
+        ("org/organization.toml", &organization),
+    ];
+    let said = stderr(&assent(&["check", Deployment::new(&changes).path()]));
+    assert!(said.contains("onwer") && said.contains("absent.wasm"), "{said}");
+    assert!(said.contains("problems found; nothing was loaded"), "{said}");
+}
+
+#[test]
+fn test_shows_expected_against_got() {
+    let wrong = CASES.replace("cause = \"no_policy\"", "cause = \"forbidden\"");
+    let output = assent(&["test", Deployment::new(&[("org/clinic.toml", &wrong)]).path()]);
+    assert!(!output.status.success());
+    let text = stdout(&output);
+    assert!(
+        text.contains("nobody else does") && text.contains("expected forbidden, got no_policy"),
+        "{text}"
+    );
+    assert!(text.contains("1 passed, 1 failed"), "{text}");
+    let output = assent(&["test", Deployment::new(&[]).path(), "owner"]);
+    assert!(output.status.success() && stdout(&output).contains("1 passed, 0 failed"));
+    // A filter that matches nothing has tested nothing.
+    assert!(!assent(&["test", Deployment::new(&[]).path(), "nosuch"]).status.success());
+}
+
+#[test]
+fn eval_explains_and_ends_by_the_decision() {
+    let deployment = Deployment::new(&[]);
+    let output = assent_with_input(&["eval", deployment.path(), "-", "--now", "2026-11-21T18:00:00Z"], ANN);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(
+        text.starts_with("PERMIT") && text.contains("owner.read") && text.contains("resource.owner"),
+        "{text}"
+    );
+
+    let bob = ANN.replace("ann", "bob");
+    let output = assent_with_input(&["eval", deployment.path(), "-", "--json"], &bob);
+    assert_eq!(output.status.code(), Some(2));
+    let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&view["effect"], &view["cause"]), (&"deny".into(), &"no_policy".into()));
+}
+
+#[test]
+fn eval_refuses_what_is_no_request() {
+    let deployment = Deployment::new(&[]);
+    for (request, expected) in [("", "-"), ("{", "-"), ("[]", "object"), ("{\"subject\":1}", "subject")] {
+        let output = assent_with_input(&["eval", deployment.path(), "-"], request);
+        assert_eq!(output.status.code(), Some(1), "{request}");
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_clock_stands_still_on_loopback_only() {
+    let remote = format!("{ASSENT}[server]\nlisten = \"0.0.0.0:0\"\nallow_remote = true\n");
+    let deployment = Deployment::new(&[("assent.toml", &remote)]);
+    let output = assent(&["serve", deployment.path(), "--stopped-clock", "2026-11-21T18:00:00Z"]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("demonstrations"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_directory_that_is_no_deployment_is_refused_with_what_is_missing() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = assent(&["check", empty.path().to_str().unwrap()]);
+    assert!(stderr(&output).contains("assent.toml") && !output.status.success(), "{}", stderr(&output));
+}
