@@ -125,6 +125,36 @@ fn absent_looks_like_forbidden() {
     assert!(compared >= 5, "only {compared} masked records were compared with absent ones");
 }
 
+/// Somebody without standing, or whose session has ended, learns nothing about which records exist:
+/// the question without its session is answered as for a record that does not exist, unless the
+/// person would otherwise have had access and no plugin hides the record.
+#[test]
+fn a_missing_session_does_not_tell_what_exists() {
+    let mut compared = 0;
+    for (now, stories) in stories() {
+        let server = Server::start_for_cases(&CLINICS, now);
+        for story in &stories {
+            let denied = story.case.expected.decision == Effect::Deny;
+            let portal_user =
+                ["related-person", "patient"].contains(&story.case.request.subject.kind.as_str());
+            if !denied || !portal_user {
+                continue;
+            }
+            let mut request = serde_json::to_value(&story.case.request).unwrap();
+            if ask(&server, story, &request).json().get("context").is_some() {
+                continue; // told on purpose: the person's own standing, not the record
+            }
+            request["context"].as_object_mut().unwrap().remove("session");
+            let forbidden = ask(&server, story, &request);
+            request["resource"]["id"] = json!("no-such-record");
+            let absent = ask(&server, story, &request);
+            assert_eq!(visible(&forbidden), visible(&absent), "{}", story.case.name);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 10, "only {compared} questions were compared");
+}
+
 #[test]
 fn no_patient_in_logs() {
     let lines = Arc::new(Lines::default());

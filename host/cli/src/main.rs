@@ -65,7 +65,15 @@ enum Command {
 
 fn main() -> ExitCode {
     assent_server::note_panics_by_place();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version end well; a mistyped option is an error (1), not a denial (2). A
+            // closed output leaves nobody to tell.
+            error.print().ok();
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
     match run(arguments.command) {
         Ok(code) => code,
         Err(error) => {

@@ -137,6 +137,9 @@ fn check_reports_every_mistake_with_its_place() {
         ("assent.toml", ASSENT.replace("\"clinic\"", "\"clinik\""), &["clinik", "did you mean `clinic`?"]),
         ("assent.toml", ASSENT.replace("[\"*\"]", "[\"audti\"]"), &["audti", "did you mean `audit`?"]),
         ("assent.toml", ASSENT.replace("loopback = true", ""), &["portal", "key_sha256"]),
+        ("assent.toml", ASSENT.replace("[\"decide\"]", "[]"), &["portal", "rights"]),
+        ("assent.toml", format!("{ASSENT}[plugins]\nslots = 0\n"), &["plugins.slots", "1 to"]),
+        ("assent.toml", format!("{ASSENT}[server]\npublic_url = \"http://pdp\"\n"), &["http://pdp", "https"]),
         ("assent.toml", format!("{ASSENT}[server]\nlisten = \"0.0.0.0:80\"\n"), &["0.0.0.0:80", "127.0.0.1"]),
         ("org/organization.toml", ORGANIZATION.replace("policies", "polices"), &["did you mean `policies`?"]),
         ("org/organization.toml", ORGANIZATION.replace("\"User\"", "\"Usr\""), &["Usr", "User"]),
@@ -145,6 +148,11 @@ fn check_reports_every_mistake_with_its_place() {
         ("org/clinic.cedar", POLICIES.replace("@id(\"owner.read\")\n", ""), &["clinic.cedar:1", "@id"]),
         ("org/clinic.cedar", format!("{POLICIES}{POLICIES}"), &["owner.read", "clinic.cedar:4"]),
         ("org/clinic.json", ENTITIES.replace("\"owner\"", "\"ownr\""), &["ownr", "owner"]),
+        (
+            "org/clinic.json",
+            ENTITIES.replace("{\"owner\"", "{\"owner\": {\"type\": \"User\", \"id\": \"bob\"}, \"owner\""),
+            &["owner", "twice"],
+        ),
         (
             "org/clinic.json",
             ENTITIES.replace("User\", \"id\": \"bob\"", "User\", \"id\": \"ann\""),
@@ -220,6 +228,27 @@ fn eval_explains_and_ends_by_the_decision() {
     assert_eq!(output.status.code(), Some(2));
     let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&view["effect"], &view["cause"]), (&"deny".into(), &"no_policy".into()));
+}
+
+#[test]
+fn a_mistyped_option_is_an_error_and_not_a_denial() {
+    let deployment = Deployment::new(&[]);
+    for arguments in
+        [["eval", deployment.path(), "-", "--jsn"], ["eval", deployment.path(), "-", "--now=yesterday"]]
+    {
+        assert_eq!(assent(&arguments).status.code(), Some(1), "{arguments:?}");
+    }
+    assert_eq!(assent(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_service_that_does_not_start_names_no_patient() {
+    let entities = ENTITIES
+        .replace("{\"type\": \"User\", \"id\": \"ann\"}}", "{\"type\": \"User\", \"id\": \"mrn-123\"}}");
+    let deployment = Deployment::new(&[("org/clinic.json", &entities)]);
+    let said = stderr(&assent(&["serve", deployment.path()]));
+    assert!(said.contains("clinic.json") && !said.contains("mrn-123"), "{said}");
+    assert!(stderr(&assent(&["check", deployment.path()])).contains("mrn-123"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub enum Right {
 }
 
 /// A registered caller: a portal backend, an EHR component, a gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Caller {
     /// Its id, as registered.
     pub id: String,
@@ -34,7 +34,8 @@ pub struct Caller {
 }
 
 /// The obligations that a caller can honour.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Obligations {
     /// Every obligation there is. For tests and demonstrations.
     All,

@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assent_model::{DecisionId, Instant, Request, Value};
+use assent_model::{DecisionId, Instant, Request, Value, VerdictEffect};
 use assent_policy::HostContext;
 
 use crate::caller::Caller;
 use crate::combine::{Decision, Ingredients, combine};
+use crate::explain::forbids_may_speak;
 use crate::record::{DecisionRecord, Receipt, Recorder};
 use crate::release::Release;
 
@@ -52,7 +53,7 @@ pub async fn decide(
     let record = DecisionRecord {
         id: question.id,
         organization: release.organization().clone(),
-        caller: caller.id.clone(),
+        caller: caller.clone(),
         at: question.at,
         release: release.digest(),
         facts: release.snapshot().digest(),
@@ -77,8 +78,11 @@ pub fn judge(release: &Release, caller: &Caller, question: &Question) -> Decisio
         Err(unprepared) => (Err(unprepared), vec![]),
         Ok(prepared) => {
             let verdict = release.policies().evaluate(&prepared);
-            // A denial by Cedar needs no plugin: no finding could change it.
-            let ask_plugins = verdict.effect == assent_model::VerdictEffect::Permit || question.explain;
+            // A denial by Cedar needs no plugin, for no finding could change it; but before it may
+            // explain itself, every plugin must agree that it may:
+            // INVARIANT (absent looks like forbidden).
+            let ask_plugins =
+                verdict.effect == VerdictEffect::Permit || forbids_may_speak(&verdict) || question.explain;
             let in_scope = release.bindings().iter().filter(|_| ask_plugins);
             let outcomes = in_scope
                 .filter(|binding| binding.scope.contains(&prepared.facts))

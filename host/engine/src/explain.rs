@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use assent_model::{
     Cause, DecisionFacts, Digest, Effect, Obligation, PluginFailure, PolicyError, PolicyNote, Remedy, Value,
+    Verdict, VerdictEffect,
 };
 use serde::Serialize;
 
@@ -58,18 +59,29 @@ pub fn caller_view(decision: &Decision) -> CallerView {
 
 /// Whether a denial may be explained to the person who asked: a definite "no", of which nobody
 /// said that it must look like an absent record. "Could not say" is never explained to them, and
-/// a policy without a message says nothing.
+/// a policy without a message says nothing. Where Cedar denies and would speak, the plugins have been
+/// asked as well ([`crate::judge`]), so that a record they hide stays hidden.
 fn may_speak(decision: &Decision) -> bool {
     decision.cause() == Cause::Forbidden
         && decision.findings().flat_map(|findings| &findings.denials).all(|denial| !denial.neutral)
         && decision.findings().all(|findings| findings.reviews.is_empty())
         && decision.outcomes().iter().all(|outcome| outcome.result.is_ok())
-        && decision
-            .verdict()
+        && decision.verdict().is_some_and(|verdict| match verdict.effect {
+            VerdictEffect::Forbidden => forbids_may_speak(verdict),
+            VerdictEffect::Permit => true,
+            VerdictEffect::NoPolicy | VerdictEffect::Indeterminate(_) => false,
+        })
+}
+
+/// Whether the satisfied forbids may be told: each has a message, the subject would otherwise have
+/// had access (or the rule reveals existence on purpose), and no forbid failed.
+pub(crate) fn forbids_may_speak(verdict: &Verdict) -> bool {
+    verdict.effect == VerdictEffect::Forbidden
+        && verdict.errors.iter().all(|error| error.permits)
+        && verdict
+            .determining
             .iter()
-            .filter(|verdict| verdict.effect == assent_model::VerdictEffect::Forbidden)
-            .flat_map(|verdict| &verdict.determining)
-            .all(|note| note.message.is_some())
+            .all(|note| note.message.is_some() && (verdict.permit_satisfied || note.reveals))
 }
 
 fn open_reasons(decision: &Decision) -> impl Iterator<Item = Reason> {

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use assent_model::{DecisionId, Digest, Instant, OrganizationId, Request};
 use serde::Serialize;
 
+use crate::caller::Caller;
 use crate::combine::Decision;
 
 /// Everything that is kept of one decision, enough to make it again.
@@ -21,8 +22,8 @@ pub struct DecisionRecord {
     pub id: DecisionId,
     /// Whose rules decided.
     pub organization: OrganizationId,
-    /// Who asked.
-    pub caller: String,
+    /// Who asked, with what the decision depends on: environment and registered obligations.
+    pub caller: Caller,
     /// The host's clock, as policies and plugins saw it.
     pub at: Instant,
     /// The release that decided: policies, plugins, settings.

@@ -120,3 +120,54 @@ impl Release {
         &self.slots
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use assent_model::{Entity, EntityId, Facts, Instant};
+
+    use super::*;
+
+    fn facts(labels: Option<&[&str]>) -> DecisionFacts {
+        let labels =
+            labels.map(|labels| Value::set(labels.iter().map(|label| Value::Text((*label).to_owned()))));
+        let entity = |kind: &str, attributes| {
+            Arc::new(Entity { id: EntityId::new(kind, "x"), attributes, ancestors: vec![] })
+        };
+        DecisionFacts {
+            facts: Arc::new(Facts::default()),
+            subject: entity("Practitioner", BTreeMap::new()),
+            action: "read".into(),
+            resource: entity("Observation", labels.map(|l| ("labels".to_owned(), l)).into_iter().collect()),
+            patient: None,
+            context: BTreeMap::new(),
+            purpose: None,
+            now: Instant::from_millis(0).unwrap(),
+            today: None,
+        }
+    }
+
+    fn scope(actions: &[&str], resources: &[&str], labels: &[&str]) -> Scope {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Scope { actions: set(actions), resources: set(resources), labels: set(labels) }
+    }
+
+    #[test]
+    fn a_scope_leaves_out_only_what_it_is_sure_about() {
+        let some = Some(&["N", "SUD"][..]);
+        let cases = [
+            (scope(&[], &[], &[]), some, true),
+            (scope(&["read"], &["Observation"], &["SUD"]), some, true),
+            (scope(&["export"], &[], &[]), some, false),
+            (scope(&[], &["Condition"], &[]), some, false),
+            (scope(&[], &[], &["HIV"]), some, false),
+            // Not knowing the labels is no reason to skip a rule.
+            (scope(&[], &[], &["HIV"]), None, true),
+            (scope(&[], &[], &["HIV"]), Some(&[][..]), true),
+        ];
+        for (scope, labels, expected) in cases {
+            assert_eq!(scope.contains(&facts(labels)), expected, "{scope:?} {labels:?}");
+        }
+    }
+}

@@ -129,6 +129,11 @@ impl Facts {
         self.kinds.get(entity_type)
     }
 
+    /// The entity types of which the host knows something, with what it knows.
+    pub fn kinds(&self) -> impl Iterator<Item = (&String, &EntityKind)> {
+        self.kinds.iter()
+    }
+
     /// How many entities there are.
     pub fn len(&self) -> usize {
         self.entities.len()

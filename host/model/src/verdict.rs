@@ -15,6 +15,9 @@ pub struct Verdict {
     pub determining: Vec<PolicyNote>,
     /// The policies that could not be evaluated, sorted by id.
     pub errors: Vec<PolicyError>,
+    /// Whether some permit is satisfied, whatever forbids say: then the subject would have had
+    /// access, and may be told what stands against it.
+    pub permit_satisfied: bool,
 }
 
 /// The outcome of Cedar's policies.
@@ -44,8 +47,12 @@ pub struct PolicyNote {
     pub intent: Option<String>,
     /// Its `@source`: the law or rule it implements.
     pub source: Option<String>,
-    /// Its `@message`: a sentence that may be shown to the person asking.
+    /// Its `@message`: a sentence that may be shown to the person asking, if some permit is
+    /// satisfied (or `reveals`).
     pub message: Option<String>,
+    /// `@reveals("existence")`: its message may be shown although nothing else permits, and so tell
+    /// that the record exists. For rules about the workforce, which may know that.
+    pub reveals: bool,
     /// Its `@obligation`s.
     pub obligations: Vec<Obligation>,
     /// Its `@advice`.

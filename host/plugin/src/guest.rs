@@ -75,15 +75,15 @@ pub(crate) fn armed(engine: &Engine, limits: &Limits) -> Result<Store<Guest>, Pl
     };
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
-    store.set_epoch_deadline(ticks(limits.deadline_ms));
     store.set_hostcall_fuel(usize::try_from(limits.copied_max_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(HANDLES_MAX);
     refuel(&mut store, limits)?;
     Ok(store)
 }
 
-/// Fills the tank again: for the host's own look at an instance that has done its work.
+/// Fills the tank and sets the deadline anew: for the host's own look at an instance that has done its work.
 pub(crate) fn refuel(store: &mut Store<Guest>, limits: &Limits) -> Result<(), PluginFailure> {
+    store.set_epoch_deadline(ticks(limits.deadline_ms));
     store.set_fuel(limits.fuel).map_err(|error| PluginFailure::new(FailureKind::Host, format!("{error:#}")))
 }
 

@@ -8,6 +8,7 @@ mod build;
 mod load;
 mod overrides;
 mod slice;
+mod unique;
 
 pub(crate) use build::uid;
 pub(crate) use slice::Seen;

@@ -133,6 +133,7 @@ fn indeterminate(why: &str) -> Verdict {
         effect: VerdictEffect::Indeterminate(why.to_owned()),
         determining: Vec::new(),
         errors: Vec::new(),
+        permit_satisfied: false,
     }
 }
 
@@ -161,6 +162,7 @@ impl<'a> Tally<'a> {
 
     fn verdict(self) -> Verdict {
         let Self { permits, forbids, mut errors } = self;
+        let permit_satisfied = !permits.is_empty();
         errors.sort();
         let notes = |policies: Vec<&Policy>| {
             let mut notes: Vec<Arc<_>> =
@@ -169,10 +171,20 @@ impl<'a> Tally<'a> {
             notes.iter().map(|note| note.as_ref().clone()).collect::<Vec<_>>()
         };
         if !forbids.is_empty() {
-            return Verdict { effect: VerdictEffect::Forbidden, determining: notes(forbids), errors };
+            return Verdict {
+                effect: VerdictEffect::Forbidden,
+                determining: notes(forbids),
+                errors,
+                permit_satisfied,
+            };
         }
         if permits.is_empty() {
-            return Verdict { effect: VerdictEffect::NoPolicy, determining: Vec::new(), errors };
+            return Verdict {
+                effect: VerdictEffect::NoPolicy,
+                determining: Vec::new(),
+                errors,
+                permit_satisfied,
+            };
         }
         let failed: Vec<String> = errors
             .iter()
@@ -184,7 +196,7 @@ impl<'a> Tally<'a> {
         } else {
             VerdictEffect::Indeterminate(format!("a forbid could not be evaluated: {}", failed.join(", ")))
         };
-        Verdict { effect, determining: notes(permits), errors }
+        Verdict { effect, determining: notes(permits), errors, permit_satisfied }
     }
 }
 

@@ -70,10 +70,12 @@ impl Policies {
         self.policies.iter().map(|policy| &policy.info)
     }
 
-    /// The ids of the schema's actions, groups of actions among them, such as `read`.
+    /// The ids of the actions that can be asked for, such as `read`; not those of groups.
     pub fn action_names(&self) -> BTreeSet<String> {
         // The table also holds each action under its full name.
-        self.schema.actions.keys().filter(|name| !name.contains("::\"")).cloned().collect()
+        let asked =
+            self.schema.actions.iter().filter(|(name, action)| !name.contains("::\"") && action.applies());
+        asked.map(|(name, _)| name.clone()).collect()
     }
 
     /// The names of the schema's entity types.

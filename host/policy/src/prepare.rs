@@ -101,7 +101,11 @@ impl Policies {
             for value in context.values() {
                 crate::value::references(value, &mut |id| mentioned.push(id));
             }
-            Arc::new(snapshot.slice(&replaced, mentioned, &action.entity).ok_or(Unprepared::Facts)?)
+            Arc::new(
+                snapshot
+                    .slice(&replaced, mentioned, self.schema.action_entities())
+                    .ok_or(Unprepared::Facts)?,
+            )
         };
         let known = |uid: Arc<ast::EntityUID>| ast::EntityUIDEntry::Known { euid: uid, loc: None };
         let uid_of = |seen: &Seen| match snapshot.uid(&seen.model.id) {

@@ -32,6 +32,13 @@ pub(crate) struct Schema {
 
 impl Schema {
     /// Cedar's resolved schema.
+    /// The entities of all actions, each once.
+    pub(crate) fn action_entities(&self) -> impl Iterator<Item = &Arc<cedar_policy_core::ast::Entity>> {
+        // The table also holds each action under its id alone, where that is unique.
+        let by_full_name = self.actions.iter().filter(|(name, _)| name.contains("::\""));
+        by_full_name.map(|(_, action)| &action.entity)
+    }
+
     pub(crate) fn validator(&self) -> &ValidatorSchema {
         self.cedar.as_ref()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use assent_engine::{Caller, Decision, Question, Release, caller::Obligations, judge};
+use assent_engine::{Caller, Decision, Question, Release, Right, caller::Obligations, judge};
 use assent_model::{Cause, DecisionId, Effect};
 use assent_policy::{LoadErrors, SourceFile};
 
@@ -87,7 +87,11 @@ fn decide(
 ) -> Result<Decision, String> {
     let caller = match &case.caller {
         Some(id) => {
-            callers.get(id).ok_or_else(|| format!("the caller `{id}` is not in assent.toml"))?.clone()
+            let caller = callers.get(id).ok_or_else(|| format!("the caller `{id}` is not in assent.toml"))?;
+            if !caller.may(Right::Decide, release.organization()) {
+                return Err(format!("caller `{id}` may not ask about `{}`", release.organization()));
+            }
+            caller.clone()
         }
         None => Caller {
             id: "case".to_owned(),

@@ -12,7 +12,9 @@ use crate::cases;
 /// # Errors
 /// All problems of the deployment, one line each.
 pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let (_, built) = super::load(root)?;
+    let (deployment, built) = super::load(root)?;
+    // Callers, limits and addresses, as the service itself checks them.
+    super::serve::service(&deployment, &built, std::sync::Arc::new(assent_server::SystemClock))?;
     let mut problems = vec![];
     for organization in &built.organizations {
         summarize(&organization.release, out)?;

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use assent_engine::{Caller, Decision, FullView, Question, Release, caller::Obligations, full_view, judge};
+use assent_engine::{
+    Caller, Decision, FullView, Question, Release, Right, caller::Obligations, full_view, judge,
+};
 use assent_model::{DecisionId, Effect, Instant};
 
 use crate::deployment::build;
@@ -39,14 +41,25 @@ pub fn eval(arguments: &EvalArguments<'_>, out: &mut dyn Write) -> anyhow::Resul
         None => None,
     };
     let release = &release
-        .with_context(|| format!("name one of the organizations with `--organization`: {}", ids.join(", ")))?
+        .with_context(|| match arguments.organization {
+            Some(id) => format!("no organization `{id}`; there are: {}", ids.join(", ")),
+            None => format!("name one of the organizations with `--organization`: {}", ids.join(", ")),
+        })?
         .release;
     let caller = match arguments.caller {
         Some(id) => {
             let mut configured = deployment.config.callers.iter();
             let ids: Vec<_> = deployment.config.callers.iter().map(|caller| caller.id.as_str()).collect();
             let found = configured.find(|caller| caller.id == id);
-            build::caller(found.with_context(|| format!("no caller `{id}`; there are: {}", ids.join(", ")))?)
+            let caller = build::caller(
+                found.with_context(|| format!("no caller `{id}`; there are: {}", ids.join(", ")))?,
+            );
+            anyhow::ensure!(
+                caller.may(Right::Decide, release.organization()),
+                "caller `{id}` may not ask about `{}`: the service would answer 403",
+                release.organization()
+            );
+            caller
         }
         None => Caller {
             id: "eval".to_owned(),
@@ -108,7 +121,7 @@ fn explained(release: &Release, decision: &Decision, view: &FullView) -> String 
         lines.push(format!("  policy `{}` could not be evaluated: {}", error.id, error.message));
     }
     for plugin in &view.plugins {
-        lines.extend(plugin_lines(plugin));
+        lines.extend(plugin_lines(plugin, view.effect == Effect::Permit));
     }
     if !view.obligations.is_empty() {
         lines.push("  obligations:".to_owned());
@@ -128,7 +141,7 @@ fn explained(release: &Release, decision: &Decision, view: &FullView) -> String 
     lines.join("\n")
 }
 
-fn plugin_lines(plugin: &assent_engine::explain::PluginView) -> Vec<String> {
+fn plugin_lines(plugin: &assent_engine::explain::PluginView, permitted: bool) -> Vec<String> {
     let mut lines = vec![];
     let name = format!("  plugin `{}` ({})", plugin.binding, plugin.plugin);
     if let Some(failure) = &plugin.failure {
@@ -148,8 +161,8 @@ fn plugin_lines(plugin: &assent_engine::explain::PluginView) -> Vec<String> {
                 review.code, review.ground, review.question
             ));
         }
-        lines
-            .extend(findings.obligations.iter().map(|o| format!("    obliges: {}{}", o.code, parameters(o))));
+        let verb = if permitted { "obliges" } else { "would oblige" };
+        lines.extend(findings.obligations.iter().map(|o| format!("    {verb}: {}{}", o.code, parameters(o))));
         lines.extend(findings.notes.iter().map(|note| format!("    note: {note}")));
     }
     lines

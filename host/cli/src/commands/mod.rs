@@ -17,11 +17,30 @@ use crate::deployment::{self, Deployment, build::Built};
 /// # Errors
 /// When anything in the deployment is wrong.
 pub fn load(root: &Path) -> anyhow::Result<(Deployment, Built)> {
-    let built = deployment::read(root).and_then(|deployment| {
-        let built = deployment::build::build(&deployment)?;
-        Ok((deployment, built))
-    });
-    built.map_err(|errors| anyhow::anyhow!(listed(&errors)))
+    read_and_build(root).map_err(|errors| anyhow::anyhow!(listed(&errors)))
+}
+
+fn read_and_build(root: &Path) -> Result<(Deployment, Built), LoadErrors> {
+    let deployment = deployment::read(root)?;
+    let built = deployment::build::build(&deployment)?;
+    Ok((deployment, built))
+}
+
+/// The same for a service, whose error output ends in a log: INVARIANT (no patient in logs). What is
+/// wrong with entities is named by its place alone, since messages about them quote ids.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_quietly(root: &Path) -> anyhow::Result<(Deployment, Built)> {
+    read_and_build(root).map_err(|LoadErrors(mut problems)| {
+        for problem in problems.iter_mut().filter(|problem| !problem.file.ends_with(".toml")) {
+            if !problem.file.ends_with(".cedar") && !problem.file.ends_with(".cedarschema") {
+                "a problem with an entity; `assent check` says which".clone_into(&mut problem.message);
+                problem.help = None;
+            }
+        }
+        anyhow::anyhow!(listed(&LoadErrors(problems)))
+    })
 }
 
 /// The problems, one line each, and how many.

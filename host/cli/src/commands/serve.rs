@@ -25,7 +25,7 @@ const RECORDS_KEPT: usize = 10_000;
 /// # Errors
 /// When the deployment does not load, or the address cannot be listened on.
 pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Instant>) -> anyhow::Result<()> {
-    let (deployment, built) = super::load(root)?;
+    let (deployment, built) = super::load_quietly(root)?;
     let address = listen.unwrap_or(deployment.config.server.listen);
     let clock: Arc<dyn Clock> = match stopped_clock {
         None => Arc::new(SystemClock),
@@ -37,6 +37,11 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         }
         Some(instant) => Arc::new(StoppedClock(instant)),
     };
+    anyhow::ensure!(
+        address.ip().is_loopback() || deployment.config.server.allow_remote,
+        "`{address}` can be reached from other machines: listen on 127.0.0.1, or set `server.allow_remote = true` \
+         if something in front encrypts and authenticates"
+    );
     let service = Arc::new(service(&deployment, &built, clock)?);
     let runtime = assent_server::runtime().context("the service's threads could not be started")?;
     runtime.block_on(async {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assent_engine::{Binding, Caller, Release, Scope, caller::Obligations};
-use assent_model::ObligationCode;
-use assent_plugin::{BindingSpec, HostConfig, PluginHost};
+use assent_model::{EntityKind, Facts, ObligationCode, Value};
+use assent_plugin::{BindingSpec, HostConfig, PluginHost, PluginPre};
 use assent_policy::{LoadErrors, LoadProblem, Names, Policies, SourceFile};
 
 use super::config::{CallerConfig, PluginConfig, ScopeConfig};
@@ -89,11 +89,10 @@ fn build_organization(
     let policies = collect(assent_policy::load(&schema, &policy_files, names), &mut problems);
     let snapshot =
         policies.as_ref().and_then(|policies| collect(policies.load_entities(&entity_files), &mut problems));
-    let bindings: Vec<Option<Binding>> = config
-        .plugins
-        .iter()
-        .map(|plugin| bind(plugin, organization, policies.as_ref(), host, &mut problems))
-        .collect();
+    let facts = snapshot.as_ref().map(|snapshot| snapshot.facts().as_ref());
+    let world = World { organization, policies: policies.as_ref(), facts };
+    let bindings: Vec<Option<Binding>> =
+        config.plugins.iter().map(|plugin| bind(plugin, &world, host, &mut problems)).collect();
     problems.extend(check_binding_ids(organization));
 
     match (policies, snapshot) {
@@ -124,15 +123,22 @@ fn check_binding_ids(organization: &OrganizationFiles) -> Vec<LoadProblem> {
         .collect()
 }
 
+/// What a plugin is bound to, as far as it loaded.
+struct World<'a> {
+    organization: &'a OrganizationFiles,
+    policies: Option<&'a Policies>,
+    facts: Option<&'a Facts>,
+}
+
 fn bind(
     plugin: &PluginConfig,
-    organization: &OrganizationFiles,
-    policies: Option<&Policies>,
+    world: &World<'_>,
     host: &PluginHost,
     problems: &mut Vec<LoadProblem>,
 ) -> Option<Binding> {
+    let World { organization, policies, facts } = world;
     if let Some(policies) = policies {
-        problems.extend(check_scope(plugin, policies, &organization.file));
+        problems.extend(check_scope(plugin, policies, *facts, &organization.file));
     }
     let component = read_component(&organization.root.join(&plugin.component), plugin, &organization.file)
         .map_err(|problem| problems.push(problem))
@@ -149,7 +155,11 @@ fn bind(
         };
         problems.extend(more.iter().map(|problem| of(problem)));
     });
-    Some(Binding { plugin: admitted.ok()?, scope: scope(&plugin.scope) })
+    let admitted = admitted.ok()?;
+    if let Some(facts) = facts {
+        problems.extend(check_needs(&admitted, facts, &organization.file));
+    }
+    Some(Binding { plugin: admitted, scope: scope(&plugin.scope) })
 }
 
 fn read_component(path: &Path, plugin: &PluginConfig, file: &str) -> Result<Vec<u8>, LoadProblem> {
@@ -162,22 +172,67 @@ fn read_component(path: &Path, plugin: &PluginConfig, file: &str) -> Result<Vec<
 }
 
 /// A scope that names an action or type that does not exist would silently switch the plugin off.
-fn check_scope(plugin: &PluginConfig, policies: &Policies, file: &str) -> Vec<LoadProblem> {
+fn check_scope(
+    plugin: &PluginConfig,
+    policies: &Policies,
+    facts: Option<&Facts>,
+    file: &str,
+) -> Vec<LoadProblem> {
     let mut problems = vec![];
-    let mut check = |what: &str, names: &[String], known: &BTreeSet<String>| {
+    let mut check = |what: &str, names: &[String], known: &BTreeSet<String>, lacking: &str| {
         for name in names.iter().filter(|name| !known.contains(*name)) {
             let nearest = files::nearest(name, known.iter().map(String::as_str));
-            let message = format!(
-                "plugin `{}`: its scope names the {what} `{name}`, which the schema does not have",
-                plugin.id
-            );
+            let message =
+                format!("plugin `{}`: its scope names the {what} `{name}`, which {lacking}", plugin.id);
             let help = nearest.map(|name| format!("did you mean `{name}`?"));
             problems.push(LoadProblem { help, ..whole_file(file, message) });
         }
     };
-    check("action", &plugin.scope.actions, &policies.action_names());
-    check("entity type", &plugin.scope.resources, &policies.entity_types());
+    check("action", &plugin.scope.actions, &policies.action_names(), "the schema does not have");
+    check("entity type", &plugin.scope.resources, &policies.entity_types(), "the schema does not have");
+    check("label", &plugin.scope.labels, &known_labels(policies, facts), "no policy and no entity has");
     problems
+}
+
+/// The labels that anybody uses: those of stored entities, and the texts that policies compare with.
+fn known_labels(policies: &Policies, facts: Option<&Facts>) -> BTreeSet<String> {
+    let stored = facts.into_iter().flat_map(Facts::iter).filter_map(|entity| entity.attributes.get("labels"));
+    let stored = stored.flat_map(|labels| match labels {
+        Value::Set(labels) => labels.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
+        _ => vec![],
+    });
+    let compared =
+        policies.notes().flat_map(|info| info.text.split('"').skip(1).step_by(2).map(str::to_owned));
+    stored.chain(compared).collect()
+}
+
+/// A need that the schema cannot meet would look to the plugin like "nothing on record".
+fn check_needs(plugin: &PluginPre, facts: &Facts, file: &str) -> Vec<LoadProblem> {
+    let needs = plugin.needs();
+    let has = |wanted: fn(&EntityKind) -> bool| facts.kinds().any(|(_, kind)| wanted(kind));
+    let mut missing = vec![];
+    for relation in &needs.relations {
+        if !matches!(facts.kind(&relation.kind), Some(EntityKind::Relation { .. })) {
+            missing.push(format!("the relation `{}`", relation.kind));
+        }
+    }
+    if !needs.approvals.is_empty() && !has(|kind| *kind == EntityKind::Approval) {
+        missing.push("approvals".to_owned());
+    }
+    if needs.consents && !has(|kind| *kind == EntityKind::Consent) {
+        missing.push("consents".to_owned());
+    }
+    if needs.disclosure_decisions && !has(|kind| *kind == EntityKind::DisclosureDecision) {
+        missing.push("disclosure decisions".to_owned());
+    }
+    let problem = |what: String| LoadProblem {
+        help: Some("mark the entity type that holds them with `@kind` in the schema".to_owned()),
+        ..whole_file(
+            file,
+            format!("plugin `{}` needs {what}, of which the schema has none", plugin.binding()),
+        )
+    };
+    missing.into_iter().map(problem).collect()
 }
 
 fn scope(config: &ScopeConfig) -> Scope {

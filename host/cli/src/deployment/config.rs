@@ -181,6 +181,10 @@ pub struct ScopeConfig {
     pub labels: Vec<String>,
 }
 
+/// The most plugin calls at once. Each reserves some 4 GiB of address space, of which a process has
+/// 128 TiB.
+const SLOTS_MAX: u32 = 1_024;
+
 /// What is wrong with `assent.toml` on its own.
 pub(crate) fn check_deployment(config: &DeploymentConfig, file: &str) -> Vec<LoadProblem> {
     let mut problems = vec![];
@@ -194,6 +198,14 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, file: &str) -> Vec<Loa
                 "`server.listen` is `{}`, which is not this machine alone: listen on 127.0.0.1, or set \
                  `server.allow_remote = true` if something in front encrypts and authenticates",
                 config.server.listen
+            ),
+        ));
+    }
+    if !(1..=SLOTS_MAX).contains(&config.plugins.slots) || config.plugins.slots_per_organization == 0 {
+        problems.push(whole_file(
+            file,
+            format!(
+                "`plugins.slots` must be 1 to {SLOTS_MAX}, and `plugins.slots_per_organization` at least 1"
             ),
         ));
     }
@@ -225,6 +237,12 @@ pub(crate) fn check_callers(
             let message =
                 format!("caller `{id}` has no credential: give it `key_sha256` or `loopback = true`");
             problem(message, None);
+        }
+        if caller.rights.is_empty() {
+            problem(
+                format!("caller `{id}` has no `rights`: expected `decide`, and `explain` where it may"),
+                None,
+            );
         }
         for organization in &caller.organizations {
             if !organizations.contains(&organization.as_str()) {

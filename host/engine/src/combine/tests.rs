@@ -27,6 +27,7 @@ fn any_note(permits: bool) -> impl Strategy<Value = PolicyNote> {
             intent: None,
             source: None,
             message: speaks.then(|| "no".to_owned()),
+            reveals: false,
             obligations,
             advice: vec![],
             remedies: if permits { vec![] } else { vec![Remedy::BreakGlass] },
@@ -51,7 +52,8 @@ fn any_verdict() -> impl Strategy<Value = Result<Verdict, Unprepared>> {
             _ if failed_forbid => (VerdictEffect::Indeterminate("a forbid failed".into()), permits),
             _ => (VerdictEffect::Permit, permits),
         };
-        Ok(Verdict { effect, determining, errors })
+        let permit_satisfied = effect == VerdictEffect::Permit;
+        Ok(Verdict { effect, determining, errors, permit_satisfied })
     })
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::Snapshot;
 use super::build::{build, close};
 use super::overrides::overridden;
+use super::unique::Unique;
 use crate::big_stack;
 use crate::error::{LoadErrors, LoadProblem};
 use crate::policies::Policies;
@@ -89,7 +90,7 @@ fn parse(file: &SourceFile, problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origi
         ));
         return Vec::new();
     }
-    match serde_json::from_str::<Vec<Json>>(&file.text) {
+    match serde_json::from_str::<Vec<Unique>>(&file.text) {
         Ok(items) => {
             let mut starts = element_starts(&file.text).into_iter();
             let mut cursor = Cursor::new(&file.text);
@@ -97,7 +98,7 @@ fn parse(file: &SourceFile, problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origi
                 let (line, column) = cursor.advance(starts.next().unwrap_or(0));
                 Origin { file: file.name.clone(), line, column }
             };
-            items.into_iter().map(|item| (item, origin())).collect()
+            items.into_iter().map(|Unique(item)| (item, origin())).collect()
         }
         Err(error) => {
             let mut problem =

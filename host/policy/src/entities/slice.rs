@@ -25,12 +25,12 @@ pub(crate) struct Seen {
 
 impl Snapshot {
     /// The entities reachable from `replaced` (which stand in for, or beside, stored ones) and from
-    /// `others`, with the action. `None` where Cedar refuses the set, which it has no reason to.
+    /// `others`, with all actions. `None` where Cedar refuses the set, which it has no reason to.
     pub(crate) fn slice<'a>(
         &'a self,
         replaced: &'a [Seen],
         others: impl IntoIterator<Item = &'a EntityId>,
-        action: &Arc<ast::Entity>,
+        actions: impl IntoIterator<Item = &'a Arc<ast::Entity>>,
     ) -> Option<cedar_policy::Entities> {
         let inner = &self.inner;
         let hidden: Vec<Option<u32>> =
@@ -72,7 +72,7 @@ impl Snapshot {
         let all = replaced
             .iter()
             .map(|seen| Arc::clone(&seen.cedar))
-            .chain(std::iter::once(Arc::clone(action)))
+            .chain(actions.into_iter().map(Arc::clone))
             .chain(stored.map(|node| Arc::clone(&node.cedar)));
         Entities::new()
             .add_entities(

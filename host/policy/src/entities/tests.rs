@@ -193,7 +193,7 @@ fn a_slice_shares_entities_and_holds_only_what_can_be_reached() {
     let snapshot = snapshot(&policies);
     let pat = EntityId::new("Patient", "pat");
     let view = &policies.schema.actions["view"].entity;
-    let slice = snapshot.slice(&[], [&pat], view).unwrap();
+    let slice = snapshot.slice(&[], [&pat], [view]).unwrap();
     let mut uids: Vec<_> = slice.iter().map(|entity| entity.uid().to_string()).collect();
     uids.sort();
     assert_eq!(

@@ -10,7 +10,7 @@ use cedar_policy_core::ast;
 use crate::error::LoadProblem;
 use crate::source::{SourceFile, known_names};
 
-const KEYS: &[&str] = &["id", "intent", "source", "message", "obligation", "advice", "remedy"];
+const KEYS: &[&str] = &["id", "intent", "source", "message", "reveals", "obligation", "advice", "remedy"];
 /// An id appears in every record of a decision and in metrics.
 const ID_MAX_BYTES: usize = 64;
 
@@ -28,6 +28,7 @@ pub(super) fn read(
         intent: None,
         source: None,
         message: None,
+        reveals: false,
         obligations: Vec::new(),
         advice: Vec::new(),
         remedies: Vec::new(),
@@ -43,6 +44,13 @@ pub(super) fn read(
             "intent" => set_text(&mut note.intent, value),
             "source" => set_text(&mut note.source, value),
             "message" => set_text(&mut note.message, value),
+            "reveals" if permits || value != "existence" => {
+                Err(Fault::new("expected `@reveals(\"existence\")`, on a `forbid` with a `@message`"))
+            }
+            "reveals" => {
+                note.reveals = true;
+                Ok(())
+            }
             "obligation" => obligations(value).map(|read| note.obligations = read),
             "advice" => obligations(value).map(|read| note.advice = read),
             "remedy" if permits => {

@@ -73,6 +73,13 @@ pub(crate) struct Action {
     pub(crate) context: Attributes,
 }
 
+impl Action {
+    /// Whether it applies to anything: groups of actions do not.
+    pub(crate) fn applies(&self) -> bool {
+        !self.subjects.is_empty() && !self.resources.is_empty()
+    }
+}
+
 impl Type {
     /// What a value of this type must be, in words for messages.
     pub(crate) fn expected(&self) -> String {

@@ -42,8 +42,8 @@ pub enum ServeError {
     Address(#[source] io::Error),
     /// Other machines could reach the listener, and the configuration does not allow that.
     #[error(
-        "`{0}` can be reached from other machines: expected a loopback address, or `allow_remote_peers` with \
-         TLS in front"
+        "`{0}` can be reached from other machines: expected a loopback address, or `server.allow_remote = true` \
+         with TLS in front"
     )]
     Remote(SocketAddr),
     /// What was under way did not end in time. Records of it may be missing; their callers have
