@@ -47,20 +47,27 @@ impl Policies {
     /// All policies as one Cedar policy set, for repeated use of [`FullSet::evaluate`].
     pub fn full(&self) -> FullSet<'_> {
         let mut set = cedar_policy::PolicySet::new();
+        let mut permits = cedar_policy::PolicySet::new();
         let mut by_id = HashMap::new();
         for policy in &self.policies {
             by_id.insert(policy.note().id.as_str(), policy);
             // Ids are unique, so that this cannot fail; were it to, tests would see it.
             let added = set.add(cedar_policy::Policy::from(policy.cedar.clone()));
             debug_assert!(added.is_ok(), "ids are unique");
+            if policy.note().permits {
+                let added = permits.add(cedar_policy::Policy::from(policy.cedar.clone()));
+                debug_assert!(added.is_ok(), "ids are unique");
+            }
         }
-        FullSet { set, by_id }
+        FullSet { set, permits, by_id }
     }
 }
 
 /// All policies as Cedar itself evaluates them.
 pub struct FullSet<'a> {
     set: cedar_policy::PolicySet,
+    /// The permits alone: Cedar does not say which are satisfied where a forbid is.
+    permits: cedar_policy::PolicySet,
     by_id: HashMap<&'a str, &'a Policy>,
 }
 
@@ -78,13 +85,13 @@ impl FullSet<'_> {
             if let Err(absent) = presence(entities.as_ref(), prepared.request.as_ref()) {
                 return indeterminate(absent);
             }
-            let response =
-                cedar_policy::Authorizer::new().is_authorized(&prepared.request, &self.set, entities);
+            let authorizer = cedar_policy::Authorizer::new();
+            let response = authorizer.is_authorized(&prepared.request, &self.set, entities);
             let mut tally = Tally::default();
-            for id in response.diagnostics().reason() {
-                if let Some(policy) = self.by_id.get(AsRef::<str>::as_ref(id)) {
-                    tally.count(policy, Ok(true));
-                }
+            self.count_reasons(&response, &mut tally);
+            if !tally.forbids.is_empty() {
+                let permitting = authorizer.is_authorized(&prepared.request, &self.permits, entities);
+                self.count_reasons(&permitting, &mut tally);
             }
             for error in response.diagnostics().errors() {
                 let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
@@ -94,6 +101,14 @@ impl FullSet<'_> {
             }
             tally.verdict()
         })
+    }
+
+    fn count_reasons<'b>(&'b self, response: &cedar_policy::Response, tally: &mut Tally<'b>) {
+        for id in response.diagnostics().reason() {
+            if let Some(policy) = self.by_id.get(AsRef::<str>::as_ref(id)) {
+                tally.count(policy, Ok(true));
+            }
+        }
     }
 }
 

@@ -141,6 +141,7 @@ fn obligations_and_messages_come_with_the_determining_policies() {
     let [note] = verdict.determining.as_slice() else { panic!("{verdict:?}") };
     let expected = json!({
         "id": "a.b", "permits": true, "intent": "why", "source": "45 CFR 164.506", "message": "say so",
+        "reveals": false,
         "obligations": [{"code": "audit"}, {"code": "step-up", "parameters": {"acr": {"text": "mfa"}}}],
         "advice": [{"code": "notify", "parameters": {"to": {"text": "front desk"}}}],
         "remedies": [],

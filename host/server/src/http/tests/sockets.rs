@@ -66,7 +66,7 @@ async fn this_machine_may_ask_without_a_key_and_connections_are_kept() {
     let replies = server.exchange(&twice).await;
     assert_eq!(replies.matches("HTTP/1.1 200 OK").count(), 2, "{replies}");
     assert_eq!(replies.matches(r#"{"decision":true}"#).count(), 2, "{replies}");
-    assert_eq!(world.recorder.records()[0].caller, "here");
+    assert_eq!(world.recorder.records()[0].caller.id, "here");
     server.end().await.unwrap();
 }
 
