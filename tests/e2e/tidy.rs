@@ -10,9 +10,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("policy", &["model"]),
     ("plugin", &["model"]),
-    ("engine", &["model", "policy", "plugin"]),
-    ("server", &["model", "policy", "plugin", "engine"]),
-    ("cli", &["model", "policy", "plugin", "engine", "server"]),
+    ("audit", &["model"]),
+    ("engine", &["model", "policy", "plugin", "audit"]),
+    ("server", &["model", "policy", "plugin", "audit", "engine"]),
+    ("cli", &["model", "policy", "plugin", "audit", "engine", "server"]),
 ];
 
 /// Libraries that only one crate may name.

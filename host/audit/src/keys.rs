@@ -1,0 +1,1 @@
+//! Sealing: records are encrypted under data keys, data keys are wrapped by a key-encryption key.

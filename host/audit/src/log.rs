@@ -1,0 +1,1 @@
+//! Writing, recovering and reading the log of one organization and year.

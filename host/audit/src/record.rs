@@ -1,0 +1,1 @@
+//! What a record says: versioned, canonical, complete enough to make the decision again.
