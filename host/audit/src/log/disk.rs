@@ -1,0 +1,212 @@
+//! Every file operation of the log, so that there is one place to see which syscalls it makes.
+//!
+//! Plain `pwrite`, `fdatasync`, `rename`: tests inject faults into each of them. An error names the
+//! operation and the file. After a failed write or sync nothing is known about what is on the disk
+//! (Linux marks the pages clean), so nothing here tries again.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+/// A file operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {operation} {}", path.display())]
+pub struct DiskError {
+    operation: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl DiskError {
+    /// Whether the file was not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether another process holds the lock.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.source.kind() == ErrorKind::WouldBlock
+    }
+}
+
+type Result<T> = std::result::Result<T, DiskError>;
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError {
+    move |source| DiskError { operation, path: path.to_owned(), source }
+}
+
+fn refused(operation: &'static str, path: &Path) -> impl FnOnce(rustix::io::Errno) -> DiskError {
+    move |errno| failed(operation, path)(errno.into())
+}
+
+/// Makes a directory and those above it, and makes their names durable.
+pub(crate) fn create_dir(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_dir(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        other => other.map_err(failed("create directory", path))?,
+    }
+    sync_dir(parent.unwrap_or(Path::new(".")))
+}
+
+pub(crate) fn open_to_read(path: &Path) -> Result<File> {
+    File::open(path).map_err(failed("open", path))
+}
+
+pub(crate) fn open_to_write(path: &Path) -> Result<File> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(failed("open for writing", path))
+}
+
+/// Makes an empty file; one that is already there is an error. Only its owner may read it.
+pub(crate) fn create(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    options.open(path).map_err(failed("create", path))
+}
+
+pub(crate) fn metadata(file: &File, path: &Path) -> Result<Metadata> {
+    file.metadata().map_err(failed("look at", path))
+}
+
+pub(crate) fn len(file: &File, path: &Path) -> Result<u64> {
+    metadata(file, path).map(|metadata| metadata.len())
+}
+
+/// Takes the lock that says "one writer", without waiting; held until the file is closed.
+pub(crate) fn lock(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path).map_err(failed("open", path))?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(refused("lock", path))?;
+    Ok(file)
+}
+
+/// Writes all bytes at an offset. One `pwrite`, unless the kernel takes less of it.
+pub(crate) fn write_at(file: &File, path: &Path, mut bytes: &[u8], mut offset: u64) -> Result<()> {
+    while !bytes.is_empty() {
+        let written = match rustix::io::pwrite(file, bytes, offset) {
+            Err(rustix::io::Errno::INTR) => 0,
+            Ok(0) => return Err(failed("write to", path)(ErrorKind::WriteZero.into())),
+            other => other.map_err(refused("write to", path))?,
+        };
+        bytes = bytes.get(written..).unwrap_or_default();
+        offset += written as u64;
+    }
+    Ok(())
+}
+
+/// Makes the content (and, where it changed, the length) durable.
+pub(crate) fn sync_data(file: &File, path: &Path) -> Result<()> {
+    rustix::fs::fdatasync(file).map_err(refused("sync", path))
+}
+
+/// Cuts the file and makes its new length durable.
+pub(crate) fn truncate(file: &File, path: &Path, len: u64) -> Result<()> {
+    rustix::fs::ftruncate(file, len).map_err(refused("truncate", path))?;
+    rustix::fs::fsync(file).map_err(refused("sync", path))
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_dir(path: &Path) -> Result<()> {
+    let dir = File::open(path).map_err(failed("open", path))?;
+    rustix::fs::fsync(&dir).map_err(refused("sync directory", path))
+}
+
+/// Renames within one directory, durably.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
+    rustix::fs::rename(from, to).map_err(refused("rename", from))?;
+    sync_dir(to.parent().unwrap_or(Path::new(".")))
+}
+
+/// Replaces a file as a whole: after a crash there is the old one or the new one, never a mixture.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_soon(path, bytes)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// As [`replace`], but after a crash the old file may be back.
+pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(TEMPORARY);
+    let temporary = PathBuf::from(name);
+    remove(&temporary)?;
+    let file = create(&temporary)?;
+    write_at(&file, &temporary, bytes, 0)?;
+    sync_data(&file, &temporary)?;
+    rustix::fs::rename(&temporary, path).map_err(refused("rename", &temporary))
+}
+
+/// What a replacement is called until it is complete.
+pub(crate) const TEMPORARY: &str = ".tmp";
+
+/// Removes a file; one that is not there is fine.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed("remove", path)),
+    }
+}
+
+/// Removes a directory and what is in it; one that is not there is fine.
+pub(crate) fn remove_dir(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed("remove", path)),
+    }
+}
+
+/// Reads at an offset until `into` is full or the file ends; how much it was.
+pub(crate) fn read_at(file: &File, path: &Path, into: &mut [u8], offset: u64) -> Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed("read", path)(error)),
+        }
+    }
+    Ok(done)
+}
+
+/// Reads a whole file that must not be longer than `max` bytes.
+pub(crate) fn read_small(path: &Path, max: usize) -> Result<Vec<u8>> {
+    let file = open_to_read(path)?;
+    let bytes = read_up_to(&file, path, max + 1)?;
+    if bytes.len() > max {
+        let large = format!("it is longer than {max} bytes");
+        return Err(failed("read", path)(io::Error::new(ErrorKind::FileTooLarge, large)));
+    }
+    Ok(bytes)
+}
+
+/// Reads at most `max` bytes from the start of a file.
+pub(crate) fn read_up_to(file: &File, path: &Path, max: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(max as u64).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    Ok(bytes)
+}
+
+/// The names in a directory; none when it is not there. Names that are no text are left out.
+pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed("list", path))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(failed("list", path))?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
