@@ -1,6 +1,236 @@
 //! Writing, recovering and reading the log of one organization and year.
+//!
+//! One directory is one log; `segments/` is the log itself, `keys/` what opens its entries,
+//! `checkpoint` what it has told the world, `tile/` can be made again. [`Log::open`] recovers and
+//! begins a new segment, [`Log::append`] gives a receipt once a record is durable, [`Reader`] reads,
+//! [`verify()`] proves every byte without any key. How records become durable is told in `writer`,
+//! what a crash leaves behind in `recover`.
+//! INVARIANT (receipt before permit): [`Log::append`] is ready only once its batch's `fdatasync` returned.
 
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::keys::{KeyEncryption, Payload};
+use crate::tlog::merkle::{Hash, Tree};
+use crate::tlog::note::Signer;
+
+mod batch;
+mod block;
+mod chain;
 pub(crate) mod disk;
+mod error;
+mod keeper;
 pub(crate) mod layout;
+mod prepare;
+mod published;
+mod read;
+mod recover;
+mod scan;
+mod segment;
+mod shared;
+mod verify;
+mod writer;
 
 pub use disk::DiskError;
+pub use error::{AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
+pub use read::{Entries, Entry, Reader};
+pub use recover::Recovered;
+pub use verify::{PROBLEMS_MAX, Verified, verify};
+
+use keeper::Keeper;
+use prepare::Preparer;
+use scan::Source;
+use shared::Shared;
+use writer::{Request, Start, Writer};
+
+/// How many records may wait for the writer. At full speed this is a few hundredths of a second.
+pub const QUEUE_RECORDS_MAX: usize = 4096;
+/// How long a segment grows: long enough that beginning one is rare, short enough to be copied, scanned
+/// and given a new key often.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// How often the checkpoint is replaced, at most.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Which log, and with which keys.
+#[expect(missing_debug_implementations, reason = "holds keys")]
+#[derive(Clone)]
+pub struct Config {
+    /// The log's directory; made if it does not exist.
+    pub dir: PathBuf,
+    /// Signs batches and checkpoints. Its name is the log's origin: `<name>/audit/<organization>/<year>`.
+    pub signer: Arc<Signer>,
+    /// Wraps the data keys.
+    pub kek: Arc<dyn KeyEncryption>,
+    /// [`SEGMENT_BYTES`], except in tests.
+    pub segment_bytes: u64,
+    /// [`CHECKPOINT_INTERVAL`], except in tests.
+    pub checkpoint_interval: Duration,
+}
+
+impl Config {
+    /// A log with the usual sizes and times.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>, signer: Arc<Signer>, kek: Arc<dyn KeyEncryption>) -> Self {
+        let (segment_bytes, checkpoint_interval) = (SEGMENT_BYTES, CHECKPOINT_INTERVAL);
+        Self { dir: dir.into(), signer, kek, segment_bytes, checkpoint_interval }
+    }
+}
+
+/// Where a durable record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its position in the log, from 0.
+    pub seq: u64,
+    /// The hash of its entry, by which a proof of inclusion proves it.
+    pub leaf: Hash,
+}
+
+/// How a log is doing.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Why it takes no more records, if it failed. Then nothing may be permitted until it is opened anew.
+    pub failure: Option<Arc<Failure>>,
+    /// Whether it was closed.
+    pub closed: bool,
+    /// What is durable.
+    pub durable: Tree,
+    /// What the checkpoint is of.
+    pub published: Tree,
+    /// How many records wait, of [`QUEUE_RECORDS_MAX`].
+    pub queued: usize,
+}
+
+/// A log open for writing. Only one process can have it open.
+#[derive(Debug)]
+pub struct Log {
+    /// Gone once the log is closed; the writer ends when all copies of it are gone.
+    queue: RwLock<Option<mpsc::Sender<Request>>>,
+    shared: Arc<Shared>,
+    /// Gone once the log is closed.
+    threads: Mutex<Option<Threads>>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    writer: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+    /// Held until both have ended.
+    _lock: File,
+}
+
+impl Log {
+    /// Recovers a log, or makes it, and begins a new segment. Blocks while it reads and writes.
+    ///
+    /// # Errors
+    /// When another process has it open, when it is damaged, cut, foreign or its keys do not open (nothing
+    /// is changed then), or when the disk fails.
+    pub fn open(config: Config) -> Result<(Self, Recovered), OpenError> {
+        let Config { dir, signer, kek, segment_bytes, checkpoint_interval } = config;
+        let source = Source::new(&dir, signer.verifier());
+        for dir in [dir, source.layout.segments(), source.layout.keys()] {
+            disk::create_dir(&dir)?;
+        }
+        let lock = disk::lock(&source.layout.lock()).map_err(|error| {
+            if error.is_locked() { OpenError::Locked { path: source.layout.lock() } } else { error.into() }
+        })?;
+        let found = recover::recover(&source, &signer, kek.as_ref())?;
+
+        let shared = Arc::new(Shared::new(found.position.tree.tree(), found.published));
+        let preparer = Preparer { source: source.clone(), kek, segment_bytes };
+        let helper = preparer.start().map_err(OpenError::Thread)?;
+        let start = Start {
+            source: source.clone(),
+            signer: Arc::clone(&signer),
+            segment_bytes,
+            shared: Arc::clone(&shared),
+            helper,
+            position: found.position,
+            next_segment: found.next_segment,
+        };
+        let writer = Writer::begin(start).map_err(OpenError::Start)?;
+        let keeper = Keeper { source, signer, shared: Arc::clone(&shared), interval: checkpoint_interval };
+        let (queue, requests) = mpsc::channel(QUEUE_RECORDS_MAX);
+        let thread = |name: &str| Builder::new().name(name.to_owned());
+        let writer = thread("audit-writer").spawn(move || writer.run(requests)).map_err(OpenError::Thread)?;
+        let keeper = thread("audit-keeper").spawn(move || keeper.run()).map_err(OpenError::Thread)?;
+        let threads = Mutex::new(Some(Threads { writer, keeper, _lock: lock }));
+        Ok((Self { queue: RwLock::new(Some(queue)), shared, threads }, found.recovered))
+    }
+
+    /// Appends a record; ready once it is durable. Needs a tokio runtime with its timer on.
+    ///
+    /// # Errors
+    /// No receipt: the caller must deny. See [`AppendError`] for whether the record may be in the log.
+    pub async fn append(&self, record: Vec<u8>, deadline: Instant) -> Result<Receipt, AppendError> {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = queue.ok_or(AppendError::Closed)?;
+        if let Some(failure) = self.shared.failure() {
+            return Err(AppendError::Failed(failure));
+        }
+        let payload = Payload::new(record).map_err(|error| AppendError::Record(Arc::new(error)))?;
+        let (answer, answered) = oneshot::channel();
+        let mut queued = false;
+        let durable = async {
+            let place = queue.reserve().await.map_err(|_| self.writer_gone())?;
+            place.send(Request { payload, answer });
+            queued = true;
+            answered.await.map_err(|_| self.writer_gone())?
+        };
+        let outcome = tokio::time::timeout_at(deadline.into(), durable).await;
+        outcome.unwrap_or(Err(if queued { AppendError::Late } else { AppendError::Busy }))
+    }
+
+    /// How the log is doing; for readiness and metrics.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.shared.progress();
+        Status {
+            failure: self.shared.failure(),
+            closed: queue.is_none(),
+            durable: progress.durable,
+            published: progress.published,
+            queued: queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity()),
+        }
+    }
+
+    /// Takes no more records, writes those that wait, and publishes the last checkpoint. Blocks; to close
+    /// again does nothing. Dropping a log closes it.
+    ///
+    /// # Errors
+    /// When the log has failed.
+    pub fn close(&self) -> Result<(), Arc<Failure>> {
+        drop(self.queue.write().unwrap_or_else(PoisonError::into_inner).take());
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Threads { writer, keeper, _lock }) = threads {
+            if writer.join().is_err() {
+                self.shared.fail(Failure::Thread { thread: "writer" });
+            }
+            self.shared.close();
+            if keeper.join().is_err() {
+                self.shared.fail(Failure::Thread { thread: "keeper" });
+            }
+        }
+        self.shared.failure().map_or(Ok(()), Err)
+    }
+
+    /// The writer ends only when the log closes, and then takes what was queued; so it must have panicked.
+    fn writer_gone(&self) -> AppendError {
+        AppendError::Failed(self.shared.fail(Failure::Thread { thread: "writer" }))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Who wants to know closes the log first.
+        drop(self.close());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,12 @@ impl Verifier {
         self.algorithm
     }
 
+    /// Whether this key signed bytes that are no text: see [`Signer::sign_bytes`].
+    pub(crate) fn check_bytes(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let key = UnparsedPublicKey::new(&ED25519, self.public);
+        self.algorithm == Algorithm::Ed25519 && key.verify(message, signature).is_ok()
+    }
+
     /// `Some` if the signature fits the text; inside, the time that a cosignature states.
     pub(super) fn check(&self, text: &str, signature: &[u8]) -> Option<Option<u64>> {
         let key = UnparsedPublicKey::new(&ED25519, self.public);
@@ -153,6 +159,15 @@ impl Signer {
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// Signs bytes that are no text. They must contain a NUL, so that they can never pass for a note.
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        debug_assert!(message.contains(&0), "could pass for a note");
+        let mut signature = [0; 64];
+        // An Ed25519 signature has 64 bytes, always.
+        signature.iter_mut().zip(self.pair.sign(message).as_ref()).for_each(|(to, from)| *to = *from);
+        signature
     }
 
     /// Signs a text, which [`super::sign`] has checked.

@@ -1,0 +1,210 @@
+//! Proves every byte of a log without any decryption key, and says what is wrong and where.
+//!
+//! Every entry is hashed again, every checksum, signature, link and root checked, up to the signed
+//! checkpoint and on to the end; tiles and key files that are there must agree. What this cannot see,
+//! because nothing on this disk can tell: a log that was put back whole to an older state, checkpoint
+//! included, or rewritten by somebody who has the signing key. Only an outside witness sees those.
+
+use std::path::Path;
+
+use crate::keys::WrappedKey;
+use crate::tlog::merkle::Tree;
+use crate::tlog::note::Verifier;
+
+use super::block::Position;
+use super::chain::Against;
+use super::disk::DiskError;
+use super::error::{Fault, Problem, ScanError, VerifyError};
+use super::published;
+use super::scan::{SegmentScan, Source, Step};
+
+/// Enough to see what happened; a log that was shredded has millions.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// What a log was found to be, if all of it is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// All entries, with those after the checkpoint.
+    pub tree: Tree,
+    /// What the signed checkpoint is of.
+    pub published: Tree,
+    /// How many segments there are.
+    pub segments: u64,
+    /// How many batches, each with its signature.
+    pub batches: u64,
+    /// Bytes after the last batch: of a batch that a crash left unfinished or that is being written.
+    pub unfinished_bytes: u64,
+}
+
+/// Verifies the log in this directory, which `verifier` signs and is named after. `progress` is told the
+/// number of entries verified after each batch. May run beside the writer.
+///
+/// # Errors
+/// All problems found, up to [`PROBLEMS_MAX`], in the order of the log; or a disk that cannot be read.
+pub fn verify(
+    dir: &Path,
+    verifier: &Verifier,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verified, VerifyError> {
+    let source = Source::new(dir, verifier);
+    let mut problems = Problems(Vec::new());
+    let published = match published::read_existing(&source) {
+        Ok(tree) => tree,
+        Err(error) => {
+            problems.add(error)?;
+            Tree::EMPTY
+        }
+    };
+    // After the checkpoint: the log grows, so it must contain what was published before.
+    let numbers = source.layout.segment_numbers()?;
+    let mut walk =
+        Walk { source, problems, against: Against::new(published), position: Some(Position::start()) };
+    let mut tail = Tail::default();
+    let last = numbers.last().copied().unwrap_or_default();
+    for number in 1..=last {
+        tail = walk.segment(number, number == last, progress)?;
+    }
+    let Walk { mut problems, against, position, source } = walk;
+    let Position { batch, tree, .. } = position.unwrap_or(Position::start());
+    if problems.0.is_empty()
+        && let Err(fault) = against.finish(tree.size(), tail.fault)
+    {
+        problems.push(Problem { file: source.layout.checkpoint(), offset: 0, fault });
+    }
+    if !problems.0.is_empty() {
+        return Err(VerifyError::Problems(problems.0));
+    }
+    let (batches, unfinished_bytes) = (batch - 1, tail.bytes);
+    Ok(Verified { tree: tree.tree(), published, segments: numbers.len() as u64, batches, unfinished_bytes })
+}
+
+struct Walk {
+    source: Source,
+    problems: Problems,
+    against: Against,
+    /// Where the log stands; `None` after a segment whose end is not known.
+    position: Option<Position>,
+}
+
+/// What follows the last batch of the last segment.
+#[derive(Default)]
+struct Tail {
+    bytes: u64,
+    fault: Option<Fault>,
+}
+
+impl Walk {
+    fn segment(
+        &mut self,
+        number: u64,
+        is_last: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Tail, VerifyError> {
+        let file = self.source.layout.segment(number);
+        let before = self.position.take();
+        if !file.exists() {
+            self.problems.push(Problem { file, offset: 0, fault: Fault::SegmentMissing { number } });
+            return Ok(Tail::default());
+        }
+        let mut scan = match SegmentScan::open(&self.source, number) {
+            Ok(scan) => scan,
+            Err(error) => {
+                self.problems.add(error)?;
+                return Ok(Tail::default());
+            }
+        };
+        if before.is_some_and(|before| before != scan.header.before) {
+            let fault = Fault::Link { what: "segment header" };
+            self.problems.push(Problem { file, offset: 0, fault });
+        }
+        self.key(&scan)?;
+        let tail = self.batches(&mut scan, is_last, progress)?;
+        Ok(tail)
+    }
+
+    fn batches(
+        &mut self,
+        scan: &mut SegmentScan,
+        is_last: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Tail, VerifyError> {
+        loop {
+            if let Err(fault) = self.against.pass(scan.position().tree.tree()) {
+                self.problems.push(scan.problem(fault));
+            }
+            let fault = match scan.advance()? {
+                Step::Batch => {
+                    progress(scan.position().tree.size());
+                    continue;
+                }
+                Step::End => None,
+                Step::Bad(fault) => Some(fault),
+            };
+            let remains = scan.remains()?;
+            match (is_last, fault, remains.later) {
+                (true, fault, None) => {
+                    self.position = Some(scan.position().clone());
+                    return Ok(Tail { bytes: remains.bytes, fault });
+                }
+                (true, fault, Some(later)) => {
+                    // The log may have grown between the two looks.
+                    if matches!(scan.advance()?, Step::Batch) {
+                        continue;
+                    }
+                    let first_seq = scan.position().tree.size();
+                    let source = Box::new(fault.unwrap_or(Fault::NoTrailer { first_seq }));
+                    self.problems.push(scan.problem(Fault::DamageBefore { later, source }));
+                    return Ok(Tail::default());
+                }
+                (false, Some(fault), _) => {
+                    self.problems.push(scan.problem(fault));
+                    return Ok(Tail::default());
+                }
+                (false, None, _) => {
+                    let bytes = scan.file_len()?.saturating_sub(scan.end());
+                    if bytes > 0 {
+                        self.problems.push(scan.problem(Fault::TrailingBytes { bytes }));
+                    } else {
+                        self.position = Some(scan.position().clone());
+                    }
+                    return Ok(Tail::default());
+                }
+            }
+        }
+    }
+
+    /// A lost key is lost records, so its file is looked at, without opening it.
+    fn key(&mut self, scan: &SegmentScan) -> Result<(), VerifyError> {
+        let segment = scan.header.number;
+        let file = self.source.layout.key(segment);
+        let checked =
+            WrappedKey::read(&file, segment).and_then(|key| key.expect(&file, scan.header.commitment));
+        if let Err(source) = checked {
+            let fault = Fault::Key { segment, source: Box::new(source) };
+            self.problems.push(Problem { file, offset: 0, fault });
+        }
+        Ok(())
+    }
+}
+
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn push(&mut self, problem: Problem) {
+        if self.0.len() < PROBLEMS_MAX {
+            self.0.push(problem);
+        }
+    }
+
+    /// A problem of the log is one more; a disk that cannot be read ends the verification.
+    fn add(&mut self, error: ScanError) -> Result<(), DiskError> {
+        match error {
+            ScanError::Problem(problem) => {
+                self.push(problem);
+                Ok(())
+            }
+            ScanError::Disk(disk) => Err(disk),
+        }
+    }
+}
