@@ -10,4 +10,7 @@
 pub mod checkpoint;
 pub mod merkle;
 pub mod note;
+pub mod proof;
 mod text;
+pub mod tile;
+pub mod witness;

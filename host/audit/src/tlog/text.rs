@@ -8,6 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::merkle::Hash;
 
+/// The most hashes a proof can have: one for each level of a tree whose size fits in 64 bits.
+pub(super) const PROOF_HASHES_MAX: usize = 64;
+
 pub(super) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
