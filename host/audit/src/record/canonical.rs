@@ -6,6 +6,8 @@
 //! others in the shortest form that reads back to the same double, with `.0` or an exponent kept. A reader
 //! in another language that re-creates our bytes must do the same; one that only verifies needs neither.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -51,7 +53,7 @@ fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), RecordErr
         }
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+            sorted.sort_by(|(a, _), (b, _)| by_utf16(a, b));
             out.push(b'{');
             for (number, (name, item)) in sorted.into_iter().enumerate() {
                 if number > 0 {
@@ -65,6 +67,11 @@ fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), RecordErr
         }
     }
     Ok(())
+}
+
+/// UTF-16 order differs from that of UTF-8 only beyond the basic plane; names are mostly ASCII.
+fn by_utf16(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }
 
 fn string(text: &str, out: &mut Vec<u8>) -> Result<(), RecordError> {
