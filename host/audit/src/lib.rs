@@ -6,6 +6,7 @@
 //! INVARIANT (receipt before permit): `log::Log::append` is ready only once the record is on
 //! durable storage.
 
+pub mod disclosures;
 pub mod index;
 pub mod keys;
 pub mod log;
