@@ -27,7 +27,7 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     let root = root();
     need_c_compiler()?;
     crate::plugins::build(&root)?;
-    let packages = ["assent-policy", "assent-plugin", "assent-tests", "assent-server"];
+    let packages = ["assent-policy", "assent-audit", "assent-plugin", "assent-tests", "assent-server"];
     let arguments = packages.iter().flat_map(|package| ["--package", package]);
     run("measuring", cargo(&root).arg("bench").args(arguments).arg("--benches"))
 }

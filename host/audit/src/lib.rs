@@ -1,10 +1,13 @@
 //! The audit log: every decision and every change, durable before anybody is answered.
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
-//! `log` writes segments and recovers them; `record` is what a record says, and what people ask of it.
+//! `log` writes segments and recovers them; `record` is what a record says. What people ask of records is
+//! in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
 //! INVARIANT (receipt before permit): `log::Log::append` is ready only once the record is on
 //! durable storage.
 
+pub mod disclosures;
+pub mod index;
 pub mod keys;
 pub mod log;
 pub mod record;

@@ -82,9 +82,51 @@ pub struct BindingOutcome {
     /// The digest of its settings.
     pub settings: Digest,
     /// What it found, or how it failed.
+    #[serde(with = "answer")]
     pub result: Result<Findings, PluginFailure>,
     /// Fuel used, about ten units a nanosecond; 0 where it did not start.
     pub fuel_used: u64,
+}
+
+/// A plugin's answer is written `{"findings": …}` or `{"failure": …}`: records outlive the words of Rust.
+mod answer {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Findings, PluginFailure};
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Written<'a> {
+        Findings(&'a Findings),
+        Failure(&'a PluginFailure),
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Read {
+        Findings(Findings),
+        Failure(PluginFailure),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        result: &Result<Findings, PluginFailure>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match result {
+            Ok(findings) => Written::Findings(findings),
+            Err(failure) => Written::Failure(failure),
+        }
+        .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Result<Findings, PluginFailure>, D::Error> {
+        Ok(match Read::deserialize(deserializer)? {
+            Read::Findings(findings) => Ok(findings),
+            Read::Failure(failure) => Err(failure),
+        })
+    }
 }
 
 macro_rules! plugin_failures {

@@ -1,0 +1,335 @@
+//! Search over millions of records: which positions of the log match a query?
+//!
+//! The log is cut into chunks of 16 384 positions. For each chunk and each term (a field with a value) the
+//! index holds the set of positions, as a list or a bitmap, in SQLite; a query is the intersection, chunk by
+//! chunk from the newest or the oldest, until the page is full. A chunk is written once, when it is
+//! complete; until then it is in memory, and after a restart it is read again from the log.
+//!
+//! INVARIANT (the log is the truth): the index is never an authority. It can be thrown away and built again
+//! from the log at any time, and who needs proof reads the whole log with [`Query::matches`].
+//! INVARIANT (no patient in clear): a term is 64 bits of HMAC-SHA256 under the index key. What the file
+//! still shows to somebody without the key: how often terms occur and occur together, and when.
+
+mod chunk;
+mod error;
+mod query;
+
+use std::path::{Path, PathBuf};
+
+use assent_model::Instant;
+use aws_lc_rs::hmac;
+use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
+
+use crate::record::Record;
+use chunk::{Positions, read_times, write_times};
+pub use error::IndexError;
+pub use query::{Field, Order, Query, facets};
+
+/// Positions per chunk. Larger: fewer look-ups for a rare term; smaller: less to read again at a start.
+/// With 2^14 a bitmap is 2 KiB, 100 million records are 6 104 chunks, and a start reads < 16 384 records.
+pub const CHUNK: u64 = 1 << 14;
+
+/// No page is longer: what a person or a console can take in, and a bound for memory.
+pub const PAGE_MAX: usize = 1_000;
+
+/// The form of the file. Another form is thrown away and built again.
+const FORM: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE chunk (number INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL);
+    CREATE TABLE times (chunk INTEGER PRIMARY KEY, deltas BLOB NOT NULL);
+    CREATE TABLE posting (chunk INTEGER, term INTEGER, positions BLOB NOT NULL, PRIMARY KEY (chunk, term))
+        WITHOUT ROWID;";
+
+/// The key under which terms are hashed. Derived from the organization's keys; 32 bytes.
+pub struct IndexKey(Zeroizing<[u8; 32]>);
+
+impl IndexKey {
+    /// The key that these bytes are.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl std::fmt::Debug for IndexKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IndexKey(<redacted>)")
+    }
+}
+
+/// The index of one log. One owner writes; every owner reads what it has itself been given or what is
+/// complete on disk.
+pub struct Index {
+    db: Connection,
+    key: hmac::Key,
+    tail: Tail,
+    /// The next position that has not been added.
+    next: u64,
+}
+
+/// The chunk that is not complete yet.
+#[derive(Default)]
+struct Tail {
+    number: u32,
+    /// Term and offset within the chunk, in the order of arrival.
+    terms: Vec<(i64, u16)>,
+    /// Offset and milliseconds.
+    times: Vec<(u16, i64)>,
+}
+
+impl Index {
+    /// Opens the index of this log, or begins a new one. Feed it the log from [`Index::next`] on.
+    ///
+    /// # Errors
+    /// [`IndexError::OtherForm`], [`IndexError::OtherKey`], [`IndexError::OtherLog`]: [`Index::discard`] it
+    /// and build it again. [`IndexError::Database`] where the file cannot be used.
+    pub fn open(path: &Path, key: &IndexKey, log: &str) -> Result<Self, IndexError> {
+        let db = Connection::open(path)?;
+        // After a crash the file is as after some commit; what is missing is read from the log again.
+        db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &*key.0);
+        let check = hmac::sign(&key, b"assent audit index: key check");
+        match db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
+            0 => create(&db, check.as_ref(), log)?,
+            FORM => {
+                if meta(&db, "key")?.as_deref() != Some(check.as_ref()) {
+                    return Err(IndexError::OtherKey);
+                }
+                if meta(&db, "log")?.as_deref() != Some(log.as_bytes()) {
+                    return Err(IndexError::OtherLog);
+                }
+            }
+            found => return Err(IndexError::OtherForm { found, known: FORM }),
+        }
+        let last: Option<u32> = db.query_row("SELECT max(number) FROM chunk", [], |row| row.get(0))?;
+        let number = last.map_or(0, |last| last + 1);
+        Ok(Self { db, key, tail: Tail { number, ..Tail::default() }, next: u64::from(number) * CHUNK })
+    }
+
+    /// Removes an index, to build it again.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn discard(path: &Path) -> std::io::Result<()> {
+        for ending in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            match std::fs::remove_file(PathBuf::from(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The position from which the log must be fed.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Adds the record at this position. Positions may be left out (let go by retention, or unreadable),
+    /// but never go back.
+    ///
+    /// # Errors
+    /// [`IndexError::OutOfOrder`]; [`IndexError::Database`] where a complete chunk cannot be written: then
+    /// nothing is lost, and adding can go on after a new [`Index::open`].
+    pub fn add(&mut self, position: u64, record: &Record) -> Result<(), IndexError> {
+        if position < self.next {
+            return Err(IndexError::OutOfOrder { next: self.next, position });
+        }
+        if chunk_of(position) != self.tail.number {
+            self.seal()?;
+            self.tail.number = chunk_of(position);
+        }
+        let offset = u16::try_from(position % CHUNK).unwrap_or(u16::MAX);
+        self.tail.times.push((offset, record.at.as_millis()));
+        for (field, value) in facets(record) {
+            self.tail.terms.push((self.term(field, &value), offset));
+        }
+        self.next = position + 1;
+        if self.next.is_multiple_of(CHUNK) { self.seal() } else { Ok(()) }
+    }
+
+    /// The positions that match, in order, beginning behind `after`; at most `limit`, at most
+    /// [`PAGE_MAX`]. For the next page pass the last position.
+    ///
+    /// # Errors
+    /// [`IndexError::Database`], [`IndexError::Damaged`].
+    pub fn page(
+        &self,
+        query: &Query,
+        order: Order,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<u64>, IndexError> {
+        let mut page = Page { order, after, limit: limit.min(PAGE_MAX), positions: vec![] };
+        let terms: Vec<i64> = query.terms().iter().map(|(field, value)| self.term(*field, value)).collect();
+        match order {
+            Order::NewestFirst => {
+                self.search_tail(query, &terms, &mut page);
+                self.search_chunks(query, &terms, &mut page)?;
+            }
+            Order::OldestFirst => {
+                self.search_chunks(query, &terms, &mut page)?;
+                self.search_tail(query, &terms, &mut page);
+            }
+        }
+        Ok(page.positions)
+    }
+
+    /// Forgets whole chunks before this position, after the log has let its records go.
+    ///
+    /// # Errors
+    /// [`IndexError::Database`].
+    pub fn forget_before(&mut self, position: u64) -> Result<(), IndexError> {
+        let transaction = self.db.transaction()?;
+        for table in ["posting WHERE chunk", "times WHERE chunk", "chunk WHERE number"] {
+            transaction.execute(&format!("DELETE FROM {table} < ?"), [chunk_of(position)])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn term(&self, field: Field, value: &str) -> i64 {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(&[field as u8]);
+        context.update(value.as_bytes());
+        let tag = context.sign();
+        let first: [u8; 8] = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        i64::from_be_bytes(first)
+    }
+
+    /// Writes the chunk in memory. Sorted by term, so that the tree only grows at its end.
+    fn seal(&mut self) -> Result<(), IndexError> {
+        let number = self.tail.number;
+        let times = self.tail.times.iter().map(|(_, millis)| *millis);
+        if let (Some(earliest), Some(latest)) = (times.clone().min(), times.max()) {
+            self.tail.terms.sort_unstable();
+            self.tail.terms.dedup();
+            let transaction = self.db.transaction()?;
+            {
+                let mut insert = transaction.prepare("INSERT INTO posting VALUES (?, ?, ?)")?;
+                for group in self.tail.terms.chunk_by(|(a, _), (b, _)| a == b) {
+                    let Some((term, _)) = group.first() else { continue };
+                    let positions = Positions::write(group.iter().map(|(_, offset)| *offset));
+                    insert.execute(params![number, term, positions])?;
+                }
+            }
+            transaction
+                .execute("INSERT INTO times VALUES (?, ?)", params![number, write_times(&self.tail.times)])?;
+            transaction.execute("INSERT INTO chunk VALUES (?, ?, ?)", params![number, earliest, latest])?;
+            transaction.commit()?;
+        }
+        self.tail = Tail { number: number + 1, ..Tail::default() };
+        Ok(())
+    }
+
+    fn search_tail(&self, query: &Query, terms: &[i64], page: &mut Page) {
+        let mut matching = Positions::of(self.tail.times.iter().map(|(offset, _)| *offset));
+        for term in terms {
+            let with_term = self.tail.terms.iter().filter(|(other, _)| other == term);
+            matching.keep(&Positions::of(with_term.map(|(_, offset)| *offset)));
+        }
+        matching.keep_between(&self.tail.times, query.from, query.until);
+        page.take(&matching, self.tail.number);
+    }
+
+    fn search_chunks(&self, query: &Query, terms: &[i64], page: &mut Page) -> Result<(), IndexError> {
+        let (low, high, direction) = match page.order {
+            Order::NewestFirst => (0, page.after.map_or(u32::MAX, chunk_of), "DESC"),
+            Order::OldestFirst => (page.after.map_or(0, chunk_of), u32::MAX, "ASC"),
+        };
+        let from = query.from.map_or(i64::MIN, Instant::as_millis);
+        let until = query.until.map_or(i64::MAX, Instant::as_millis);
+        let mut chunks = self.db.prepare(&format!(
+            "SELECT number, earliest, latest FROM chunk WHERE number BETWEEN ? AND ? \
+             AND latest >= ? AND earliest < ? ORDER BY number {direction}"
+        ))?;
+        let mut posting = self.db.prepare("SELECT positions FROM posting WHERE chunk = ? AND term = ?")?;
+        let mut times = self.db.prepare("SELECT deltas FROM times WHERE chunk = ?")?;
+        let mut rows = chunks.query(params![low, high, from, until])?;
+        while page.positions.len() < page.limit
+            && let Some(row) = rows.next()?
+        {
+            let (number, earliest, latest): (u32, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let damaged = || IndexError::Damaged { chunk: number };
+            let mut matching: Option<Positions> = None;
+            for term in terms {
+                let found: Option<Vec<u8>> =
+                    posting.query_row(params![number, term], |row| row.get(0)).optional()?;
+                let Some(found) = found else {
+                    matching = Some(Positions::none());
+                    break;
+                };
+                let found = Positions::read(&found).ok_or_else(damaged)?;
+                match &mut matching {
+                    Some(matching) => matching.keep(&found),
+                    None => matching = Some(found),
+                }
+            }
+            // Every record has a term, so a query without any asks for the one that all have.
+            let mut matching = matching.ok_or_else(damaged)?;
+            if matching.any() && (earliest < from || latest >= until) {
+                let deltas: Vec<u8> = times.query_row([number], |row| row.get(0))?;
+                let when = read_times(&deltas).ok_or_else(damaged)?;
+                matching.keep_between(&when, query.from, query.until);
+            }
+            page.take(&matching, number);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+/// A page being filled.
+struct Page {
+    order: Order,
+    after: Option<u64>,
+    limit: usize,
+    positions: Vec<u64>,
+}
+
+impl Page {
+    /// Takes the matching positions of one chunk, in order, beyond `after`, while there is room.
+    fn take(&mut self, matching: &Positions, chunk: u32) {
+        let room = self.limit.saturating_sub(self.positions.len());
+        let first = u64::from(chunk) * CHUNK;
+        let found = matching.offsets().into_iter().map(|offset| first + u64::from(offset));
+        let after = self.after;
+        match self.order {
+            Order::OldestFirst => {
+                self.positions.extend(found.filter(|p| after.is_none_or(|after| *p > after)).take(room));
+            }
+            Order::NewestFirst => {
+                let found = found.rev().filter(|p| after.is_none_or(|after| *p < after));
+                self.positions.extend(found.take(room));
+            }
+        }
+    }
+}
+
+/// 2^32 chunks are 70 million million positions; no log of one year gets there.
+fn chunk_of(position: u64) -> u32 {
+    u32::try_from(position / CHUNK).unwrap_or(u32::MAX)
+}
+
+fn create(db: &Connection, check: &[u8], log: &str) -> Result<(), IndexError> {
+    let transaction = db.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute("INSERT INTO meta VALUES ('key', ?), ('log', ?)", params![check, log.as_bytes()])?;
+    transaction.pragma_update(None, "user_version", FORM)?;
+    Ok(transaction.commit()?)
+}
+
+fn meta(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, IndexError> {
+    Ok(db.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! Why the search index cannot be used. All of it can be cured by building the index again from the log.
+
+/// What is wrong with the index.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// Written by another release.
+    #[error(
+        "the search index has form {found}, this release uses {known}: discard it, it is built again from the log"
+    )]
+    OtherForm {
+        /// The file's form.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Its terms were hashed under another key.
+    #[error("the search index was made with another index key: discard it, it is built again from the log")]
+    OtherKey,
+    /// It belongs to another log.
+    #[error("the search index belongs to another log: discard it, it is built again from the log")]
+    OtherLog,
+    /// A stored set does not have the form of one.
+    #[error("chunk {chunk} of the search index is damaged: discard it, it is built again from the log")]
+    Damaged {
+        /// Which chunk.
+        chunk: u32,
+    },
+    /// A record came before one that was added already.
+    #[error("the search index expects position {next} or later, not {position}")]
+    OutOfOrder {
+        /// What is expected.
+        next: u64,
+        /// What came.
+        position: u64,
+    },
+    /// SQLite could not do it.
+    #[error("the database of the search index failed")]
+    Database(#[from] rusqlite::Error),
+}

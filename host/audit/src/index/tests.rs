@@ -1,0 +1,266 @@
+//! The index answers what a naive filter over all records answers, whatever is on disk or in memory.
+
+use assent_model::{Cause, Effect, EntityId, Instant};
+use proptest::prelude::*;
+
+use super::*;
+use crate::record::tests::{any_record, at, decided, plain_decision};
+use crate::record::{Event, Record};
+
+const LOG: &str = "audit.example.org/clinic/2026";
+
+fn key() -> IndexKey {
+    IndexKey::new([7; 32])
+}
+
+fn open(folder: &tempfile::TempDir) -> Index {
+    Index::open(&folder.path().join("index"), &key(), LOG).unwrap()
+}
+
+/// What a query means, said a second time and in another way.
+fn naive(query: &Query, record: &Record) -> bool {
+    let decision = record.decision();
+    let actor = record.event.actor();
+    let equal = |wanted: &Option<String>, found: Option<&str>| {
+        wanted.as_ref().is_none_or(|w| found == Some(w.as_str()))
+    };
+    let patient = match &record.event {
+        Event::Decision(decision) => decision.patient.as_ref(),
+        Event::StateChanged(change) => change.patient.as_ref(),
+        Event::AuditRead(read) => read.patient.as_ref(),
+        _ => None,
+    };
+    let subject = decision.map(|d| &d.subject.entity).or(actor.map(|a| &a.entity));
+    let caller = match &record.event {
+        Event::CallerRefused(refused) => refused.caller.as_deref(),
+        _ => decision.map(|d| d.caller.id.as_str()).or(actor.and_then(|a| a.caller.as_deref())),
+    };
+    let action = match &record.event {
+        Event::Administration(event) => Some(event.action.as_str()),
+        _ => decision.map(|d| d.action.as_str()),
+    };
+    let determined = |id: &String| {
+        decision.and_then(|d| d.outcome.verdict.as_ref()).is_some_and(|v| {
+            v.determining.iter().any(|n| n.id == *id) || v.errors.iter().any(|e| e.id == *id)
+        })
+    };
+    let asked = |name: &String| {
+        decision.is_some_and(|d| {
+            d.outcome
+                .plugins
+                .iter()
+                .any(|p| p.binding == *name || p.plugin.strip_suffix(" 0.1.0") == Some(name.as_str()))
+        })
+    };
+    let has_id = |id: &String| match &record.event {
+        Event::Decision(d) => d.id.as_str() == id || d.request_id.as_ref() == Some(id),
+        Event::StateChanged(change) => change.decision.as_ref().is_some_and(|d| d.as_str() == id),
+        _ => false,
+    };
+    query.patient.as_ref().is_none_or(|p| patient == Some(p))
+        && query.subject.as_ref().is_none_or(|s| subject == Some(s))
+        && equal(&query.caller, caller)
+        && equal(&query.action, action)
+        && query.effect.is_none_or(|e| decision.is_some_and(|d| d.outcome.effect == e))
+        && query.cause.is_none_or(|c| decision.is_some_and(|d| d.outcome.cause == c))
+        && query.policy.as_ref().is_none_or(determined)
+        && query.plugin.as_ref().is_none_or(asked)
+        && query.id.as_ref().is_none_or(has_id)
+        && equal(&query.kind, Some(record.event.kind()))
+        && query.from.is_none_or(|from| record.at >= from)
+        && query.until.is_none_or(|until| record.at < until)
+}
+
+fn any_query() -> impl Strategy<Value = Query> {
+    let one_of = |names: &'static [&'static str]| {
+        prop::option::weighted(0.25, prop::sample::select(names).prop_map(str::to_owned))
+    };
+    let moment = || {
+        prop::option::weighted(
+            0.25,
+            (1_790_000_000_000..1_790_100_000_000_i64).prop_map(|ms| Instant::from_millis(ms).unwrap()),
+        )
+    };
+    let people = (one_of(&["pat-0", "pat-1", "pat-9"]), one_of(&["prac-0", "prac-1", "adm-2"]));
+    let words = (
+        one_of(&["portal-0", "cli", "portal"]),
+        one_of(&["read", "export", "account.create"]),
+        one_of(&["policy-0", "policy-3"]),
+        one_of(&["bind-0", "adolescent-privacy"]),
+        one_of(&["decision", "service-started", "state-changed"]),
+        one_of(&["req-0", "00000000000000000000000000000003"]),
+    );
+    let answer = (
+        prop::option::weighted(0.2, prop::sample::select(&[Effect::Permit, Effect::Deny][..])),
+        prop::option::weighted(0.2, prop::sample::select(Cause::ALL)),
+    );
+    (people, words, answer, moment(), moment()).prop_map(
+        |((patient, subject), (caller, action, policy, plugin, kind, id), (effect, cause), from, until)| {
+            Query {
+                patient: patient.map(|id| EntityId::new("Patient", id)),
+                subject: subject.map(|id| EntityId::new("Practitioner", id)),
+                resource: None,
+                caller,
+                action,
+                effect,
+                cause,
+                policy,
+                plugin,
+                kind,
+                id,
+                from,
+                until,
+            }
+        },
+    )
+}
+
+fn pages(index: &Index, query: &Query, order: Order, limit: usize) -> Vec<u64> {
+    let mut all = vec![];
+    loop {
+        let page = index.page(query, order, all.last().copied(), limit).unwrap();
+        assert!(page.len() <= limit);
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_search_finds_what_a_naive_filter_finds(
+        records in prop::collection::vec(any_record(), 1..60),
+        queries in prop::collection::vec(any_query(), 10),
+        limit in 1..9_usize,
+        gap in 1..CHUNK / 2,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut index = open(&folder);
+        // Gaps spread the records over several chunks: some on disk, the last ones in memory.
+        let placed: Vec<(u64, &Record)> = (0_u64..).map(|n| n * gap).zip(&records).collect();
+        for (position, record) in &placed {
+            index.add(*position, record).unwrap();
+        }
+        for query in queries {
+            let mut expected: Vec<u64> =
+                placed.iter().filter(|(_, r)| naive(&query, r)).map(|(position, _)| *position).collect();
+            for (_, record) in &placed {
+                prop_assert_eq!(query.matches(record), naive(&query, record));
+            }
+            prop_assert_eq!(&pages(&index, &query, Order::OldestFirst, limit), &expected);
+            expected.reverse();
+            prop_assert_eq!(&pages(&index, &query, Order::NewestFirst, limit), &expected);
+        }
+    }
+}
+
+fn fill(index: &mut Index, until: u64) {
+    let record = decided("2026-11-21T18:00:00Z", plain_decision());
+    for position in index.next()..until {
+        index.add(position, &record).unwrap();
+    }
+}
+
+#[test]
+fn after_a_restart_the_log_is_read_again_from_the_last_complete_chunk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    fill(&mut index, CHUNK + 10);
+    let before = index.page(&Query::default(), Order::NewestFirst, None, 20).unwrap();
+    drop(index);
+
+    let mut index = open(&folder);
+    assert_eq!(index.next(), CHUNK);
+    assert_eq!(index.page(&Query::default(), Order::NewestFirst, None, 1).unwrap(), [CHUNK - 1]);
+    fill(&mut index, CHUNK + 10);
+    assert_eq!(index.page(&Query::default(), Order::NewestFirst, None, 20).unwrap(), before);
+}
+
+#[test]
+fn an_index_with_another_key_log_or_form_is_refused_and_can_be_built_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    drop(open(&folder));
+    let other_key = Index::open(&path, &IndexKey::new([8; 32]), LOG);
+    assert!(matches!(other_key, Err(IndexError::OtherKey)));
+    assert!(matches!(Index::open(&path, &key(), "elsewhere"), Err(IndexError::OtherLog)));
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    let other_form = Index::open(&path, &key(), LOG);
+    assert!(matches!(other_form, Err(IndexError::OtherForm { found: 9, known: FORM })));
+    Index::discard(&path).unwrap();
+    assert_eq!(open(&folder).next(), 0);
+}
+
+#[test]
+fn the_files_of_the_index_show_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    fill(&mut index, CHUNK);
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        seen += bytes.len();
+        for secret in ["pat-1", "prac-", "portal-", "Patient", "decision", "policy-1"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+        }
+    }
+    assert!(seen > 10_000, "the chunk is on disk");
+}
+
+#[test]
+fn a_damaged_chunk_is_named_and_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    fill(&mut index, CHUNK);
+    index.db.execute("UPDATE posting SET positions = x'00'", []).unwrap();
+    let page = index.page(&Query::default(), Order::NewestFirst, None, 1);
+    assert!(matches!(page, Err(IndexError::Damaged { chunk: 0 })));
+}
+
+#[test]
+fn positions_never_go_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    fill(&mut index, 3);
+    let record = decided("2026-11-21T18:00:00Z", plain_decision());
+    let error = index.add(2, &record);
+    assert!(matches!(error, Err(IndexError::OutOfOrder { next: 3, position: 2 })));
+}
+
+#[test]
+fn whole_chunks_are_forgotten_with_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    fill(&mut index, 2 * CHUNK + 5);
+    index.forget_before(CHUNK + 7).unwrap();
+    let oldest = index.page(&Query::default(), Order::OldestFirst, None, 1).unwrap();
+    assert_eq!(oldest, [CHUNK]);
+}
+
+#[test]
+fn a_time_is_found_although_the_clock_went_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    for (position, when) in
+        ["2026-11-21T18:00:00Z", "2026-11-21T17:00:00Z", "2026-11-21T19:00:00Z"].iter().enumerate()
+    {
+        index.add(position as u64, &decided(when, plain_decision())).unwrap();
+    }
+    index.add(CHUNK, &decided("2026-11-21T20:00:00Z", plain_decision())).unwrap();
+    let query = Query { until: Some(at("2026-11-21T18:00:00Z")), ..Query::default() };
+    assert_eq!(index.page(&query, Order::OldestFirst, None, 9).unwrap(), [1]);
+    let query = Query { from: Some(at("2026-11-21T18:00:00Z")), ..Query::default() };
+    assert_eq!(index.page(&query, Order::OldestFirst, None, 9).unwrap(), [0, 2, CHUNK]);
+}
+
+#[test]
+fn a_page_is_never_longer_than_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    fill(&mut index, 3 + PAGE_MAX as u64);
+    let page = |limit| index.page(&Query::default(), Order::NewestFirst, None, limit).unwrap().len();
+    assert_eq!([page(0), page(2), page(PAGE_MAX), page(usize::MAX)], [0, 2, PAGE_MAX, PAGE_MAX]);
+}

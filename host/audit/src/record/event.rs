@@ -1,0 +1,348 @@
+//! The kinds of event: decisions, and every change that decisions or the log itself depend on.
+//!
+//! INVARIANT (one log): a change of policy, settings, key, state or administration is a record beside the
+//! decisions it influences, in their order.
+
+use std::fmt;
+
+use assent_model::{Digest, EntityId, Instant, OrganizationId};
+use serde::{Deserialize, Serialize};
+
+use super::DecisionEvent;
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// A decision was made.
+    Decision(Box<DecisionEvent>),
+    /// The service began to write this log.
+    ServiceStarted(ServiceRun),
+    /// The service stopped in good order.
+    ServiceStopped(ServiceRun),
+    /// Recovery found an unfinished tail, never acknowledged, and cut it off.
+    TailDiscarded(TailDiscarded),
+    /// A release took over.
+    ReleaseActivated(ReleaseActivated),
+    /// A key changed.
+    Key(KeyEvent),
+    /// What is kept for how long changed, or records were let go.
+    Retention(Retention),
+    /// The clock moved by itself.
+    ClockJump {
+        /// What it said.
+        before: Instant,
+        /// What it says.
+        after: Instant,
+    },
+    /// A caller was turned away.
+    CallerRefused(CallerRefused),
+    /// Somebody read the audit log.
+    AuditRead(AuditRead),
+    /// Settings, callers, accounts or plugins were administered.
+    Administration(Administration),
+    /// State changed: an entity, consent, approval, break-glass access or its review.
+    StateChanged(StateChange),
+}
+
+impl Event {
+    /// The kind, as it is written.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Decision(_) => "decision",
+            Self::ServiceStarted(_) => "service-started",
+            Self::ServiceStopped(_) => "service-stopped",
+            Self::TailDiscarded(_) => "tail-discarded",
+            Self::ReleaseActivated(_) => "release-activated",
+            Self::Key(_) => "key",
+            Self::Retention(_) => "retention",
+            Self::ClockJump { .. } => "clock-jump",
+            Self::CallerRefused(_) => "caller-refused",
+            Self::AuditRead(_) => "audit-read",
+            Self::Administration(_) => "administration",
+            Self::StateChanged(_) => "state-changed",
+        }
+    }
+
+    /// Who did it, where somebody did.
+    pub const fn actor(&self) -> Option<&Actor> {
+        match self {
+            Self::ReleaseActivated(event) => Some(&event.by),
+            Self::Key(event) => Some(&event.by),
+            Self::Retention(event) => Some(&event.by),
+            Self::AuditRead(event) => Some(&event.by),
+            Self::Administration(event) => Some(&event.by),
+            Self::StateChanged(event) => Some(&event.by),
+            Self::Decision(_)
+            | Self::ServiceStarted(_)
+            | Self::ServiceStopped(_)
+            | Self::TailDiscarded(_)
+            | Self::ClockJump { .. }
+            | Self::CallerRefused(_) => None,
+        }
+    }
+}
+
+/// Who did something: a person or program, through which caller, from where.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Type and id, such as `Practitioner` `adm-7`, or `Service` `assent` for what it does by itself.
+    pub entity: EntityId,
+    /// The caller it came through, or `cli`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// The network address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// A run of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRun {
+    /// The node's name.
+    pub node: String,
+    /// The version of Assent.
+    pub software: String,
+    /// Why, where there is more to say: `signal`, `self-test passed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A tail that recovery cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TailDiscarded {
+    /// The segment's file name.
+    pub segment: String,
+    /// The first position that was free again.
+    pub position: u64,
+    /// How many bytes were cut off.
+    pub bytes: u64,
+}
+
+/// A release that took over.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseActivated {
+    /// Whose.
+    pub organization: OrganizationId,
+    /// The release.
+    pub release: Digest,
+    /// The one before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+    /// The digest of schema and policies.
+    pub policies: Digest,
+    /// The plugins, by binding.
+    pub plugins: Vec<PluginUsed>,
+    /// Who activated it.
+    pub by: Actor,
+    /// Where it came from: a directory, a registry reference.
+    pub source: String,
+}
+
+/// One plugin of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginUsed {
+    /// The binding's id.
+    pub binding: String,
+    /// Name and version.
+    pub plugin: String,
+    /// The digest of the component.
+    pub component: Digest,
+    /// The digest of its settings.
+    pub settings: Digest,
+}
+
+/// A change of a key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyEvent {
+    /// What happened to it.
+    pub change: KeyChange,
+    /// The key's id; never the key.
+    pub key: String,
+    /// The key that wraps it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrapped_by: Option<String>,
+    /// Who did it.
+    pub by: Actor,
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyChange {
+    /// Made.
+    Created,
+    /// Wrapped by another key.
+    Rewrapped,
+    /// Destroyed: what it sealed cannot be read any more.
+    Destroyed,
+}
+
+/// A change of what is kept.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// What changed.
+    pub change: RetentionChange,
+    /// Who did it.
+    pub by: Actor,
+    /// Why, or under which rule.
+    pub reason: String,
+}
+
+/// What changed in what is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetentionChange {
+    /// Records are kept for so many days.
+    KeptForDays(u32),
+    /// Nothing may be let go: the hold's id.
+    HoldPlaced(String),
+    /// The hold with this id ended.
+    HoldReleased(String),
+    /// The records before this position were let go.
+    ExpiredBefore(u64),
+}
+
+/// A caller that was turned away.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallerRefused {
+    /// Who it said or proved to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// The network address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The organization it asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<OrganizationId>,
+    /// Why, as a code: `unknown-credential`, `expired`, `no-right`, …
+    pub reason: String,
+}
+
+/// Somebody read the audit log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRead {
+    /// Who.
+    pub by: Actor,
+    /// To do what.
+    pub what: AuditUse,
+    /// The patient asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<EntityId>,
+    /// The query, as it was put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<serde_json::Value>,
+    /// How many records were given out.
+    pub records: u64,
+    /// Where they went, where they left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+}
+
+/// What the audit log was read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditUse {
+    /// A list of records.
+    Search,
+    /// One record.
+    Show,
+    /// An accounting of disclosures.
+    Disclosures,
+    /// Records for another system.
+    Export,
+    /// A report.
+    Report,
+    /// Making a decision again.
+    Replay,
+}
+
+/// Something was administered.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Administration {
+    /// Who.
+    pub by: Actor,
+    /// What was done, as a code: `caller.create`, `account.disable`, `settings.change`, …
+    pub action: String,
+    /// To what.
+    pub target: EntityId,
+    /// What was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
+    /// What is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<serde_json::Value>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A change of state.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateChange {
+    /// Whose state.
+    pub organization: OrganizationId,
+    /// What was done.
+    pub change: StateVerb,
+    /// To what: an entity of any type, such as `Consent`, `Approval`, `BreakGlassReview`.
+    pub target: EntityId,
+    /// The patient concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<EntityId>,
+    /// Who did it.
+    pub by: Actor,
+    /// The decision it answers, such as the break-glass access that was reviewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<assent_model::DecisionId>,
+    /// The new state; its form is that of the target's type.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub payload: serde_json::Value,
+}
+
+/// What was done to state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateVerb {
+    /// It is new.
+    Created,
+    /// It has other attributes.
+    Updated,
+    /// It is gone.
+    Deleted,
+    /// It counts from now on.
+    Activated,
+    /// It does not count any more: revoked, withdrawn, spent, ended.
+    Ended,
+    /// Somebody looked at it and said so.
+    Reviewed,
+}
+
+/// INVARIANT (no patient in logs): the kind is printed, and the decision's cause.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decision(decision) => fmt::Debug::fmt(decision, f),
+            other => f.write_str(other.kind()),
+        }
+    }
+}
+
+macro_rules! debug_by_name {
+    ($($type:ident),*) => {$(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($type), "(<redacted>)"))
+            }
+        }
+    )*};
+}
+debug_by_name!(
+    Actor,
+    ReleaseActivated,
+    KeyEvent,
+    Retention,
+    CallerRefused,
+    AuditRead,
+    Administration,
+    StateChange
+);
