@@ -10,5 +10,6 @@ pub mod disclosures;
 pub mod index;
 pub mod keys;
 pub mod log;
+pub mod logs;
 pub mod record;
 pub mod tlog;

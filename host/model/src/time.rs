@@ -48,6 +48,19 @@ impl Instant {
         let timestamp = jiff::Timestamp::from_millisecond(self.0).ok()?;
         Date::from_civil(timestamp.to_zoned(zone).date()).ok()
     }
+
+    /// The calendar year at this instant in UTC: 0 to 9999.
+    pub fn year(self) -> i32 {
+        let days = self.0.div_euclid(86_400_000);
+        // Days since 0000-03-01, in eras of 400 years that all have 146,097 days.
+        let days = days + 719_468;
+        let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day_of_year = day - (365 * year + year / 4 - year / 100);
+        // The year begins in March here: January and February belong to the next.
+        let january = i64::from(day_of_year >= 306);
+        i32::try_from(era * 400 + year + january).unwrap_or_default()
+    }
 }
 
 const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
@@ -198,6 +211,18 @@ mod tests {
         assert_eq!(before.date_in("America/Los_Angeles").unwrap().to_string(), "2026-03-07");
         assert_eq!(after.date_in("America/Los_Angeles").unwrap().to_string(), "2026-03-08");
         assert_eq!(after.date_in("Nowhere/Else"), None);
+    }
+
+    #[test]
+    fn years_begin_and_end_as_the_calendar_says() {
+        for year in 0..=9998 {
+            let first: Instant = format!("{year:04}-01-01T00:00:00Z").parse().unwrap();
+            let next: Instant = format!("{:04}-01-01T00:00:00Z", year + 1).parse().unwrap();
+            assert_eq!(first.year(), year);
+            let last = Instant::from_millis(next.as_millis() - 1).unwrap();
+            assert_eq!((last.year(), next.year()), (year, year + 1));
+        }
+        assert_eq!(Instant::from_millis(MAX_MS).unwrap().year(), 9999);
     }
 
     #[test]
