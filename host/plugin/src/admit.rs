@@ -6,7 +6,7 @@
 
 use std::thread;
 
-use assent_model::{Digest, FailureKind, PluginFailure};
+use assent_model::{Digest, FailureKind, Paths, PluginFailure};
 use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
@@ -78,6 +78,7 @@ fn admit_here(host: &PluginHost, spec: &BindingSpec, component: &[u8]) -> Result
     Ok(PluginPre {
         binding: spec.id.clone(),
         label: format!("{} {}", description.name, description.version),
+        paths: Paths::new(description.needs.attributes.iter().map(String::as_str)),
         description,
         configured,
         component: digest,

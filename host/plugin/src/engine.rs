@@ -21,9 +21,10 @@ use crate::limits::{
 /// How often deadlines are looked at. The clock is a backstop, so coarse is good enough, and an
 /// idle host wakes two hundred times a second and not a thousand.
 const TICK_MS: u64 = 5;
-/// Memory of a slot that is wiped in place and kept: one page, the whole memory of a small Rust
-/// plugin, which then costs no system call. What is above is returned to the system.
-const KEEP_RESIDENT_BYTES: usize = 64 << 10;
+/// Memory of a slot that is wiped in place and kept: four pages, the whole memory of a Rust plugin
+/// with its tables. What is above is returned to the system, at the price of page faults. Where the
+/// kernel can tell dirty pages (Linux 6.7 on) only those are wiped; elsewhere all of it, some 5 µs.
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;
 /// Bookkeeping of one instance; a component with thousands of functions needs about a tenth.
 const INSTANCE_MAX_BYTES: usize = 256 << 10;
