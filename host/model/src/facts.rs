@@ -4,6 +4,7 @@
 //! policies, plugins and the explanation read the same values from it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,7 @@ impl Absence {
 }
 
 /// An immutable snapshot of an organization's entities, with the look-ups that plugins' needs use.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Facts {
     entities: HashMap<EntityId, Arc<Entity>>,
     kinds: BTreeMap<String, EntityKind>,
@@ -194,8 +195,15 @@ fn push(index: &mut HashMap<EntityId, Vec<Arc<Entity>>>, key: Option<&EntityId>,
     }
 }
 
+/// INVARIANT (no patient in logs): entities are counted, not printed.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Facts({} entities)", self.len())
+    }
+}
+
 /// The facts of one decision: the snapshot, with what this request supplies laid over it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DecisionFacts {
     /// The snapshot everything else is read from.
     pub facts: Arc<Facts>,
@@ -215,6 +223,13 @@ pub struct DecisionFacts {
     pub now: Instant,
     /// The calendar date at `now` in the patient's time zone (attribute `timeZone`).
     pub today: Option<Date>,
+}
+
+/// INVARIANT (no patient in logs): the action and the entity types are printed, nothing else.
+impl fmt::Debug for DecisionFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecisionFacts({:?}, {}, {:?})", self.subject.id, self.action, self.resource.id)
+    }
 }
 
 impl DecisionFacts {
