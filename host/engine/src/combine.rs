@@ -6,6 +6,7 @@
 //! anywhere else, because the field that says so is private to this file.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use assent_model::{
     BindingOutcome, Cause, Effect, Obligation, ObligationCode, PluginFailure, Remedy, Verdict, VerdictEffect,
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::caller::Obligations;
 
 /// Everything that a decision is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Ingredients<'a> {
     /// What Cedar said; or why the question could not be put to it.
     pub verdict: Result<Verdict, Unprepared>,
@@ -29,13 +30,33 @@ pub struct Ingredients<'a> {
     pub supported: Option<&'a BTreeSet<String>>,
 }
 
+/// INVARIANT (no patient in logs): what the caller stated is counted; all else prints for itself.
+impl fmt::Debug for Ingredients<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingredients")
+            .field("verdict", &self.verdict)
+            .field("outcomes", &self.outcomes)
+            .field("registered", &self.registered)
+            .field("supported", &self.supported.map(BTreeSet::len))
+            .finish()
+    }
+}
+
 /// Why it could not be said.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     /// What kind of problem; a metric label.
     pub code: ProblemCode,
-    /// Which one, without any value of the request.
+    /// Which one, without any value of the request; for the full explanation.
     pub detail: String,
+}
+
+/// INVARIANT (no patient in logs): a detail can name an obligation by a code of a plugin's own
+/// making, so the kind alone is printed.
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Problem({})", self.code.code())
+    }
 }
 
 /// Kinds of problem that end in `indeterminate`.
@@ -50,6 +71,8 @@ pub enum ProblemCode {
     Plugin,
     /// The caller cannot honour an obligation that a permit would carry.
     ObligationUnsupported,
+    /// Too many of the organization's decisions were being made already.
+    Busy,
     /// The decision could not be recorded.
     Record,
     /// The service failed within.
@@ -63,6 +86,7 @@ impl ProblemCode {
         Self::Policy,
         Self::Plugin,
         Self::ObligationUnsupported,
+        Self::Busy,
         Self::Record,
         Self::Internal,
     ];
@@ -74,6 +98,7 @@ impl ProblemCode {
             Self::Policy => "policy",
             Self::Plugin => "plugin",
             Self::ObligationUnsupported => "obligation-unsupported",
+            Self::Busy => "busy",
             Self::Record => "record",
             Self::Internal => "internal",
         }
@@ -164,13 +189,22 @@ impl Decision {
 
     /// A denial because the service itself failed.
     pub fn internal_failure(detail: impl Into<String>) -> Self {
+        Self::unjudged(ProblemCode::Internal, detail)
+    }
+
+    /// A denial because no thread could be had to judge the question.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Self::unjudged(ProblemCode::Busy, detail)
+    }
+
+    fn unjudged(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             cause: Cause::Indeterminate,
             verdict: None,
             outcomes: vec![],
             obligations: vec![],
             advice: vec![],
-            problems: vec![Problem { code: ProblemCode::Internal, detail: detail.into() }],
+            problems: vec![Problem { code, detail: detail.into() }],
             unprepared: None,
         }
     }
@@ -192,7 +226,7 @@ impl Decision {
 ///         ∧  every plugin in scope answered within its limits, without a denial
 ///         ∧  the caller is registered for every obligation that results
 /// ```
-/// The fourth condition, a durable record, is [`crate::decide`]'s. A definite "no" comes before
+/// The fourth condition, a durable record, is [`crate::record_decision`]'s. A definite "no" comes before
 /// "could not say"; both deny.
 pub fn combine(ingredients: Ingredients<'_>) -> Decision {
     let Ingredients { verdict, mut outcomes, registered, supported } = ingredients;

@@ -3,6 +3,7 @@
 //! INVARIANT (one release per decision), INVARIANT (receipt before permit).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use assent_model::{DecisionId, Instant, Request, Value, VerdictEffect};
 use assent_policy::HostContext;
@@ -37,18 +38,18 @@ pub struct Answer {
     pub receipt: Option<Receipt>,
 }
 
-/// Decides and records.
+/// Records the decision that [`judge`] made of this question, and makes it an answer.
 ///
 /// The commit point is the receipt: nothing before it may answer. A crash before it leaves no
 /// record and no answer; a crash after it leaves a record of an answer that may not have arrived,
 /// and the caller, having no answer, must deny.
-pub async fn decide(
+pub async fn record_decision(
     release: &Release,
     caller: &Caller,
     question: Question,
+    decision: Decision,
     recorder: &dyn Recorder,
 ) -> Answer {
-    let decision = judge(release, caller, &question);
     let id = question.id.clone();
     let record = DecisionRecord {
         id: question.id,
@@ -67,8 +68,21 @@ pub async fn decide(
     }
 }
 
-/// Decides, without recording: a pure function of release, caller and question.
+/// Decides, without recording: a pure function of release, caller and question. Blocks for as long
+/// as the plugins may take; see [`Release::may_run_long`]. Never panics.
 pub fn judge(release: &Release, caller: &Caller, question: &Question) -> Decision {
+    contained(|| judgement(release, caller, question))
+}
+
+/// A panic is a bug, and a denial that must be on record like any other answer: so it ends here,
+/// and not in the task that would have recorded it.
+fn contained(judgement: impl FnOnce() -> Decision) -> Decision {
+    // Everything that was borrowed is immutable, so nobody sees what the panic left behind.
+    catch_unwind(AssertUnwindSafe(judgement))
+        .unwrap_or_else(|_payload| Decision::internal_failure("judging the question panicked"))
+}
+
+fn judgement(release: &Release, caller: &Caller, question: &Question) -> Decision {
     let supported = supported_obligations(&question.request);
     let (verdict, outcomes) = match release.policies().prepare(
         release.snapshot(),
@@ -107,4 +121,20 @@ fn supported_obligations(request: &Request) -> Option<BTreeSet<String>> {
     let stated = request.context.get("supported_obligations")?;
     let names = stated.as_array().map_or(&[][..], Vec::as_slice);
     Some(names.iter().filter_map(|name| name.as_str()).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use assent_model::Cause;
+
+    use super::*;
+    use crate::combine::ProblemCode;
+
+    #[test]
+    fn a_panic_while_judging_is_a_denial_that_can_be_recorded() {
+        let decision = contained(|| panic!("expected by this test"));
+        assert_eq!(decision.cause(), Cause::Indeterminate);
+        assert_eq!(decision.problems()[0].code, ProblemCode::Internal);
+        assert!(!decision.problems()[0].detail.contains("expected"));
+    }
 }

@@ -6,6 +6,7 @@
 //! full view names policies, findings, grounds and facts, for callers with the right to explain.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use assent_model::{
     Cause, DecisionFacts, Digest, Effect, Obligation, PluginFailure, PolicyError, PolicyNote, Remedy, Value,
@@ -32,12 +33,19 @@ pub struct CallerView {
 }
 
 /// One reason for a denial.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reason {
     /// The policy's id, or the plugin's code for the rule.
     pub code: String,
     /// A sentence for the person who asked.
     pub message: String,
+}
+
+/// INVARIANT (no patient in logs): code and message can be a plugin's own text.
+impl fmt::Debug for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reason(<redacted>)")
+    }
 }
 
 /// What may be shown to the person who asked.
@@ -144,7 +152,7 @@ pub struct PluginView {
 }
 
 /// A plugin's failure, for its author.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct FailureView {
     /// The kind, as in metrics.
     pub code: &'static str,
@@ -152,6 +160,13 @@ pub struct FailureView {
     pub message: String,
     /// What to do.
     pub advice: &'static str,
+}
+
+/// INVARIANT (no patient in logs): the message may hold the guest's own words.
+impl fmt::Debug for FailureView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FailureView({})", self.code)
+    }
 }
 
 /// One fact that was asked for.

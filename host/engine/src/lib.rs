@@ -1,7 +1,8 @@
 //! From a question to an answer: one release, one set of facts, one place that can permit.
 //!
-//! Read [`decide`] first: it is the description of a decision as code. [`combine`] is pure, the
-//! only place that knows precedence, and the only place that can make a permit.
+//! Read [`mod@decide`] first: [`judge`] and [`record_decision`] are the description of a decision as
+//! code. [`combine`] is pure, the only place that knows precedence, and the only place that can
+//! make a permit.
 
 pub mod caller;
 pub mod combine;
@@ -12,7 +13,7 @@ pub mod release;
 
 pub use caller::{Caller, Right};
 pub use combine::{Decision, Problem, ProblemCode};
-pub use decide::{Answer, Question, decide, judge};
+pub use decide::{Answer, Question, judge, record_decision};
 pub use explain::{CallerView, FullView, caller_view, full_view};
 pub use record::{DecisionRecord, MemoryRecorder, Receipt, RecordError, Recorder};
 pub use release::{Binding, Release, Scope};

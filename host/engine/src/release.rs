@@ -10,6 +10,11 @@ use assent_model::{DecisionFacts, Digest, OrganizationId, Value};
 use assent_plugin::{OrganizationSlots, PluginPre};
 use assent_policy::{Policies, Snapshot};
 
+/// Milliseconds that the plugins of one decision may run, by their limits, on a thread that serves
+/// other organizations too: five rules at the default limits. A request that comes meanwhile waits
+/// no longer than for a slow disk; beyond, the thread is better one of the organization's own.
+const INLINE_MAX_MS: u64 = 25;
+
 /// What decides for one organization. Cheap to clone: its parts are shared.
 #[derive(Clone, Debug)]
 pub struct Release {
@@ -113,6 +118,13 @@ impl Release {
     /// The plugins, by binding id.
     pub fn bindings(&self) -> &[Binding] {
         &self.bindings
+    }
+
+    /// Whether a decision may run for so long that others should not wait for it: by the limits of
+    /// all plugins, since any of them may be in scope.
+    pub fn may_run_long(&self) -> bool {
+        let longest = self.bindings.iter().map(|binding| binding.plugin.limits().longest_ms());
+        longest.fold(0, u64::saturating_add) > INLINE_MAX_MS
     }
 
     /// The organization's share of plugin slots.

@@ -182,7 +182,10 @@ plugin_failures! {
 }
 
 /// A failed call of a plugin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// INVARIANT (no patient in logs): the message may hold the guest's own words, and the guest has
+/// seen the patient's facts. So neither `Debug` nor `Display` print it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginFailure {
     /// How it failed.
     pub kind: FailureKind,
@@ -199,8 +202,27 @@ impl PluginFailure {
 
 impl fmt::Display for PluginFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {}", self.kind.code(), self.message, self.kind.advice())
+        write!(f, "{}: {}", self.kind.code(), self.kind.advice())
+    }
+}
+
+impl fmt::Debug for PluginFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PluginFailure({})", self.kind.code())
     }
 }
 
 impl std::error::Error for PluginFailure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_prints_its_kind_and_not_the_guests_words() {
+        for kind in FailureKind::ALL {
+            let printed = format!("{0:?} {0}", PluginFailure::new(*kind, "pat-7 is HIV positive"));
+            assert!(!printed.contains("pat-7") && printed.contains(kind.code()), "{printed}");
+        }
+    }
+}

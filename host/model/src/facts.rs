@@ -4,6 +4,7 @@
 //! policies, plugins and the explanation read the same values from it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -73,12 +74,12 @@ impl Absence {
 }
 
 /// An immutable snapshot of an organization's entities, with the look-ups that plugins' needs use.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Facts {
     entities: HashMap<EntityId, Arc<Entity>>,
     kinds: BTreeMap<String, EntityKind>,
-    /// Relations by (relation type, entity at the `from` end).
-    relations: HashMap<(String, EntityId), Vec<Arc<Entity>>>,
+    /// Relations by type, then by the entity at the `from` end. Each sorted by id.
+    relations: HashMap<String, HashMap<EntityId, Vec<Arc<Entity>>>>,
     /// Approvals by requester; consents and disclosure decisions by patient. Each sorted by id.
     approvals: HashMap<EntityId, Vec<Arc<Entity>>>,
     consents: HashMap<EntityId, Vec<Arc<Entity>>>,
@@ -99,10 +100,8 @@ impl Facts {
             let reference = |name: &str| entity.attributes.get(name).and_then(Value::as_entity);
             match facts.kinds.get(&entity.id.kind) {
                 Some(EntityKind::Relation { from, .. }) => {
-                    if let Some(end) = reference(from) {
-                        let key = (entity.id.kind.clone(), end.clone());
-                        facts.relations.entry(key).or_default().push(entity);
-                    }
+                    let of_type = facts.relations.entry(entity.id.kind.clone()).or_default();
+                    push(of_type, reference(from), &entity);
                 }
                 Some(EntityKind::Approval) => push(&mut facts.approvals, reference("requester"), &entity),
                 Some(EntityKind::Consent) => push(&mut facts.consents, reference("patient"), &entity),
@@ -160,11 +159,10 @@ impl Facts {
             Some(EntityKind::Relation { to, .. }) => to.as_str(),
             _ => "",
         };
-        self.relations.get(&(relation_type.to_owned(), from.clone())).into_iter().flatten().filter(
-            move |relation| {
-                to.is_none_or(|to| relation.attributes.get(to_name).and_then(Value::as_entity) == Some(to))
-            },
-        )
+        let of_type = self.relations.get(relation_type).and_then(|of_type| of_type.get(from));
+        of_type.into_iter().flatten().filter(move |relation| {
+            to.is_none_or(|to| relation.attributes.get(to_name).and_then(Value::as_entity) == Some(to))
+        })
     }
 
     /// The approvals that this requester asked for; by id.
@@ -194,8 +192,15 @@ fn push(index: &mut HashMap<EntityId, Vec<Arc<Entity>>>, key: Option<&EntityId>,
     }
 }
 
+/// INVARIANT (no patient in logs): entities are counted, not printed.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Facts({} entities)", self.len())
+    }
+}
+
 /// The facts of one decision: the snapshot, with what this request supplies laid over it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DecisionFacts {
     /// The snapshot everything else is read from.
     pub facts: Arc<Facts>,
@@ -217,6 +222,13 @@ pub struct DecisionFacts {
     pub today: Option<Date>,
 }
 
+/// INVARIANT (no patient in logs): the action and the entity types are printed, nothing else.
+impl fmt::Debug for DecisionFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecisionFacts({:?}, {}, {:?})", self.subject.id, self.action, self.resource.id)
+    }
+}
+
 impl DecisionFacts {
     /// The value at a path such as `patient.birthDate`, `resource.encounter.state` or
     /// `context.session.mfa`. A path begins with `subject`, `resource`, `patient`, `context` or
@@ -226,17 +238,7 @@ impl DecisionFacts {
     /// Why there is no such value.
     pub fn attribute(&self, path: &str) -> Result<&Value, Absence> {
         let mut steps = path.split('.');
-        let mut attributes = match steps.next() {
-            Some("subject") => &self.subject.attributes,
-            Some("resource") => &self.resource.attributes,
-            Some("patient") => &self.patient.as_ref().ok_or(Absence::NoPatient)?.attributes,
-            Some("context") => &self.context,
-            Some("action") => match self.context.get("action") {
-                Some(Value::Record(record)) => record,
-                _ => return Err(Absence::NotRecorded),
-            },
-            _ => return Err(Absence::NotRecorded),
-        };
+        let mut attributes = self.root(steps.next().unwrap_or_default())?;
         let mut found: Option<&Value> = None;
         for step in steps {
             if let Some(value) = found {
@@ -247,7 +249,26 @@ impl DecisionFacts {
         found.ok_or(Absence::NotRecorded)
     }
 
-    fn attributes_of<'a>(&'a self, value: &'a Value) -> Result<&'a BTreeMap<String, Value>, Absence> {
+    /// What a path that begins with this word leads into.
+    pub(crate) fn root(&self, name: &str) -> Result<&BTreeMap<String, Value>, Absence> {
+        match name {
+            "subject" => Ok(&self.subject.attributes),
+            "resource" => Ok(&self.resource.attributes),
+            "patient" => Ok(&self.patient.as_ref().ok_or(Absence::NoPatient)?.attributes),
+            "context" => Ok(&self.context),
+            "action" => match self.context.get("action") {
+                Some(Value::Record(record)) => Ok(record),
+                _ => Err(Absence::NotRecorded),
+            },
+            _ => Err(Absence::NotRecorded),
+        }
+    }
+
+    /// What a path leads into that goes on from this value.
+    pub(crate) fn attributes_of<'a>(
+        &'a self,
+        value: &'a Value,
+    ) -> Result<&'a BTreeMap<String, Value>, Absence> {
         match value {
             Value::Record(record) => Ok(record),
             Value::Entity(id) => self.entity(id).map(|entity| &entity.attributes),
@@ -274,6 +295,7 @@ impl DecisionFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paths::Paths;
 
     fn entity(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
         Entity {
@@ -324,6 +346,40 @@ mod tests {
             now: Instant::from_millis(0).unwrap(),
             today: None,
         }
+    }
+
+    /// A tree of paths gives what each path gives alone, in any order and however often.
+    #[test]
+    fn a_tree_of_paths_gives_what_each_path_gives_alone() {
+        let mut facts = sample();
+        let mut paths = vec![
+            "",
+            "patient",
+            "elsewhere.x",
+            "action.soft",
+            "patient.state",
+            "patient.zip",
+            "patient.state.code",
+            "resource.patient",
+            "resource.patient.state",
+            "resource.patient.state.code",
+            "resource.ghost",
+            "resource.ghost.state",
+            "resource.ghost.state.code",
+            "context.session.mfa",
+            "context.session",
+            "context.session.mfa",
+            "subject.patient.state",
+        ];
+        for _ in 0..2 {
+            for turn in 0..paths.len() {
+                paths.rotate_left(turn);
+                let expected: Vec<_> = paths.iter().map(|path| facts.attribute(path)).collect();
+                assert_eq!(Paths::new(paths.iter().copied()).values(&facts), expected, "{paths:?}");
+            }
+            facts.patient = None;
+        }
+        assert_eq!(Paths::new([]).values(&facts), []);
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! What a plugin returns: obligations, denials with their ground and remedy, calls for review, notes.
+//!
+//! INVARIANT (no patient in logs): a guest has seen the patient's facts and may repeat them in
+//! any text it returns, its own codes included. `Debug` prints grounds, kinds and counts only.
 
 use std::fmt;
 
@@ -8,7 +11,7 @@ use crate::obligation::Obligation;
 use crate::time::Instant;
 
 /// What one plugin found in one request. Empty: nothing to add.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
     /// What the caller must do if the answer is permit.
     pub obligations: Vec<Obligation>,
@@ -62,17 +65,26 @@ pub struct Review {
     pub queue: String,
 }
 
-/// INVARIANT (no patient in logs): code and ground are printed, the sentence is not.
-impl fmt::Debug for Denial {
+impl fmt::Debug for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Denial({}, {})", self.code, self.ground)
+        let Self { obligations, advice, denials, reviews, notes } = self;
+        write!(
+            f,
+            "Findings({obligations:?}, advice {advice:?}, {denials:?}, {reviews:?}, {} notes)",
+            notes.len()
+        )
     }
 }
 
-/// INVARIANT (no patient in logs): code and ground are printed, the question is not.
+impl fmt::Debug for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Denial({})", self.ground)
+    }
+}
+
 impl fmt::Debug for Review {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Review({}, {})", self.code, self.ground)
+        write!(f, "Review({})", self.ground)
     }
 }
 
@@ -161,7 +173,7 @@ impl fmt::Debug for Ground {
 }
 
 /// What would turn a denial into a permit, so that the caller can offer it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Remedy {
     /// An approval by others.
@@ -242,6 +254,12 @@ pub enum Remedy {
     },
 }
 
+impl fmt::Debug for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
 impl Remedy {
     /// The kind of remedy as a kebab-case code.
     pub const fn code(&self) -> &'static str {
@@ -261,5 +279,43 @@ impl Remedy {
             Self::SupplyFact { .. } => "supply-fact",
             Self::Other { .. } => "other",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::obligation::ObligationCode;
+    use crate::value::Value;
+
+    #[test]
+    fn debug_output_of_findings_is_kinds_and_counts() {
+        let secret = || "pat-7".to_owned();
+        let code = || ObligationCode::Custom(secret());
+        let findings = Findings {
+            obligations: vec![Obligation::new(code()).with(secret(), Value::Text(secret()))],
+            advice: vec![Obligation::new(ObligationCode::Audit)],
+            denials: vec![Denial {
+                code: secret(),
+                message: secret(),
+                ground: Ground::Harm,
+                citation: Some(secret()),
+                remedies: vec![Remedy::Other { code: secret() }],
+                neutral: true,
+            }],
+            reviews: vec![Review {
+                code: secret(),
+                question: secret(),
+                ground: Ground::Part2,
+                citation: None,
+                queue: secret(),
+            }],
+            notes: vec![secret()],
+        };
+        assert_eq!(
+            format!("{findings:?} {:?}", findings.denials[0].remedies),
+            "Findings([custom(1 parameters)], advice [audit(0 parameters)], [Denial(harm)], [Review(part2)], \
+             1 notes) [other]"
+        );
     }
 }

@@ -102,9 +102,14 @@ impl fmt::Display for ObligationCode {
     }
 }
 
+/// INVARIANT (no patient in logs): a code of a plugin's own making could be any text, so it is not
+/// printed.
 impl fmt::Debug for ObligationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        match self {
+            Self::Custom(_) => f.write_str("custom"),
+            known => f.write_str(known.as_str()),
+        }
     }
 }
 
@@ -160,7 +165,7 @@ impl Obligation {
 /// INVARIANT (no patient in logs): parameters are counted, not printed.
 impl fmt::Debug for Obligation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({} parameters)", self.code, self.parameters.len())
+        write!(f, "{:?}({} parameters)", self.code, self.parameters.len())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Cedar's part of a decision: effect, determining policies, errors.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Remedy;
@@ -62,7 +64,7 @@ pub struct PolicyNote {
 }
 
 /// A policy that could not be evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PolicyError {
     /// The policy's `@id`.
     pub id: String,
@@ -72,4 +74,28 @@ pub struct PolicyError {
     pub code: String,
     /// Cedar's own message. It may quote entity ids, so it belongs to the full explanation only.
     pub message: String,
+}
+
+/// INVARIANT (no patient in logs): policy and code are printed, Cedar's message is not.
+impl fmt::Debug for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let effect = if self.permits { "permit" } else { "forbid" };
+        write!(f, "PolicyError({effect} {}, {})", self.id, self.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_policy_prints_which_and_not_about_whom() {
+        let error = PolicyError {
+            id: "care.read".into(),
+            permits: false,
+            code: "missing-attribute".into(),
+            message: "`Patient::\"pat-7\"` does not have the attribute `state`".into(),
+        };
+        assert_eq!(format!("{error:?}"), "PolicyError(forbid care.read, missing-attribute)");
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::thread;
 
-use assent_model::{Digest, FailureKind, PluginFailure};
+use assent_model::{Digest, FailureKind, Paths, PluginFailure};
 use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
@@ -20,7 +20,7 @@ use crate::host::{BindingSpec, PluginHost};
 use crate::limits::Limits;
 use crate::plugin::{Configured, Description, Functions, PluginPre};
 use crate::settings::canonical;
-use crate::snapshot;
+use crate::snapshot::{self, NoSnapshot};
 use crate::v0_1::{self, INTERFACE};
 
 /// The largest component: StarlingMonkey, a whole JavaScript engine, has 12.5 MB.
@@ -73,11 +73,12 @@ fn admit_here(host: &PluginHost, spec: &BindingSpec, component: &[u8]) -> Result
     if !ungranted.is_empty() {
         return Err(ungranted);
     }
-    let Built { about: About { description, configured }, component } = built;
+    let Built { about: About { description, configured }, component, lasting: _ } = built;
     let Prepared { pre, functions } = prepare(host, &component)?;
     Ok(PluginPre {
         binding: spec.id.clone(),
         label: format!("{} {}", description.name, description.version),
+        paths: Paths::new(description.needs.attributes.iter().map(String::as_str)),
         description,
         configured,
         component: digest,
@@ -99,6 +100,9 @@ struct About {
 struct Built {
     about: About,
     component: Component,
+    /// Whether building it again would end the same. What failed for a reason that passes (an
+    /// overloaded machine, a full pool) is used, but not kept.
+    lasting: bool,
 }
 
 struct Prepared {
@@ -111,11 +115,9 @@ fn build(host: &PluginHost, spec: &BindingSpec, bytes: &[u8], settings: &str) ->
     // The instrumented component is the same with its state readable. What cannot be instrumented
     // runs as it is, and is configured with each call.
     let instrumented = snapshot::instrument(bytes).and_then(|instrumented| {
-        let component = compile(host, &instrumented.wasm)?;
-        Ok((
-            prepare(host, &component).map_err(|_| "the instrumented component is too large".to_owned())?,
-            instrumented,
-        ))
+        let component = compile(host, &instrumented.wasm).map_err(NoSnapshot::passing)?;
+        let too_large = |_| NoSnapshot::lasting("the instrumented component is too large");
+        Ok((prepare(host, &component).map_err(too_large)?, instrumented))
     });
     let as_it_is = || {
         let component =
@@ -125,29 +127,28 @@ fn build(host: &PluginHost, spec: &BindingSpec, bytes: &[u8], settings: &str) ->
     match instrumented {
         Ok((prepared, instrumented)) => {
             let (description, configured) = try_out(host, spec, &prepared, settings)?;
-            let baked = bake(host, &spec.limits, &instrumented, configured);
-            match baked {
+            match bake(host, &spec.limits, &instrumented, configured) {
                 Ok(component) => {
-                    Ok(Built { about: About { description, configured: Configured::Baked }, component })
+                    let about = About { description, configured: Configured::Baked };
+                    Ok(Built { about, component, lasting: true })
                 }
-                Err(because) => {
-                    let (component, _) = as_it_is()?;
-                    Ok(Built {
-                        about: About { description, configured: Configured::EachCall { because } },
-                        component,
-                    })
-                }
+                Err(reason) => Ok(each_call(description, as_it_is()?.0, reason)),
             }
         }
-        Err(because) => {
+        Err(reason) => {
             let (component, prepared) = as_it_is()?;
             let (description, _) = try_out(host, spec, &prepared, settings)?;
-            Ok(Built {
-                about: About { description, configured: Configured::EachCall { because } },
-                component,
-            })
+            Ok(each_call(description, component, reason))
         }
     }
+}
+
+fn each_call(
+    description: Description,
+    component: Component,
+    NoSnapshot { because, lasting }: NoSnapshot,
+) -> Built {
+    Built { about: About { description, configured: Configured::EachCall { because } }, component, lasting }
 }
 
 /// An instance that has been configured, with its store.
@@ -217,12 +218,12 @@ fn bake(
     limits: &Limits,
     instrumented: &snapshot::Instrumented<'_>,
     (mut store, instance): ConfiguredInstance,
-) -> Result<Component, String> {
-    guest::refuel(&mut store, limits).map_err(|failure| failure.message)?;
+) -> Result<Component, NoSnapshot> {
+    guest::refuel(&mut store, limits)?;
     let baked = snapshot::bake(instrumented, store, instance)?;
-    let component = compile(host, &baked)?;
-    let prepared = prepare(host, &component).map_err(|_| "the snapshot is too large".to_owned())?;
-    instantiate(host, limits, &prepared).map_err(|failure| failure.message)?;
+    let component = compile(host, &baked).map_err(NoSnapshot::passing)?;
+    let prepared = prepare(host, &component).map_err(|_| NoSnapshot::lasting("the snapshot is too large"))?;
+    instantiate(host, limits, &prepared)?;
     Ok(component)
 }
 
@@ -276,12 +277,13 @@ fn cached(host: &PluginHost, name: &Digest) -> Option<Built> {
     let entry = host.cache.as_ref()?.get(name)?;
     let about = serde_json::from_slice(entry.about()).ok()?;
     let component = cache::load(&host.engine, &entry).ok()?;
-    Some(Built { about, component })
+    Some(Built { about, component, lasting: true })
 }
 
-/// Keeps what was built. A cache that cannot be written costs time at the next start, no more.
+/// Keeps what was built, unless the next start could do better. A cache that cannot be written
+/// costs time at the next start, no more.
 fn keep(host: &PluginHost, name: &Digest, built: &Built) {
-    if let Some(cache) = &host.cache
+    if let Some(cache) = host.cache.as_ref().filter(|_| built.lasting)
         && let (Ok(about), Ok(code)) = (serde_json::to_vec(&built.about), built.component.serialize())
     {
         drop(cache.put(name, &about, &code));
@@ -303,3 +305,6 @@ fn failed(function: &'static str, failure: PluginFailure) -> Problems {
 fn host_problem(message: String) -> AdmissionProblem {
     AdmissionProblem::Host { message }
 }
+
+#[cfg(test)]
+mod tests;

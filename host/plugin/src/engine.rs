@@ -21,17 +21,19 @@ use crate::limits::{
 /// How often deadlines are looked at. The clock is a backstop, so coarse is good enough, and an
 /// idle host wakes two hundred times a second and not a thousand.
 const TICK_MS: u64 = 5;
-/// Memory of a slot that is wiped in place and kept: one page, the whole memory of a small Rust
-/// plugin, which then costs no system call. What is above is returned to the system.
-const KEEP_RESIDENT_BYTES: usize = 64 << 10;
+/// Memory of a slot that is wiped in place and kept: four pages, the whole memory of a Rust plugin
+/// with its tables. What is above is returned to the system, at the price of page faults. Where the
+/// kernel can tell dirty pages (Linux 6.7 on) only those are wiped; elsewhere all of it, some 5 µs.
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 16 << 10;
 /// Bookkeeping of one instance; a component with thousands of functions needs about a tenth.
 const INSTANCE_MAX_BYTES: usize = 256 << 10;
 /// Frames of a trap's backtrace: enough to find the line, cheap enough for a hot failure.
 const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
-/// An engine with this many instance slots. Each slot reserves about 4 GiB of address space (not
-/// of memory). Its clock ticks for as long as the engine exists.
+/// An engine with this many instance slots, each of them large enough for any component that is
+/// admitted. A slot reserves about 4 GiB of address space (not of memory) for each memory that a
+/// component may have. Its clock ticks for as long as the engine exists.
 pub(crate) fn engine(slots: u32) -> Result<Engine, HostError> {
     let engine = Engine::new(&config(slots)).map_err(|source| HostError::Engine(format!("{source:#}")))?;
     let weak = engine.weak();
@@ -77,11 +79,14 @@ impl Hasher for Sha {
 }
 
 fn config(slots: u32) -> Config {
+    let memories = slots.saturating_mul(MEMORIES_MAX);
     let mut pool = PoolingAllocationConfig::new();
+    // INVARIANT: the pool runs out of slots before it runs out of any of their parts. One component
+    // could otherwise take the memories of four calls, and fail half made.
     pool.total_component_instances(slots)
-        .total_core_instances(slots.saturating_mul(4).max(INSTANCE_CEILING))
-        .total_memories(slots)
-        .total_tables(slots.saturating_mul(2).max(TABLES_MAX))
+        .total_core_instances(slots.saturating_mul(INSTANCE_CEILING))
+        .total_memories(memories)
+        .total_tables(slots.saturating_mul(TABLES_MAX))
         .max_core_instances_per_component(INSTANCE_CEILING)
         .max_memories_per_component(MEMORIES_MAX)
         .max_tables_per_component(TABLES_MAX)
@@ -93,9 +98,9 @@ fn config(slots: u32) -> Config {
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto)
-        // A slot remembers the last component in it; with fewer warm slots hot plugins would
+        // A memory remembers the last component in it; with fewer warm ones hot plugins would
         // evict one another.
-        .max_unused_warm_slots(slots);
+        .max_unused_warm_slots(memories);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
@@ -123,4 +128,44 @@ fn config(slots: u32) -> Config {
         .memory_init_cow(true)
         .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES));
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use assent_model::FailureKind;
+    use wasmtime::component::{Component, Linker};
+
+    use super::*;
+    use crate::classify::{Phase, classify};
+    use crate::guest::{Guest, armed};
+    use crate::limits::Limits;
+
+    #[test]
+    fn every_slot_holds_the_largest_component_and_one_more_is_busy() {
+        const SLOTS: u32 = 3;
+        let engine = engine(SLOTS).unwrap();
+        let idle = INSTANCE_CEILING - MEMORIES_MAX - TABLES_MAX;
+        let parts: String = [("memory 1", MEMORIES_MAX), ("table 1 funcref", TABLES_MAX), ("func", idle)]
+            .iter()
+            .flat_map(|(item, count)| {
+                (0..*count).map(move |i| {
+                    let name = format!("$m{}{i}", &item[..1]);
+                    format!("(core module {name} ({item})) (core instance (instantiate {name}))")
+                })
+            })
+            .collect();
+        let component =
+            Component::new(&engine, wat::parse_str(format!("(component {parts})")).unwrap()).unwrap();
+        let pre = Linker::<Guest>::new(&engine).instantiate_pre(&component).unwrap();
+        let limits = Limits { instances_max: INSTANCE_CEILING, ..Limits::default() };
+        let start = || {
+            let mut store = armed(&engine, &limits).unwrap();
+            pre.instantiate(&mut store).map(|_| store)
+        };
+        let full: Vec<_> = (0..SLOTS).map(|_| start().unwrap()).collect();
+        let failure = classify(&start().expect_err("no slot is left"), Phase::Instantiate);
+        assert_eq!(failure.kind, FailureKind::Busy);
+        drop(full);
+        assert!(start().is_ok());
+    }
 }

@@ -82,8 +82,9 @@ pub enum AdmissionProblem {
         /// What the compiler says.
         message: String,
     },
-    /// `describe` or `configure` failed under the binding's limits.
-    #[error("`{function}` failed: {failure}")]
+    /// `describe` or `configure` failed under the binding's limits. Neither is given a request, so
+    /// that what the guest says of it can be shown.
+    #[error("`{function}` failed: {}: {}; {}", .failure.kind.code(), .failure.message, .failure.kind.advice())]
     Failed {
         /// The function that failed.
         function: &'static str,

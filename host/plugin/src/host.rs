@@ -20,7 +20,8 @@ use crate::plugin::PluginPre;
 use crate::slots::OrganizationSlots;
 
 /// Calls in flight in the whole process. A call takes some microseconds of a core, so this many
-/// suffice for every machine; each reserves 4 GiB of address space.
+/// suffice for every machine; each reserves 16 GiB of address space, together 1 TiB of the 128 TiB
+/// that a process has.
 pub const SLOTS_DEFAULT: u32 = 64;
 
 /// How to set up the host.
@@ -39,7 +40,7 @@ impl Default for HostConfig {
 }
 
 /// A plugin as an organization binds it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BindingSpec {
     /// The binding's id within the organization.
     pub id: String,
@@ -49,6 +50,17 @@ pub struct BindingSpec {
     pub grants: BTreeSet<String>,
     /// What a call may use up.
     pub limits: Limits,
+}
+
+/// Settings can contain secrets of the organization: they are not printed.
+impl fmt::Debug for BindingSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BindingSpec")
+            .field("id", &self.id)
+            .field("grants", &self.grants)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Engine, cache and clock. Plugins that it admitted keep the engine, and its clock, alive.

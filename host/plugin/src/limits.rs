@@ -18,6 +18,8 @@ pub const INSTANCE_CEILING: u32 = 64;
 /// The most fuel: some ten seconds of work, far above any deadline. It keeps the arithmetic of the
 /// engine, which counts in signed 64-bit numbers, away from its edge.
 pub const FUEL_CEILING: u64 = 100_000_000_000;
+/// Fuel that lasts about a millisecond; see [`Limits::fuel`].
+const FUEL_PER_MS: u64 = 10_000_000;
 /// The longest deadline. A caller waits for the answer; longer than this it has gone away.
 pub const DEADLINE_CEILING_MS: u64 = 10_000;
 /// The most that one call may copy out of a guest.
@@ -75,6 +77,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How long a call may take by these limits, in milliseconds: until the fuel or, if that is
+    /// sooner, the deadline ends it. An estimate: fuel counts instructions, and there are slow ones.
+    pub fn longest_ms(&self) -> u64 {
+        self.fuel.div_ceil(FUEL_PER_MS).min(self.deadline_ms)
+    }
+
     /// Every limit that is zero or above the host's ceiling.
     pub(crate) fn problems(&self) -> impl Iterator<Item = AdmissionProblem> {
         let bounds = [
@@ -92,5 +100,18 @@ impl Limits {
             .into_iter()
             .filter(|(_, value, ceiling)| *value == 0 || value > ceiling)
             .map(|(name, value, ceiling)| AdmissionProblem::Limit { name, value, ceiling })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fuel_or_deadline_ends_a_call_whichever_is_sooner() {
+        let longest = |fuel, deadline_ms| Limits { fuel, deadline_ms, ..Limits::default() }.longest_ms();
+        assert_eq!(Limits::default().longest_ms(), 5);
+        assert_eq!([longest(1, 250), longest(10_000_001, 250), longest(FUEL_CEILING, 250)], [1, 2, 250]);
+        assert_eq!(longest(FUEL_CEILING, DEADLINE_CEILING_MS), DEADLINE_CEILING_MS);
     }
 }

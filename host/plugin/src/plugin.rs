@@ -7,7 +7,7 @@
 use std::fmt;
 
 use assent_model::{
-    BindingOutcome, DecisionFacts, Digest, FailureKind, Findings, OrganizationId, PluginFailure,
+    BindingOutcome, DecisionFacts, Digest, FailureKind, Findings, OrganizationId, Paths, PluginFailure,
 };
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
@@ -62,6 +62,8 @@ pub struct PluginPre {
     pub(crate) binding: String,
     pub(crate) label: String,
     pub(crate) description: Description,
+    /// The attributes among the needs.
+    pub(crate) paths: Paths,
     pub(crate) configured: Configured,
     pub(crate) component: Digest,
     pub(crate) settings: Digest,
@@ -137,7 +139,7 @@ impl PluginPre {
         organization: &OrganizationId,
         fuel_used: &mut u64,
     ) -> Result<Findings, PluginFailure> {
-        let request = v0_1::resolve(self.needs(), facts, organization);
+        let request = v0_1::resolve(self.needs(), &self.paths, facts, organization);
         let mut store = guest::armed(self.pre.engine(), &self.limits)?;
         let returned = self.run(&mut store, &request);
         *fuel_used = guest::fuel_used(&store, &self.limits);

@@ -8,15 +8,54 @@ use std::future::{Future, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use assent_model::{FailureKind, PluginFailure};
 use wasmtime::component::{ComponentNamedList, Instance, Lift, WasmList};
 use wasmtime::{Store, error::format_err};
 use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
 
-use crate::classify::contained;
+use crate::classify::{Phase, classify, contained};
 use crate::guest::Guest;
 use crate::limits::{COPIED_CEILING_BYTES, MEMORIES_MAX, MEMORY_CEILING_BYTES};
 
 const PAGE_BYTES: u64 = 64 << 10;
+
+/// Why there is no snapshot.
+#[derive(Debug)]
+pub(crate) struct NoSnapshot {
+    pub(crate) because: String,
+    /// Whether component, settings and limits alone are the reason, so that trying again ends the
+    /// same. A reason that could lie in the machine or the moment is not lasting.
+    pub(crate) lasting: bool,
+}
+
+impl NoSnapshot {
+    pub(crate) fn lasting(because: impl Into<String>) -> Self {
+        Self { because: because.into(), lasting: true }
+    }
+
+    pub(crate) fn passing(because: impl Into<String>) -> Self {
+        Self { because: because.into(), lasting: false }
+    }
+}
+
+impl From<PluginFailure> for NoSnapshot {
+    fn from(failure: PluginFailure) -> Self {
+        let lasting = match failure.kind {
+            FailureKind::Deadline | FailureKind::Busy | FailureKind::Host => false,
+            FailureKind::Fuel
+            | FailureKind::Memory
+            | FailureKind::Stack
+            | FailureKind::Panic
+            | FailureKind::Trap
+            | FailureKind::OutputTooLarge
+            | FailureKind::BadOutput
+            | FailureKind::UngrantedNeed
+            | FailureKind::GaveUp
+            | FailureKind::Settings => true,
+        };
+        Self { because: failure.message, lasting }
+    }
+}
 
 /// A component whose state can be read, and what is needed to write it back.
 pub(crate) struct Instrumented<'a> {
@@ -26,9 +65,10 @@ pub(crate) struct Instrumented<'a> {
 
 /// The component with access to its state, or why that cannot be had: tables changed while
 /// running, modules in nested components, and a few more.
-pub(crate) fn instrument(component: &[u8]) -> Result<Instrumented<'_>, String> {
-    let (context, wasm) =
-        contained(|| wizer().instrument_component(component))?.map_err(|error| format!("{error:#}"))?;
+pub(crate) fn instrument(component: &[u8]) -> Result<Instrumented<'_>, NoSnapshot> {
+    let (context, wasm) = contained(|| wizer().instrument_component(component))
+        .map_err(NoSnapshot::passing)?
+        .map_err(|error| NoSnapshot::lasting(format!("{error:#}")))?;
     Ok(Instrumented { context, wasm })
 }
 
@@ -37,7 +77,7 @@ pub(crate) fn bake(
     instrumented: &Instrumented<'_>,
     mut store: Store<Guest>,
     instance: Instance,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, NoSnapshot> {
     // Reading a memory needs one more page of it, for the list that is returned.
     store.data_mut().grant_memory(PAGE_BYTES * u64::from(MEMORIES_MAX));
     store.set_hostcall_fuel(
@@ -47,10 +87,13 @@ pub(crate) fn bake(
         let mut state = State { store, instance, failed: None };
         let baked = complete(wizer().snapshot_component(&instrumented.context, &mut state));
         match state.failed {
-            Some(error) => Err(format!("{error:#}")),
-            None => baked?.map_err(|error| format!("{error:#}")),
+            Some(error) => Err(classify(&error, Phase::Call).into()),
+            None => {
+                baked.map_err(NoSnapshot::lasting)?.map_err(|error| NoSnapshot::lasting(format!("{error:#}")))
+            }
         }
-    })?
+    })
+    .map_err(NoSnapshot::passing)?
 }
 
 fn wizer() -> Wizer {

@@ -8,68 +8,23 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../../../tests/guests/bare.rs"]
+mod bare;
 #[allow(dead_code, reason = "each test uses a part")]
 mod common;
 
 use assent_model::FailureKind;
 use assent_plugin::{AdmissionProblem, BindingSpec, Configured, Limits};
-use common::{composed, encode, facts, guest, host, hostile, slots};
+use bare::{NOTHING, component as wat_component, core};
+use common::{composed, facts, guest, host, hostile, slots};
 
-/// A core module that exports the contract's functions, with these items added and this body of
-/// `evaluate`. What it returns is read from zeroed memory: an answer with nothing in it.
-fn core(items: &str, evaluate: &str) -> Vec<u8> {
-    // `describe` returns a pointer to a description: five texts or numbers in canonical layout.
-    let text = format!(
-        r#"(module
-            (memory (export "memory") 1)
-            (func $describe (export "assent:plugin/rules@0.1.0#describe") (result i32)
-                ;; name, version, summary, settings-schema
-                (i32.store offset=1024 (i32.const 0) (i32.const 0)) (i32.store offset=1028 (i32.const 0) (i32.const 3))
-                (i32.store offset=1032 (i32.const 0) (i32.const 8)) (i32.store offset=1036 (i32.const 0) (i32.const 5))
-                (i32.store offset=1040 (i32.const 0) (i32.const 0)) (i32.store offset=1044 (i32.const 0) (i32.const 3))
-                (i32.store offset=1048 (i32.const 0) (i32.const 16)) (i32.store offset=1052 (i32.const 0) (i32.const 2))
-                (i32.const 1024))
-            (func (export "assent:plugin/rules@0.1.0#configure") (param i32 i32) (result i32) (i32.const 2048))
-            (func (export "assent:plugin/rules@0.1.0#evaluate") (param i32) (result i32) {evaluate})
-            (global $next (mut i32) (i32.const 4096))
-            (func (export "cabi_realloc") (param $old i32) (param $from i32) (param $align i32) (param $size i32) (result i32)
-                (local $at i32)
-                (local.set $at (i32.and
-                    (i32.add (global.get $next) (i32.sub (local.get $align) (i32.const 1)))
-                    (i32.sub (i32.const 0) (local.get $align))))
-                (global.set $next (i32.add (local.get $at) (local.get $size)))
-                (local.get $at))
-            (data (i32.const 0) "wat\00\00\00\00\000.1.0\00\00\00{{}}")
-            {items})"#
-    );
-    let mut module = wat::parse_str(text).unwrap();
-    let mut resolve = wit_parser::Resolve::default();
-    let wit = include_str!("../../../wit/0.1.0/plugin.wit");
-    let package = resolve.push_str("plugin.wit", wit).unwrap();
-    let world = resolve.select_world(&[package], Some("plugin")).unwrap();
-    wit_component::embed_component_metadata(
-        &mut module,
-        &resolve,
-        world,
-        wit_component::StringEncoding::UTF8,
-    )
-    .unwrap();
-    module
-}
-
-const NOTHING: &str = "(i32.const 2048)";
-
-fn wat_component(items: &str, evaluate: &str) -> Vec<u8> {
-    encode(&core(items, evaluate))
-}
-
-fn bare(limits: Limits) -> BindingSpec {
+fn unbound(limits: Limits) -> BindingSpec {
     BindingSpec { id: "wat".into(), settings: serde_json::Value::Null, grants: [].into(), limits }
 }
 
 /// The problems of this component, bound without grants and settings.
 fn problems(component: &[u8]) -> Vec<AdmissionProblem> {
-    host(2).admit(&bare(Limits::default()), component).expect_err("refused")
+    host(2).admit(&unbound(Limits::default()), component).expect_err("refused")
 }
 
 fn codes(problems: &[AdmissionProblem]) -> Vec<&'static str> {
@@ -79,7 +34,7 @@ fn codes(problems: &[AdmissionProblem]) -> Vec<&'static str> {
 #[test]
 fn a_small_component_is_admitted_and_finds_nothing() {
     let host = host(2);
-    let plugin = host.admit(&bare(Limits::default()), &wat_component("", NOTHING)).unwrap();
+    let plugin = host.admit(&unbound(Limits::default()), &wat_component("", NOTHING)).unwrap();
     assert_eq!((plugin.label(), plugin.configured()), ("wat 0.1.0", &Configured::Baked));
     assert!(plugin.call(&facts("read"), &slots(&host, "bay")).result.unwrap().allows());
 }
@@ -147,8 +102,8 @@ fn components_that_the_compiler_cannot_take_are_contained() {
     // Three memories in one component, where wasmtime of another configuration panics.
     let multi = wat_component("(memory 1) (memory 1)", NOTHING);
     assert!(
-        host(8).admit(&bare(Limits::default()), &multi).is_err()
-            || host(8).admit(&bare(Limits::default()), &multi).is_ok()
+        host(8).admit(&unbound(Limits::default()), &multi).is_err()
+            || host(8).admit(&unbound(Limits::default()), &multi).is_ok()
     );
     // More memories than a slot has.
     let many = wat_component(&"(memory 1)".repeat(8), NOTHING);
@@ -168,7 +123,7 @@ fn a_start_function_runs_under_the_limits() {
         ("(func $s unreachable) (start $s)", FailureKind::Panic),
     ];
     for (start, kind) in cases {
-        let found = host(2).admit(&bare(limits.clone()), &wat_component(start, NOTHING)).unwrap_err();
+        let found = host(2).admit(&unbound(limits.clone()), &wat_component(start, NOTHING)).unwrap_err();
         let kinds: Vec<_> = found
             .iter()
             .map(|problem| match problem {
@@ -184,9 +139,9 @@ fn a_start_function_runs_under_the_limits() {
 fn initial_memory_counts_against_the_limit() {
     let component = wat_component("", NOTHING);
     let with = |memory_max_bytes| Limits { memory_max_bytes, ..Limits::default() };
-    assert!(host(2).admit(&bare(with(64 << 10)), &component).is_ok());
+    assert!(host(2).admit(&unbound(with(64 << 10)), &component).is_ok());
     assert_eq!(
-        codes(&host(2).admit(&bare(with((64 << 10) - 1)), &component).unwrap_err()),
+        codes(&host(2).admit(&unbound(with((64 << 10) - 1)), &component).unwrap_err()),
         ["failed", "failed"]
     );
 }
@@ -200,7 +155,7 @@ fn answers_that_point_outside_the_guest_are_bad_output() {
         (i32.const 2048)";
     let discriminant = "(i32.store8 offset=2048 (i32.const 0) (i32.const 7)) (i32.const 2048)";
     for evaluate in [lists, discriminant, "(i32.const 0x7ffffff0)", "(i32.const 2049)", "(i32.const -4)"] {
-        let plugin = host.admit(&bare(Limits::default()), &wat_component("", evaluate)).unwrap();
+        let plugin = host.admit(&unbound(Limits::default()), &wat_component("", evaluate)).unwrap();
         let failure = plugin.call(&facts("read"), &slots(&host, "bay")).result.expect_err(evaluate);
         assert_eq!(failure.kind, FailureKind::BadOutput, "{evaluate}: {failure}");
     }
@@ -210,7 +165,7 @@ fn answers_that_point_outside_the_guest_are_bad_output() {
 fn a_component_that_cannot_be_snapshotted_is_configured_with_each_call() {
     let host = host(2);
     let table = r#"(table 1 funcref) (func (export "x") (table.set (i32.const 0) (ref.null func)))"#;
-    let plugin = host.admit(&bare(Limits::default()), &wat_component(table, NOTHING)).unwrap();
+    let plugin = host.admit(&unbound(Limits::default()), &wat_component(table, NOTHING)).unwrap();
     assert!(matches!(plugin.configured(), Configured::EachCall { because } if because.contains("table.set")));
     assert!(plugin.call(&facts("read"), &slots(&host, "bay")).result.unwrap().allows());
 
@@ -265,7 +220,7 @@ fn grants_and_settings_are_reported_together() {
 
 #[test]
 fn sizes_and_limits_are_checked_before_anything_runs() {
-    let mut spec = bare(Limits { fuel: 0, memory_max_bytes: 1 << 40, ..Limits::default() });
+    let mut spec = unbound(Limits { fuel: 0, memory_max_bytes: 1 << 40, ..Limits::default() });
     spec.settings = "x".repeat(1 << 20).into();
     let found = host(2).admit(&spec, &vec![0; (16 << 20) + 1]).unwrap_err();
     assert_eq!(codes(&found), ["limit", "limit", "settings-too-large", "too-large"]);

@@ -129,3 +129,17 @@ fn a_directory_or_key_that_others_can_change_is_refused() {
     fs::write(&file, b"").unwrap();
     assert!(refused(&file).contains("directory"));
 }
+
+#[test]
+fn a_component_that_can_have_no_snapshot_is_kept_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().join("cache");
+    let component = common::composed(&guest("hostile"));
+    let admit = || open(&directory).unwrap().admit(&hostile("one", Limits::default()), &component).unwrap();
+    let first = admit();
+    let [entry] = &entries(&directory)[..] else { panic!("one entry") };
+    let written = identity(entry);
+    assert_eq!(admit().configured(), first.configured());
+    assert_ne!(*first.configured(), assent_plugin::Configured::Baked);
+    assert_eq!(identity(entry), written);
+}

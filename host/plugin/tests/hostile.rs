@@ -244,3 +244,25 @@ fn a_pool_without_a_free_slot_is_busy() {
         assert_eq!(looping.join().unwrap(), FailureKind::Deadline);
     });
 }
+
+#[test]
+fn components_of_several_memories_fill_every_slot() {
+    const SLOTS: u32 = 4;
+    let host = host(SLOTS);
+    let component = common::composed_with_memories(&common::guest("hostile"), 3);
+    let limits =
+        Limits { fuel: assent_plugin::limits::FUEL_CEILING, deadline_ms: 1_000, ..Limits::default() };
+    let plugin = host.admit(&common::hostile("", limits), &component).unwrap();
+    let bay = slots(&host, "bay");
+    let start = Barrier::new(SLOTS as usize);
+    let call = || {
+        start.wait();
+        plugin.call(&facts("loop"), &bay).result.unwrap_err().kind
+    };
+    let kinds: Vec<_> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..SLOTS).map(|_| scope.spawn(call)).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    assert_eq!(kinds, [FailureKind::Deadline; SLOTS as usize]);
+    assert!(plugin.call(&facts("count-calls"), &bay).result.is_ok());
+}

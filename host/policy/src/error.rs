@@ -112,6 +112,13 @@ pub enum Unprepared {
         /// What it must be.
         expected: String,
     },
+    /// The caller supplied another value than is stored, or two values for one attribute. Neither
+    /// can be trusted more than the other.
+    #[error("`{path}` was supplied with a value that contradicts another one of it")]
+    Contradiction {
+        /// Where, such as `resource.properties.recordCount`.
+        path: String,
+    },
     /// A reference to an entity that is not stored.
     #[error("`{path}` refers to an entity that is not known")]
     DanglingReference {
@@ -141,6 +148,7 @@ impl Unprepared {
             Self::UnknownType { .. } => "unknown_type",
             Self::NotApplicable { .. } => "not_applicable",
             Self::BadAttribute { .. } => "bad_attribute",
+            Self::Contradiction { .. } => "contradiction",
             Self::DanglingReference { .. } => "dangling_reference",
             Self::HostValue { .. } => "host_value",
             Self::Facts => "facts",

@@ -4,7 +4,7 @@
 //! INVARIANT (callers supply only what the schema says): request properties and context members
 //! count only where the schema marks them `@supplied("caller")`; what it marks `@supplied("host")`
 //! never comes from a request; what it does not know is passed over. A value that counts but does
-//! not fit refuses the request.
+//! not fit, or contradicts what is stored, refuses the request.
 
 mod context;
 mod relation;
@@ -180,7 +180,14 @@ impl Policies {
         let mut for_resource =
             overlay.read(&request.resource, resource_type, "resource.properties", ignored)?;
         if subject_id == resource_id {
-            // One entity, described twice: both descriptions hold for it.
+            // One entity, described twice: both descriptions hold for it, unless they contradict
+            // one another.
+            let differs = |(name, value): &(&String, &Value)| {
+                for_subject.get(*name).is_some_and(|other| other != *value)
+            };
+            if let Some((name, _)) = for_resource.iter().find(differs) {
+                return Err(Unprepared::Contradiction { path: format!("resource.properties.{name}") });
+            }
             for_subject.append(&mut for_resource.clone());
             for_resource.clone_from(&for_subject);
         }
@@ -302,6 +309,9 @@ impl Built<'_> {
             None => Entity { id: id.clone(), attributes: BTreeMap::new(), ancestors: Vec::new() },
         };
         for (name, value) in overlay {
+            if model.attributes.get(&name).is_some_and(|stored| *stored != value) {
+                return Err(Unprepared::Contradiction { path: format!("{path}.{name}") });
+            }
             let cedar = to_cedar(&value, &|id| self.uid(id)).ok_or_else(|| Unprepared::BadAttribute {
                 path: format!("{path}.{name}"),
                 expected: "within Cedar's range".to_owned(),

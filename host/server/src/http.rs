@@ -2,13 +2,15 @@
 //!
 //! [`serve`] owns connections and their limits, [`router`] what is served where, `edge` what holds
 //! for every request (request id, panic, completion line), `evaluation` the order in which a
-//! request for a decision is refused or read, `decide` the task that decides and records.
+//! request for a decision is refused or read, `decide` the task that decides and records, `lane` on
+//! which thread.
 
 mod connection;
 mod decide;
 mod edge;
 mod evaluation;
 mod health;
+mod lane;
 mod log;
 mod metadata;
 mod panic;
@@ -18,6 +20,7 @@ mod router;
 
 pub use connection::{ServeError, runtime, serve};
 pub(crate) use decide::BATCH_ITEMS_MOST;
+pub(crate) use lane::Lane;
 pub use log::{CompletedRequest, RequestLog, StderrLog, Tally};
 pub use panic::note_panics_by_place;
 pub use router::{ROUTES, Route, router};

@@ -39,6 +39,9 @@ pub struct Limits {
     /// Requests for decisions under way at once; further ones are answered 503. 256: at 10,000
     /// requests a second and 10 ms each, 100 are under way.
     pub in_flight_max: usize,
+    /// The same for one organization. 128: half, so that one organization whose callers or plugins
+    /// are slow leaves the other half to the others.
+    pub in_flight_per_organization_max: usize,
     /// Milliseconds until a connection is closed after its current request. 600,000: ten minutes,
     /// so that clients spread over new processes.
     pub connection_lifetime_ms: u64,
@@ -61,6 +64,7 @@ impl Default for Limits {
             headers_max: 64,
             connections_max: 1_024,
             in_flight_max: 256,
+            in_flight_per_organization_max: 128,
             connection_lifetime_ms: 600_000,
             drain_timeout_ms: 30_000,
         }
@@ -106,6 +110,7 @@ impl Limits {
             ("headers_max", size(self.headers_max), 8, 1_000),
             ("connections_max", size(self.connections_max), 1, COUNT_MOST),
             ("in_flight_max", size(self.in_flight_max), 1, COUNT_MOST),
+            ("in_flight_per_organization_max", size(self.in_flight_per_organization_max), 1, COUNT_MOST),
             ("connection_lifetime_ms", self.connection_lifetime_ms, 1, DAY_MS),
             ("drain_timeout_ms", self.drain_timeout_ms, 1, DAY_MS),
         ];
@@ -121,6 +126,12 @@ impl Limits {
 
     pub(crate) const fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// How long a question waits for a thread to be judged on: half of the time it has, so that a
+    /// decision or a denial can still be recorded and answered.
+    pub(crate) fn thread_patience(&self) -> Duration {
+        self.request_timeout() / 2
     }
 
     pub(crate) const fn header_timeout(&self) -> Duration {

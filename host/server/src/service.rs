@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use assent_engine::{Recorder, Release};
 use assent_model::OrganizationId;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::callers::Callers;
 use crate::clock::{Clock, Ids};
-use crate::http::RequestLog;
+use crate::http::{Lane, RequestLog};
 use crate::limits::{LimitError, Limits};
 
 /// The parts that a service is built of.
@@ -45,7 +45,7 @@ pub struct ServiceParts {
 /// The decision service, shared by all requests.
 #[derive(Debug)]
 pub struct Service {
-    organization_to_release: BTreeMap<OrganizationId, ArcSwap<Release>>,
+    organization_to_served: BTreeMap<OrganizationId, Served>,
     pub(crate) callers: Callers,
     pub(crate) recorder: Arc<dyn Recorder>,
     pub(crate) limits: Limits,
@@ -59,6 +59,28 @@ pub struct Service {
     pub(crate) in_flight: Arc<Semaphore>,
     draining: AtomicBool,
     panics: AtomicU64,
+}
+
+/// An organization that is served, with what it does not share with others.
+#[derive(Debug)]
+pub(crate) struct Served {
+    release: ArcSwap<Release>,
+    /// One permit for each of its requests under way, so that no organization takes all places of
+    /// the service.
+    in_flight: Arc<Semaphore>,
+    pub(crate) lane: Arc<Lane>,
+}
+
+impl Served {
+    /// The release that decides now.
+    pub(crate) fn release(&self) -> Arc<Release> {
+        self.release.load_full()
+    }
+
+    /// A place among the organization's requests under way; `None` where all are taken.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.in_flight).try_acquire_owned().ok()
+    }
 }
 
 /// Why a service could not be built, or a release not be activated.
@@ -91,16 +113,21 @@ impl Service {
     /// announced.
     pub fn new(parts: ServiceParts) -> Result<Self, ServiceError> {
         parts.limits.check()?;
-        let mut organization_to_release = BTreeMap::new();
+        let mut organization_to_served = BTreeMap::new();
         for release in parts.releases {
             let organization = release.organization().clone();
-            if organization_to_release.contains_key(&organization) {
+            if organization_to_served.contains_key(&organization) {
                 return Err(ServiceError::DuplicateOrganization(organization));
             }
-            organization_to_release.insert(organization, ArcSwap::from_pointee(release));
+            let served = Served {
+                release: ArcSwap::from_pointee(release),
+                in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_per_organization_max)),
+                lane: Arc::default(),
+            };
+            organization_to_served.insert(organization, served);
         }
         Ok(Self {
-            organization_to_release,
+            organization_to_served,
             callers: parts.callers,
             recorder: parts.recorder,
             in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_max)),
@@ -117,12 +144,16 @@ impl Service {
 
     /// The release that decides for this organization now.
     pub fn release(&self, organization: &OrganizationId) -> Option<Arc<Release>> {
-        self.organization_to_release.get(organization).map(ArcSwap::load_full)
+        self.served(organization).map(Served::release)
+    }
+
+    pub(crate) fn served(&self, organization: &OrganizationId) -> Option<&Served> {
+        self.organization_to_served.get(organization)
     }
 
     /// All releases, by organization.
     pub fn releases(&self) -> impl Iterator<Item = Arc<Release>> {
-        self.organization_to_release.values().map(ArcSwap::load_full)
+        self.organization_to_served.values().map(Served::release)
     }
 
     /// Puts a release in the place of its organization's present one. Decisions under way finish
@@ -132,8 +163,8 @@ impl Service {
     /// When its organization is not served.
     pub fn activate(&self, release: Release) -> Result<Arc<Release>, ServiceError> {
         let organization = release.organization().clone();
-        match self.organization_to_release.get(&organization) {
-            Some(slot) => Ok(slot.swap(Arc::new(release))),
+        match self.served(&organization) {
+            Some(served) => Ok(served.release.swap(Arc::new(release))),
             None => Err(ServiceError::UnknownOrganization(organization)),
         }
     }

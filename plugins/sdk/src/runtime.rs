@@ -31,7 +31,10 @@ impl<R: Rule> Configured<R> {
     /// Everything that is wrong with the settings.
     pub fn configure(&self, text: &str, schema: &str) -> Result<(), Vec<Problem>> {
         let rule = configure(text, schema)?;
-        self.0.set(rule).map_err(|_| vec![Problem::new("", "the rule has already been configured")])
+        self.0.set(rule).map_err(|_| vec![Problem::new("", "the rule has already been configured")])?;
+        #[cfg(target_arch = "wasm32")]
+        crate::allocator::make_room();
+        Ok(())
     }
 
     /// Judges one request.

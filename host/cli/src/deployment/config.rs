@@ -181,7 +181,7 @@ pub struct ScopeConfig {
     pub labels: Vec<String>,
 }
 
-/// The most plugin calls at once. Each reserves some 4 GiB of address space, of which a process has
+/// The most plugin calls at once. Each reserves some 16 GiB of address space, of which a process has
 /// 128 TiB.
 const SLOTS_MAX: u32 = 1_024;
 

@@ -3,7 +3,7 @@
 //! INVARIANT (needs are capabilities): only what the needs name is read here. Everything is
 //! borrowed from the facts; the lists around it are the only allocations.
 
-use assent_model::{DecisionFacts, Entity, EntityId as Id, OrganizationId, Value};
+use assent_model::{DecisionFacts, Entity, EntityId as Id, OrganizationId, Paths, Value};
 
 use crate::needs::{Needs, RelationNeed};
 use crate::v0_1::clinical;
@@ -11,9 +11,11 @@ use crate::v0_1::request::{
     Absence, Coding, Date, EntityId, Relation, Request, Scalar, Value as Sent, ValueSet,
 };
 
-/// The request of this organization's decision, for a plugin with these needs.
+/// The request of this organization's decision, for a plugin with these needs; `paths` are those of
+/// the attributes among them.
 pub(crate) fn resolve<'a>(
     needs: &'a Needs,
+    paths: &Paths,
     facts: &'a DecisionFacts,
     organization: &'a OrganizationId,
 ) -> Request<'a> {
@@ -28,7 +30,7 @@ pub(crate) fn resolve<'a>(
         resource: entity(&facts.resource.id),
         patient: patient.map(|patient| entity(&patient.id)),
         purpose: facts.purpose.as_deref(),
-        attributes: needs.attributes.iter().map(|path| attribute(facts, path)).collect(),
+        attributes: paths.values(facts).into_iter().map(attribute).collect(),
         memberships: needs.memberships.iter().map(|group| facts.subject.ancestors.contains(group)).collect(),
         relations: needs.relations.iter().flat_map(|need| relations(facts, patient, need)).collect(),
         approvals: clinical::approvals(facts, &needs.approvals),
@@ -50,8 +52,8 @@ pub(super) fn coding(text: &str) -> Option<Coding<'_>> {
     (!code.is_empty()).then_some(Coding { system, code })
 }
 
-fn attribute<'a>(facts: &'a DecisionFacts, path: &str) -> Sent<&'a str> {
-    match facts.attribute(path) {
+fn attribute(found: Result<&Value, assent_model::Absence>) -> Sent<&str> {
+    match found {
         Ok(value) => sent(value),
         Err(assent_model::Absence::NotRecorded) => Sent::Absent(Absence::NotRecorded),
         Err(assent_model::Absence::NoPatient) => Sent::Absent(Absence::NoPatient),

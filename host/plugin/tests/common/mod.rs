@@ -23,11 +23,22 @@ pub(crate) fn encode(core: &[u8]) -> Vec<u8> {
 
 /// The component within another that passes its rules on. Works the same, but has no snapshot.
 pub(crate) fn composed(component: &[u8]) -> Vec<u8> {
+    composed_with_memories(component, 0)
+}
+
+/// The same, with this many components beside it that have a memory each and do nothing.
+pub(crate) fn composed_with_memories(component: &[u8], memories: u32) -> Vec<u8> {
     use wasm_encoder::{ComponentBuilder, ComponentExportKind};
     const RULES: &str = "assent:plugin/rules@0.1.0";
     let mut outer = ComponentBuilder::default();
-    let inner = outer.component_raw(None, component);
     let no_arguments: [(String, ComponentExportKind, u32); 0] = [];
+    let idle =
+        wat::parse_str("(component (core module $m (memory 1)) (core instance (instantiate $m)))").unwrap();
+    for _ in 0..memories {
+        let inner = outer.component_raw(None, &idle);
+        outer.instantiate(None, inner, no_arguments.clone());
+    }
+    let inner = outer.component_raw(None, component);
     let instance = outer.instantiate(None, inner, no_arguments);
     let rules = outer.alias_export(instance, RULES, ComponentExportKind::Instance);
     outer.export(RULES, ComponentExportKind::Instance, rules, None);

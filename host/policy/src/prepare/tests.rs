@@ -180,6 +180,54 @@ fn a_subject_that_is_also_the_resource_is_one_entity() {
 }
 
 #[test]
+fn a_value_that_contradicts_what_is_stored_refuses_the_request() {
+    let policies = world();
+    let stored = json!([
+        {"uid": {"type": "Document", "id": "note"}, "attrs": {"environment": "production"}},
+        {"uid": {"type": "DataSet", "id": "march"}, "attrs": {
+            "recordCount": 500, "share": "0.25", "patient": {"type": "Patient", "id": "pat"}}},
+    ]);
+    let snapshot = snapshot_with(&policies, &stored);
+    let ask = |action: &str, resource, supplied: Json| {
+        let extra = json!({"resource": supplied});
+        policies.prepare(&snapshot, &request(("user", "nina"), action, resource, &extra), &host())
+    };
+    let march = ("set", "march");
+    let cases = [
+        ("can_view", ("doc", "note"), json!({"environment": "secret"}), "environment"),
+        ("export", march, json!({"recordCount": 499}), "recordCount"),
+        ("export", march, json!({"recordCount": 500, "share": 0.2501}), "share"),
+    ];
+    for (action, resource, supplied, name) in cases {
+        let refused = ask(action, resource, supplied).unwrap_err();
+        let path = format!("resource.properties.{name}");
+        assert_eq!(refused, Unprepared::Contradiction { path });
+        assert!(!format!("{refused:?} {refused}").contains("secret"));
+    }
+    // The same value in another form is no contradiction, nor is a value where none is stored.
+    let equal = json!({"recordCount": 500, "share": 0.25, "patient": {"type": "patient", "id": "pat"}});
+    for supplied in [equal, json!({}), json!({"share": null})] {
+        let prepared = ask("export", march, supplied).unwrap();
+        assert_eq!(prepared.facts.attribute("resource.recordCount"), Ok(&Value::Integer(500)));
+        assert_eq!(prepared.facts.attribute("resource.share"), Ok(&Value::Decimal("0.25".parse().unwrap())));
+    }
+    assert!(ask("can_view", ("doc", "note"), json!({"environment": "production"})).is_ok());
+}
+
+#[test]
+fn one_entity_is_not_described_in_two_ways() {
+    let policies = world();
+    let snapshot = snapshot(&policies);
+    let ask = |subject: &str, resource: &str| {
+        let extra = json!({"subject": {"desk": subject}, "resource": {"desk": resource}});
+        policies.prepare(&snapshot, &request(("patient", "pat"), "view", ("patient", "pat"), &extra), &host())
+    };
+    let path = "resource.properties.desk".to_owned();
+    assert_eq!(ask("d1", "d2").unwrap_err(), Unprepared::Contradiction { path });
+    assert_eq!(ask("d1", "d1").unwrap().facts.attribute("subject.desk"), Ok(&Value::Text("d1".into())));
+}
+
+#[test]
 fn the_host_provides_what_the_schema_requires_of_it_or_nobody_is_asked() {
     let policies = world();
     let snapshot = snapshot(&policies);
@@ -278,6 +326,7 @@ fn codes_of_refusals_are_distinct() {
         Unprepared::UnknownType { path: "" },
         Unprepared::NotApplicable { action: path(), path: "", entity_type: path() },
         Unprepared::BadAttribute { path: path(), expected: path() },
+        Unprepared::Contradiction { path: path() },
         Unprepared::DanglingReference { path: path() },
         Unprepared::HostValue { path: path(), expected: path() },
         Unprepared::Facts,

@@ -8,10 +8,11 @@
 
 use std::sync::Arc;
 
-use assent_engine::{Caller, Question, Release, caller_view, full_view};
+use assent_engine::{Caller, ProblemCode, Question, Release, caller_view, full_view, record_decision};
 use assent_model::{DecisionId, Instant, Request};
 use tokio::task::JoinSet;
 
+use crate::http::lane::Lane;
 use crate::http::log::Tally;
 use crate::service::Service;
 use crate::wire::{Evaluations, Response, Semantic, WireError};
@@ -24,6 +25,7 @@ const BATCH_ITEM_BITS: u32 = 16;
 pub(super) struct Asker {
     pub(super) service: Arc<Service>,
     pub(super) caller: Arc<Caller>,
+    pub(super) lane: Arc<Lane>,
     pub(super) release: Arc<Release>,
     pub(super) at: Instant,
     pub(super) id_bits: u128,
@@ -38,7 +40,7 @@ pub(super) struct Answers {
     /// The highest position of the records in the log, if every decision made has one.
     pub(super) position: Option<u64>,
     pub(super) tally: Tally,
-    /// Items of a batch that ended in a panic.
+    /// Questions whose judging or recording ended in a panic.
     pub(super) panics: u32,
 }
 
@@ -123,16 +125,20 @@ async fn one_by_one(
 }
 
 async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
-    let Asker { service, caller, release, at, explain, .. } = asker;
+    let Asker { service, caller, lane, release, at, explain, .. } = asker;
     let question = Question { id, at: *at, request, explain: *explain };
     // The explanation needs the question after the record has taken it.
     let explained = explain.then(|| question.clone());
-    let answer = assent_engine::decide(release, caller, question, service.recorder.as_ref()).await;
+    let patience = service.limits.thread_patience();
+    let (question, decision) = lane.judge(release, caller, question, patience).await;
+    let answer = record_decision(release, caller, question, decision, service.recorder.as_ref()).await;
     let view = caller_view(&answer.decision);
     let full = explained.map(|question| full_view(release, caller, &question, &answer.decision));
+    let problems = answer.decision.problems();
+    let panicked = problems.iter().any(|problem| problem.code == ProblemCode::Internal);
     let mut tally = Tally::default();
     tally.causes.insert(answer.decision.cause(), 1);
-    for problem in answer.decision.problems() {
+    for problem in problems {
         *tally.problems.entry(problem.code).or_default() += 1;
     }
     Item {
@@ -142,7 +148,7 @@ async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
             None => Recorded::Failed,
         },
         tally,
-        panicked: false,
+        panicked,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::http::refusal::Refusal;
 use crate::http::reply::{NO_STORE, json_reply};
 use crate::http::router::{asks, organization};
 use crate::limits::Limits;
-use crate::service::Service;
+use crate::service::{Served, Service};
 use crate::wire::{BatchResponse, Evaluations, WireError, evaluation, evaluations, load};
 
 const X_DECISION_ID: HeaderName = HeaderName::from_static("x-decision-id");
@@ -67,8 +67,10 @@ async fn attempt(
     let caller = service.callers.authenticate(&parts.headers, connection).map_err(Refusal::Caller)?;
     noted.caller = Some(caller.id.clone());
     asks(&parts.method)?;
-    let release = release(service, caller, organization(&parts.uri))?;
+    let served = served(service, caller, organization(&parts.uri))?;
+    let release = served.release();
     noted.organization = Some(release.organization().clone());
+    let place = (place, served.place().ok_or(Refusal::Overloaded)?);
     let explain = explain(parts.uri.query(), caller, &release)?;
     check_content(&parts.headers)?;
     let bytes = read_body(&parts.headers, body, &service.limits).await?;
@@ -77,6 +79,7 @@ async fn attempt(
     let asker = Asker {
         service: Arc::clone(service),
         caller: Arc::clone(caller),
+        lane: Arc::clone(&served.lane),
         release,
         at: service.clock.now(),
         id_bits: service.ids.bits().ok_or(Refusal::Internal)?,
@@ -86,12 +89,12 @@ async fn attempt(
     Ok(reply(answers, noted))
 }
 
-/// The release of an organization that the caller may ask about.
-fn release(service: &Service, caller: &Caller, organization: &str) -> Result<Arc<Release>, Refusal> {
+/// An organization that the caller may ask about.
+fn served<'a>(service: &'a Service, caller: &Caller, organization: &str) -> Result<&'a Served, Refusal> {
     OrganizationId::new(organization)
         .ok()
         .filter(|organization| caller.may(Right::Decide, organization))
-        .and_then(|organization| service.release(&organization))
+        .and_then(|organization| service.served(&organization))
         .ok_or(Refusal::Organization)
 }
 
@@ -157,13 +160,13 @@ async fn read_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<B
 /// Decides and records in a task of its own, and waits for it.
 ///
 /// axum drops a handler whose client hangs up. The task is not dropped with it: it holds its
-/// `place` among the requests under way until every record has its receipt, and a stopping
-/// service waits for all places. When time runs out the caller is told so and must deny; the task
-/// goes on for the record's sake.
+/// `place` among the requests under way (of the service, and of its organization) until every
+/// record has its receipt, and a stopping service waits for all places. When time runs out the
+/// caller is told so and must deny; the task goes on for the record's sake.
 async fn decide_in_time(
     asker: Asker,
     questions: Evaluations,
-    place: OwnedSemaphorePermit,
+    place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
     noted: &mut Noted,
 ) -> Result<Answers, Refusal> {
     let limit = asker.service.limits.request_timeout();

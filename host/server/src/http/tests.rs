@@ -3,6 +3,8 @@
 //! Requests go through the whole router; the clock stands still, ids count up, and recorders are
 //! made to wait, fail or panic where a test is about that.
 
+mod canaries;
+mod isolation;
 mod openapi;
 mod recording;
 mod requests;
@@ -12,9 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use assent_engine::caller::Obligations;
-use assent_engine::{Caller, MemoryRecorder, Recorder, Release, Right};
+use assent_engine::{Binding, Caller, MemoryRecorder, Recorder, Release, Right, Scope};
 use assent_model::{Instant, OrganizationId};
-use assent_plugin::{HostConfig, PluginHost};
+use assent_plugin::{BindingSpec, HostConfig, PluginHost};
 use assent_policy::{Names, SourceFile};
 use axum::Router;
 use axum::body::Body;
@@ -28,6 +30,9 @@ use crate::clock::{Clock, Ids};
 use crate::http::{CompletedRequest, RequestLog, router};
 use crate::limits::Limits;
 use crate::service::{Service, ServiceParts};
+
+#[path = "../../../../tests/guests/bare.rs"]
+mod bare;
 
 const SCHEMA: &str = include_str!("tests/world.cedarschema");
 const POLICIES: &str = include_str!("tests/world.cedar");
@@ -49,18 +54,35 @@ fn organization(id: &str) -> OrganizationId {
 }
 
 fn release(id: &str) -> Release {
+    release_of(id, [SCHEMA, POLICIES, ENTITIES], vec![])
+}
+
+/// A plugin with a component that is not a file.
+struct Bound {
+    component: Vec<u8>,
+    spec: BindingSpec,
+    scope: Scope,
+}
+
+/// A release of this schema, these policies, these entities, and plugins.
+fn release_of(id: &str, [schema, policies, entities]: [&str; 3], plugins: Vec<Bound>) -> Release {
     let table = |from: &str, to: &str| [(from.to_owned(), to.to_owned())].into();
     let names =
         Names { subjects: table("user", "User"), resources: table("record", "Record"), actions: [].into() };
-    let schema = [SourceFile::new("world.cedarschema", SCHEMA)];
-    let policies = assent_policy::load(&schema, &[SourceFile::new("world.cedar", POLICIES)], names)
+    let schema = [SourceFile::new("world.cedarschema", schema)];
+    let policies = assent_policy::load(&schema, &[SourceFile::new("world.cedar", policies)], names)
         .unwrap_or_else(|errors| panic!("{errors}"));
     let snapshot = policies
-        .load_entities(&[SourceFile::new("world.json", ENTITIES)])
+        .load_entities(&[SourceFile::new("world.json", entities)])
         .unwrap_or_else(|errors| panic!("{errors}"));
     let host = PluginHost::new(HostConfig::default()).unwrap();
     let slots = host.slots(&organization(id), 8);
-    Release::new(organization(id), Arc::new(policies), Arc::new(snapshot), vec![], slots)
+    let bind = |Bound { component, spec, scope }| {
+        let plugin = host.admit(&spec, &component).unwrap_or_else(|problems| panic!("{problems:?}"));
+        Binding { plugin, scope }
+    };
+    let bindings = plugins.into_iter().map(bind).collect();
+    Release::new(organization(id), Arc::new(policies), Arc::new(snapshot), bindings, slots)
 }
 
 /// One release for all tests: they need not compile the policies again.

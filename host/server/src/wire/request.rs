@@ -23,7 +23,7 @@ pub fn evaluation(body: &Value) -> Result<Request, WireError> {
 
 /// The four members of a question, as sent. Copied, not checked: in a batch, a default may be
 /// incomplete as long as every item replaces it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Members<'a> {
     subject: Option<&'a Value>,
     action: Option<&'a Value>,

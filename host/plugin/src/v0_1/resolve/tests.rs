@@ -31,6 +31,12 @@ fn facts(stored: Vec<Entity>) -> DecisionFacts {
     }
 }
 
+/// What a plugin with these needs is handed in this decision.
+fn handed<'a>(needs: &'a Needs, facts: &'a DecisionFacts, organization: &'a OrganizationId) -> Request<'a> {
+    let paths = Paths::new(needs.attributes.iter().map(String::as_str));
+    resolve(needs, &paths, facts, organization)
+}
+
 fn needs(attributes: &[&str]) -> Needs {
     Needs { attributes: attributes.iter().map(|path| (*path).to_owned()).collect(), ..Needs::default() }
 }
@@ -77,7 +83,7 @@ fn attributes_come_in_the_order_of_the_needs_and_absent_ones_say_why() {
     ];
     let organization = OrganizationId::new("bay").unwrap();
     let words = |facts: &DecisionFacts| -> Vec<_> {
-        resolve(&needs(&paths), facts, &organization).attributes.iter().map(word).collect()
+        handed(&needs(&paths), facts, &organization).attributes.iter().map(word).collect()
     };
     let expected = [
         "text CA",
@@ -110,13 +116,13 @@ fn without_a_patient_nothing_about_one_is_sent() {
     let needs =
         Needs { relations: vec![relation], consents: true, disclosure_decisions: true, ..Needs::default() };
     let organization = OrganizationId::new("bay").unwrap();
-    let request = resolve(&needs, &facts, &organization);
+    let request = handed(&needs, &facts, &organization);
     let ids: Vec<_> = request.relations.iter().map(|relation| relation.id).collect();
     assert_eq!(ids, ["1", "2"]);
     let words: Vec<_> = request.relations[0].attributes.iter().map(word).collect();
     assert_eq!(words, ["NotRecorded", "scalar"]);
     facts.patient = None;
-    let request = resolve(&needs, &facts, &organization);
+    let request = handed(&needs, &facts, &organization);
     assert!(request.relations.is_empty() && request.patient.is_none() && request.consents.is_empty());
 }
 
@@ -132,7 +138,7 @@ fn a_value_set_is_sent_whole_or_as_unknown() {
     let names = ["good", "half", "bare", "none", "absent"].map(str::to_owned).to_vec();
     let needs = Needs { value_sets: names, ..Needs::default() };
     let organization = OrganizationId::new("bay").unwrap();
-    let request = resolve(&needs, &facts, &organization);
+    let request = handed(&needs, &facts, &organization);
     let known: Vec<_> = request.value_sets.iter().map(|set| (set.known, set.codes.len())).collect();
     assert_eq!(known, [(true, 2), (false, 0), (false, 0), (false, 0), (false, 0)]);
 }
