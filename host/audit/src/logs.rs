@@ -163,8 +163,7 @@ impl Logs {
     /// When no log was opened for the organization, or the new year's cannot be.
     pub fn log(&self, organization: &OrganizationId, at: Instant) -> Result<Arc<Log>, LogsError> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let shard =
-            newest.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
+        let shard = newest.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
         if shard.year < at.year() {
             let (next, _) = open_shard(&self.config, organization, at.year())?;
             // Those who still hold last year's log finish with it; it closes when the last lets go.

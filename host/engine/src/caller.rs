@@ -16,6 +16,19 @@ pub enum Right {
     Decide,
     /// See the full explanation of a decision: policies, findings, grounds, facts.
     Explain,
+    /// Read the audit log.
+    Audit,
+}
+
+impl Right {
+    /// The right as configuration and records write it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Decide => "decide",
+            Self::Explain => "explain",
+            Self::Audit => "audit",
+        }
+    }
 }
 
 /// A registered caller: a portal backend, an EHR component, a gateway.

@@ -10,8 +10,9 @@ use assent_policy::HostContext;
 
 use crate::caller::Caller;
 use crate::combine::{Decision, Ingredients, combine};
+use crate::describe::{Provenance, describe};
 use crate::explain::forbids_may_speak;
-use crate::record::{DecisionRecord, Receipt, Recorder};
+use crate::record::{Receipt, Recorder};
 use crate::release::Release;
 
 /// One question with everything that a decision depends on. The clock and the id are inputs.
@@ -48,21 +49,12 @@ pub async fn record_decision(
     caller: &Caller,
     question: Question,
     decision: Decision,
+    provenance: Provenance,
     recorder: &dyn Recorder,
 ) -> Answer {
-    let id = question.id.clone();
-    let record = DecisionRecord {
-        id: question.id,
-        organization: release.organization().clone(),
-        caller: caller.clone(),
-        at: question.at,
-        release: release.digest(),
-        facts: release.snapshot().digest(),
-        request: question.request,
-        explained: question.explain,
-        decision: decision.clone(),
-    };
-    match recorder.record(record).await {
+    let event = describe(release, caller, &question, &decision, provenance);
+    let Question { id, at, .. } = question;
+    match recorder.record(at, event).await {
         Ok(receipt) => Answer { id, decision, receipt: Some(receipt) },
         Err(error) => Answer { id, decision: decision.unrecorded(error.to_string()), receipt: None },
     }

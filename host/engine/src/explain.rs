@@ -224,16 +224,21 @@ fn facts_read(
     let Ok(prepared) = release.policies().prepare(release.snapshot(), &question.request, &host) else {
         return BTreeMap::new();
     };
-    let called: Vec<&str> = decision.outcomes().iter().map(|outcome| outcome.binding.as_str()).collect();
-    let bindings = release.bindings().iter().filter(|binding| called.contains(&binding.plugin.binding()));
-    let determining: Vec<&str> =
-        decision.verdict().iter().flat_map(|v| &v.determining).map(|note| note.id.as_str()).collect();
-    let policies = release.policies().notes().filter(|info| determining.contains(&info.note.id.as_str()));
+    paths_read(release, decision).map(|path| (path.to_owned(), fact_view(&prepared.facts, path))).collect()
+}
+
+/// The paths that the determining policies read and the plugins that were asked need.
+pub(crate) fn paths_read<'a>(release: &'a Release, decision: &'a Decision) -> impl Iterator<Item = &'a str> {
+    let called = |binding: &str| decision.outcomes().iter().any(|outcome| outcome.binding == binding);
+    let bindings = release.bindings().iter().filter(move |binding| called(binding.plugin.binding()));
+    let determining = |id: &str| {
+        decision.verdict().is_some_and(|verdict| verdict.determining.iter().any(|note| note.id == id))
+    };
+    let policies = release.policies().notes().filter(move |info| determining(&info.note.id));
     bindings
         .flat_map(|binding| &binding.plugin.needs().attributes)
         .chain(policies.flat_map(|info| &info.reads))
-        .map(|path| (path.clone(), fact_view(&prepared.facts, path)))
-        .collect()
+        .map(String::as_str)
 }
 
 fn fact_view(facts: &DecisionFacts, path: &str) -> FactView {

@@ -4,16 +4,20 @@
 //! code. [`combine`] is pure, the only place that knows precedence, and the only place that can
 //! make a permit.
 
+pub mod audit;
 pub mod caller;
 pub mod combine;
 pub mod decide;
+pub mod describe;
 pub mod explain;
 pub mod record;
 pub mod release;
 
+pub use audit::AuditRecorder;
 pub use caller::{Caller, Right};
 pub use combine::{Decision, Problem, ProblemCode};
 pub use decide::{Answer, Question, judge, record_decision};
+pub use describe::Provenance;
 pub use explain::{CallerView, FullView, caller_view, full_view};
-pub use record::{DecisionRecord, MemoryRecorder, Receipt, RecordError, Recorder};
+pub use record::{MemoryRecorder, Receipt, RecordError, Recorder};
 pub use release::{Binding, Release, Scope};

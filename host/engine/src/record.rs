@@ -1,42 +1,17 @@
 //! The seam to the audit log: what is recorded of a decision, and the receipt for it.
 //!
-//! INVARIANT (receipt before permit): no answer leaves before its record has a receipt. The
-//! recorder that ships now keeps records in memory and says so ([`Recorder::durability`]);
-//! readiness passes that on, so that nobody takes it for a durable log.
+//! INVARIANT (receipt before permit): no answer leaves before its record has a receipt.
+//! [`AuditRecorder`](crate::AuditRecorder) writes the durable log; [`MemoryRecorder`] keeps records in memory
+//! and says so ([`Recorder::durability`]); readiness passes that on, so that nobody takes it for the log.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
-use assent_model::{DecisionId, Digest, Instant, OrganizationId, Request};
+use assent_audit::record::{DecisionEvent, Event, Record};
+use assent_model::{Digest, Instant};
 use serde::Serialize;
-
-use crate::caller::Caller;
-use crate::combine::Decision;
-
-/// Everything that is kept of one decision, enough to make it again.
-#[derive(Clone, Debug, Serialize)]
-pub struct DecisionRecord {
-    /// The decision's id.
-    pub id: DecisionId,
-    /// Whose rules decided.
-    pub organization: OrganizationId,
-    /// Who asked, with what the decision depends on: environment and registered obligations.
-    pub caller: Caller,
-    /// The host's clock, as policies and plugins saw it.
-    pub at: Instant,
-    /// The release that decided: policies, plugins, settings.
-    pub release: Digest,
-    /// The snapshot of facts that it decided on.
-    pub facts: Digest,
-    /// The question.
-    pub request: Request,
-    /// Whether plugins were asked although Cedar denied.
-    pub explained: bool,
-    /// The answer, with determining policies, findings and obligations.
-    pub decision: Decision,
-}
 
 /// Where a record is, once it is safe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,11 +45,11 @@ pub type Recording<'a> = Pin<Box<dyn Future<Output = Result<Receipt, RecordError
 
 /// Takes records and gives receipts.
 pub trait Recorder: Send + Sync + std::fmt::Debug {
-    /// Keeps the record. Ready when the record is as safe as [`Recorder::durability`] says.
+    /// Keeps the record of a decision made `at` that moment. Ready when it is as safe as [`Recorder::durability`] says.
     ///
     /// # Errors
     /// When it could not be kept. The decision is then denied.
-    fn record(&self, record: DecisionRecord) -> Recording<'_>;
+    fn record(&self, at: Instant, decision: DecisionEvent) -> Recording<'_>;
 
     /// How safe records are here.
     fn durability(&self) -> Durability;
@@ -96,7 +71,7 @@ pub struct MemoryRecorder {
 #[derive(Debug, Default)]
 struct MemoryLog {
     next_position: u64,
-    records: VecDeque<DecisionRecord>,
+    records: VecDeque<DecisionEvent>,
 }
 
 impl MemoryRecorder {
@@ -106,7 +81,7 @@ impl MemoryRecorder {
     }
 
     /// The records kept, oldest first.
-    pub fn records(&self) -> Vec<DecisionRecord> {
+    pub fn records(&self) -> Vec<DecisionEvent> {
         self.lock().records.iter().cloned().collect()
     }
 
@@ -117,13 +92,17 @@ impl MemoryRecorder {
 }
 
 impl Recorder for MemoryRecorder {
-    fn record(&self, record: DecisionRecord) -> Recording<'_> {
+    fn record(&self, at: Instant, decision: DecisionEvent) -> Recording<'_> {
         Box::pin(async move {
-            let bytes = serde_json::to_vec(&record).map_err(|e| RecordError { reason: e.to_string() })?;
+            let record = Record::new(at, Event::Decision(Box::new(decision)));
+            let bytes = record.encode().map_err(|e| RecordError { reason: e.to_string() })?;
+            let Event::Decision(decision) = record.event else {
+                return Err(RecordError { reason: "not a decision".to_owned() });
+            };
             let mut log = self.lock();
             let position = log.next_position;
             log.next_position += 1;
-            log.records.push_back(record);
+            log.records.push_back(*decision);
             if log.records.len() > self.capacity {
                 log.records.pop_front();
             }

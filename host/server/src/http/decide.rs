@@ -7,9 +7,12 @@
 //! INVARIANT (one release per decision): a batch too sees one release and one moment.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use assent_engine::{Caller, ProblemCode, Question, Release, caller_view, full_view, record_decision};
-use assent_model::{DecisionId, Instant, Request};
+use assent_engine::{
+    Caller, ProblemCode, Provenance, Question, Release, caller_view, full_view, record_decision,
+};
+use assent_model::{DecisionId, Request};
 use tokio::task::JoinSet;
 
 use crate::http::lane::Lane;
@@ -27,9 +30,13 @@ pub(super) struct Asker {
     pub(super) caller: Arc<Caller>,
     pub(super) lane: Arc<Lane>,
     pub(super) release: Arc<Release>,
-    pub(super) at: Instant,
+    pub(super) at: assent_model::Instant,
     pub(super) id_bits: u128,
     pub(super) explain: bool,
+    /// The id that the caller gave its request.
+    pub(super) request_id: Option<String>,
+    /// The network address it called from.
+    pub(super) address: Option<String>,
 }
 
 /// What is answered.
@@ -130,8 +137,15 @@ async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
     // The explanation needs the question after the record has taken it.
     let explained = explain.then(|| question.clone());
     let patience = service.limits.thread_patience();
+    let begun = Instant::now();
     let (question, decision) = lane.judge(release, caller, question, patience).await;
-    let answer = record_decision(release, caller, question, decision, service.recorder.as_ref()).await;
+    let provenance = Provenance {
+        request_id: asker.request_id.clone(),
+        address: asker.address.clone(),
+        latency_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+    };
+    let recorder = service.recorder.as_ref();
+    let answer = record_decision(release, caller, question, decision, provenance, recorder).await;
     let view = caller_view(&answer.decision);
     let full = explained.map(|question| full_view(release, caller, &question, &answer.decision));
     let problems = answer.decision.problems();

@@ -20,7 +20,8 @@ use tokio::time::timeout;
 
 use crate::callers::Connection;
 use crate::http::decide::{Answers, Asked, Asker, decide};
-use crate::http::edge::Noted;
+use crate::http::edge::{Noted, X_REQUEST_ID};
+use crate::http::log::loggable;
 use crate::http::refusal::Refusal;
 use crate::http::reply::{NO_STORE, json_reply};
 use crate::http::router::{asks, organization};
@@ -84,6 +85,8 @@ async fn attempt(
         at: service.clock.now(),
         id_bits: service.ids.bits().ok_or(Refusal::Internal)?,
         explain,
+        request_id: parts.headers.get(X_REQUEST_ID).map(|id| loggable(id.as_bytes())),
+        address: connection.map(|connection| connection.peer.ip().to_string()),
     };
     let answers = decide_in_time(asker, questions, place, noted).await?;
     Ok(reply(answers, noted))

@@ -205,7 +205,7 @@ fn nothing_that_a_decision_is_made_of_prints_a_patient() {
         let response = wire::Response::of(&decision, &view, Some(&full));
         assert_clean(&(&view, &full, &response));
         let recorder = MemoryRecorder::new(1);
-        let recording = assent_engine::record_decision(&release, &caller, question, decision, &recorder);
+        let recording = record_decision(&release, &caller, question, decision, Provenance::default(), &recorder);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_clean(&runtime.block_on(recording));
         assert_clean(&(&recorder, recorder.records()));

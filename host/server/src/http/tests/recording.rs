@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use assent_engine::record::{Durability, Recording};
-use assent_engine::{DecisionRecord, RecordError};
+use assent_audit::record::DecisionEvent;
+use assent_engine::RecordError;
 use axum::body::{Bytes, HttpBody};
 use hyper::body::Frame;
 use serde_json::json;
@@ -31,11 +32,11 @@ impl Gated {
 }
 
 impl Recorder for Gated {
-    fn record(&self, record: DecisionRecord) -> Recording<'_> {
+    fn record(&self, at: Instant, record: DecisionEvent) -> Recording<'_> {
         Box::pin(async move {
             self.begun.add_permits(1);
             self.gate.acquire().await.unwrap().forget();
-            let receipt = self.log.record(record).await;
+            let receipt = self.log.record(at, record).await;
             self.done.add_permits(1);
             receipt
         })
@@ -58,7 +59,7 @@ enum Broken {
 }
 
 impl Recorder for Broken {
-    fn record(&self, _: DecisionRecord) -> Recording<'_> {
+    fn record(&self, _: Instant, _: DecisionEvent) -> Recording<'_> {
         match self {
             Self::Fails => Box::pin(async { Err(RecordError { reason: "disk full".into() }) }),
             Self::Panics => Box::pin(async { panic!("alice's record") }),
