@@ -165,7 +165,7 @@ fn recipient(decision: &DecisionEvent, scope: &Scope) -> String {
             facts.attributes.get("name").and_then(Value::as_text).map(str::to_owned)
         };
         let listed = scope.names.get(entity).cloned();
-        listed.or_else(stored).unwrap_or_else(|| format!("{} {}", words::kind(&entity.kind), entity.id))
+        listed.or_else(stored).unwrap_or_else(|| format!("{} {}", words::who(&entity.kind), entity.id))
     };
     match (&decision.recipient, &decision.subject.organization) {
         (Some(recipient), _) => name(recipient),

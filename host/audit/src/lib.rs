@@ -7,8 +7,10 @@
 //! durable storage.
 
 pub mod disclosures;
+pub mod export;
 pub mod index;
 pub mod keys;
 pub mod log;
 pub mod record;
+mod text;
 pub mod tlog;
