@@ -16,6 +16,7 @@ use assent_model::{DecisionId, EntityId, Instant, Value};
 use serde::Serialize;
 
 use crate::record::{DecisionEvent, Record};
+pub(crate) use rule::leaves;
 pub use rule::{Listing, rule};
 
 /// Years that an accounting looks back: 164.528(a)(1).
@@ -138,7 +139,7 @@ pub fn account<'a>(records: impl IntoIterator<Item = &'a Record>, scope: &Scope)
 fn concerns(decision: &DecisionEvent, patient: &EntityId) -> bool {
     match &decision.patient {
         Some(whose) => whose == patient,
-        None => rule::leaves(&decision.action),
+        None => leaves(&decision.action),
     }
 }
 

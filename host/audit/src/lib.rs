@@ -12,5 +12,6 @@ pub mod index;
 pub mod keys;
 pub mod log;
 pub mod record;
+pub mod reports;
 mod text;
 pub mod tlog;

@@ -1,6 +1,8 @@
 //! Sample records of every kind and what each form makes of them, as files whose differences a reviewer
 //! reads. `data/records.jsonl` holds the canonical bytes of version 1: they must be readable for ever.
 
+#![expect(clippy::unwrap_used, reason = "a test: a panic is its failure")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -280,6 +280,9 @@ mod cursors {
     struct Down;
 
     proptest! {
+        // Each step waits for the disk.
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
         #[test]
         fn nothing_is_left_out_whenever_delivery_or_the_process_fails(
             size in 0..60_u64,
