@@ -25,7 +25,7 @@ pub const LOOK_BACK_YEARS: i32 = 6;
 pub const PART2_LOOK_BACK_YEARS: i32 = 3;
 
 /// What is asked, and what the log does not know itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scope {
     /// Whose accounting.
     pub patient: EntityId,
@@ -192,6 +192,13 @@ fn years_before(at: Instant, years: i32) -> Instant {
         same_day.or_else(|| format!("{year:04}-{}", rest.replacen("02-29", "02-28", 1)).parse().ok())
     };
     earlier().unwrap_or(at)
+}
+
+/// INVARIANT (no patient in logs): names are not printed.
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scope(requested {}, all: {})", self.requested, self.all)
+    }
 }
 
 /// INVARIANT (no patient in logs): counted, not printed.

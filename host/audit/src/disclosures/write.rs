@@ -6,7 +6,7 @@
 use super::{Accounting, Row};
 use crate::text::printable;
 
-const HEADINGS: [&str; 5] = ["Date", "Who received it", "What", "What for", "Why it is listed"];
+const HEADINGS: [&str; 5] = ["Date", "Who received it", "What", "What for", "Basis"];
 
 impl Accounting {
     /// Plain text, one paragraph for each row.

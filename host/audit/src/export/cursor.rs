@@ -49,6 +49,15 @@ pub enum CursorError {
 /// Why following stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError<E: std::error::Error + 'static> {
+    /// The log could not be read on. What was read before has been delivered.
+    #[error("the log could not be read beyond position {from}")]
+    Reading {
+        /// The first position that was not delivered.
+        from: u64,
+        /// Why.
+        #[source]
+        source: E,
+    },
     /// A batch was not delivered. It will be tried again from the same place.
     #[error("records from position {from} were not delivered")]
     Delivery {
@@ -127,24 +136,38 @@ impl Cursor {
 /// [`FollowError`]: call again to go on.
 pub fn follow<T, E: std::error::Error + 'static>(
     cursor: &mut Cursor,
-    items: impl IntoIterator<Item = (u64, T)>,
+    items: impl IntoIterator<Item = Result<(u64, T), E>>,
     batch_max: usize,
     mut deliver: impl FnMut(&[(u64, T)]) -> Result<(), E>,
 ) -> Result<u64, FollowError<E>> {
-    let start = cursor.next;
-    let mut items = items.into_iter().skip_while(|(position, _)| *position < start).peekable();
+    let mut items = items.into_iter();
     let mut count = 0;
-    while items.peek().is_some() {
-        let batch: Vec<_> = items.by_ref().take(batch_max.max(1)).collect();
-        let from = cursor.next;
-        deliver(&batch).map_err(|source| FollowError::Delivery { from, source })?;
-        // A crash here delivers this batch again.
-        if let Some((last, _)) = batch.last() {
-            cursor.delivered(last + 1)?;
+    loop {
+        let (mut batch, mut unread) = (vec![], None);
+        while batch.len() < batch_max.max(1) {
+            match items.next() {
+                Some(Ok((position, item))) if position >= cursor.next => batch.push((position, item)),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    unread = Some(error);
+                    break;
+                }
+                None => break,
+            }
         }
-        count += batch.len() as u64;
+        if let Some((last, _)) = batch.last() {
+            let (from, next) = (cursor.next, last + 1);
+            deliver(&batch).map_err(|source| FollowError::Delivery { from, source })?;
+            // A crash here delivers this batch again.
+            cursor.delivered(next)?;
+            count += batch.len() as u64;
+        }
+        match unread {
+            Some(source) => return Err(FollowError::Reading { from: cursor.next, source }),
+            None if batch.is_empty() => return Ok(count),
+            None => {}
+        }
     }
-    Ok(count)
 }
 
 /// `end` tells a whole file from one that was cut off.

@@ -298,7 +298,7 @@ mod cursors {
                 let mut cursor = Cursor::open(&path, "log").unwrap();
                 let before = std::fs::read(&path).ok();
                 let mut crash = false;
-                let result = follow(&mut cursor, (0..size).map(|n| (n, ())), batch, |items| {
+                let result = follow(&mut cursor, (0..size).map(|n| Ok((n, ()))), batch, |items| {
                     match failures.next() {
                         Some(1) => return Err(Down),
                         Some(2) => crash = true,
@@ -328,9 +328,23 @@ mod cursors {
     fn the_cursor_stands_still_while_delivery_fails() {
         let folder = tempfile::tempdir().unwrap();
         let mut cursor = Cursor::open(&folder.path().join("cursor"), "log").unwrap();
-        let error = follow(&mut cursor, [(0, ()), (1, ())], 1, |_| Err(Down)).unwrap_err();
+        let error = follow(&mut cursor, [Ok((0, ())), Ok((1, ()))], 1, |_| Err(Down)).unwrap_err();
         assert!(matches!(error, FollowError::Delivery { from: 0, source: Down }));
         assert_eq!((cursor.next(), cursor.lag(2)), (0, 2));
+    }
+
+    #[test]
+    fn what_was_read_before_the_log_failed_is_delivered() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cursor = Cursor::open(&folder.path().join("cursor"), "log").unwrap();
+        let mut received = vec![];
+        let items = [Ok((3, ())), Ok((5, ())), Err(Down), Ok((6, ()))];
+        let error = follow(&mut cursor, items, 9, |batch| {
+            received.extend(batch.iter().map(|(position, ())| *position));
+            Ok(())
+        });
+        assert!(matches!(error, Err(FollowError::Reading { from: 6, source: Down })));
+        assert_eq!(received, [3, 5]);
     }
 
     #[test]
