@@ -295,8 +295,12 @@ fn two_owners_of_one_file_find_each_record_once() {
     assert_eq!(page(&command), [CHUNK - 2, CHUNK - 3, CHUNK - 4, CHUNK - 5]);
     fill(&mut command, CHUNK + 3);
     assert_eq!(page(&command), page(&service));
+    // The service completes the chunk that the command still has in memory.
+    fill(&mut service, 2 * CHUNK + 1);
+    let beyond = command.page(&Query::default(), Order::NewestFirst, Some(CHUNK + 2), 3).unwrap();
+    assert_eq!(beyond, [CHUNK + 1, CHUNK, CHUNK - 1]);
     let all = pages(&service, &Query::default(), Order::OldestFirst, PAGE_MAX);
-    assert_eq!(all, (0..CHUNK + 3).collect::<Vec<_>>());
+    assert_eq!(all, (0..2 * CHUNK + 1).collect::<Vec<_>>());
 }
 
 #[test]
