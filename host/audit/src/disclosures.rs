@@ -16,6 +16,7 @@ use assent_model::{DecisionId, EntityId, Instant, Value};
 use serde::Serialize;
 
 use crate::record::{DecisionEvent, Record};
+pub(crate) use rule::leaves;
 pub use rule::{Listing, rule};
 
 /// Years that an accounting looks back: 164.528(a)(1).
@@ -24,7 +25,7 @@ pub const LOOK_BACK_YEARS: i32 = 6;
 pub const PART2_LOOK_BACK_YEARS: i32 = 3;
 
 /// What is asked, and what the log does not know itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scope {
     /// Whose accounting.
     pub patient: EntityId,
@@ -138,7 +139,7 @@ pub fn account<'a>(records: impl IntoIterator<Item = &'a Record>, scope: &Scope)
 fn concerns(decision: &DecisionEvent, patient: &EntityId) -> bool {
     match &decision.patient {
         Some(whose) => whose == patient,
-        None => rule::leaves(&decision.action),
+        None => leaves(&decision.action),
     }
 }
 
@@ -165,7 +166,7 @@ fn recipient(decision: &DecisionEvent, scope: &Scope) -> String {
             facts.attributes.get("name").and_then(Value::as_text).map(str::to_owned)
         };
         let listed = scope.names.get(entity).cloned();
-        listed.or_else(stored).unwrap_or_else(|| format!("{} {}", words::kind(&entity.kind), entity.id))
+        listed.or_else(stored).unwrap_or_else(|| format!("{} {}", words::who(&entity.kind), entity.id))
     };
     match (&decision.recipient, &decision.subject.organization) {
         (Some(recipient), _) => name(recipient),
@@ -191,6 +192,13 @@ fn years_before(at: Instant, years: i32) -> Instant {
         same_day.or_else(|| format!("{year:04}-{}", rest.replacen("02-29", "02-28", 1)).parse().ok())
     };
     earlier().unwrap_or(at)
+}
+
+/// INVARIANT (no patient in logs): names are not printed.
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scope(requested {}, all: {})", self.requested, self.all)
+    }
 }
 
 /// INVARIANT (no patient in logs): counted, not printed.

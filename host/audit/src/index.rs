@@ -59,8 +59,8 @@ impl std::fmt::Debug for IndexKey {
     }
 }
 
-/// The index of one log. One owner writes; every owner reads what it has itself been given or what is
-/// complete on disk.
+/// The index of one log. Several owners (the service, a command) may have the same file open: each finds
+/// what it has itself been given and what was complete on disk when it opened.
 pub struct Index {
     db: Connection,
     key: hmac::Key,
@@ -133,8 +133,8 @@ impl Index {
     /// but never go back.
     ///
     /// # Errors
-    /// [`IndexError::OutOfOrder`]; [`IndexError::Database`] where a complete chunk cannot be written: then
-    /// nothing is lost, and adding can go on after a new [`Index::open`].
+    /// [`IndexError::OutOfOrder`]; [`IndexError::Database`] where a complete chunk cannot be written: it stays
+    /// in memory, and adding can go on from [`Index::next`], which tries again.
     pub fn add(&mut self, position: u64, record: &Record) -> Result<(), IndexError> {
         if position < self.next {
             return Err(IndexError::OutOfOrder { next: self.next, position });
@@ -200,7 +200,8 @@ impl Index {
         i64::from_be_bytes(first)
     }
 
-    /// Writes the chunk in memory. Sorted by term, so that the tree only grows at its end.
+    /// Writes the chunk in memory. Sorted by term, so that the tree only grows at its end. Another owner may
+    /// have written the same chunk: it is made of the same log, so it is the same.
     fn seal(&mut self) -> Result<(), IndexError> {
         let number = self.tail.number;
         let times = self.tail.times.iter().map(|(_, millis)| *millis);
@@ -209,16 +210,21 @@ impl Index {
             self.tail.terms.dedup();
             let transaction = self.db.transaction()?;
             {
-                let mut insert = transaction.prepare("INSERT INTO posting VALUES (?, ?, ?)")?;
+                let mut insert = transaction.prepare("INSERT OR REPLACE INTO posting VALUES (?, ?, ?)")?;
                 for group in self.tail.terms.chunk_by(|(a, _), (b, _)| a == b) {
                     let Some((term, _)) = group.first() else { continue };
                     let positions = Positions::write(group.iter().map(|(_, offset)| *offset));
                     insert.execute(params![number, term, positions])?;
                 }
             }
-            transaction
-                .execute("INSERT INTO times VALUES (?, ?)", params![number, write_times(&self.tail.times)])?;
-            transaction.execute("INSERT INTO chunk VALUES (?, ?, ?)", params![number, earliest, latest])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO times VALUES (?, ?)",
+                params![number, write_times(&self.tail.times)],
+            )?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?)",
+                params![number, earliest, latest],
+            )?;
             transaction.commit()?;
         }
         self.tail = Tail { number: number + 1, ..Tail::default() };
@@ -236,9 +242,11 @@ impl Index {
     }
 
     fn search_chunks(&self, query: &Query, terms: &[i64], page: &mut Page) -> Result<(), IndexError> {
+        // What is in memory is not read from disk as well, where another owner may have written it.
+        let Some(last) = self.tail.number.checked_sub(1) else { return Ok(()) };
         let (low, high, direction) = match page.order {
-            Order::NewestFirst => (0, page.after.map_or(u32::MAX, chunk_of), "DESC"),
-            Order::OldestFirst => (page.after.map_or(0, chunk_of), u32::MAX, "ASC"),
+            Order::NewestFirst => (0, page.after.map_or(last, chunk_of).min(last), "DESC"),
+            Order::OldestFirst => (page.after.map_or(0, chunk_of), last, "ASC"),
         };
         let from = query.from.map_or(i64::MIN, Instant::as_millis);
         let until = query.until.map_or(i64::MAX, Instant::as_millis);

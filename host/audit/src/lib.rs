@@ -7,9 +7,12 @@
 //! durable storage.
 
 pub mod disclosures;
+pub mod export;
 pub mod index;
 pub mod keys;
 pub mod log;
 pub mod logs;
 pub mod record;
+pub mod reports;
+mod text;
 pub mod tlog;

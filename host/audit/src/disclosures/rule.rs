@@ -179,7 +179,7 @@ pub fn rule(at: Instant, decision: &DecisionEvent, scope: &Scope) -> Listing {
 }
 
 /// Whether the action takes records out of the system.
-pub(super) fn leaves(action: &str) -> bool {
+pub(crate) fn leaves(action: &str) -> bool {
     LEAVING.contains(&action)
 }
 

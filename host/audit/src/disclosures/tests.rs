@@ -136,14 +136,17 @@ fn the_look_back_is_six_years_and_another_patient_is_not_listed() {
     let records = [
         decided("2020-11-21T17:59:59Z", research(1)),
         decided("2020-11-21T18:00:00Z", research(2)),
+        decided("2026-11-21T18:00:00Z", research(5)),
         decided("2026-11-21T18:00:01Z", research(3)),
         decided(RECENT, other),
     ];
     let accounting = account(&records, &scope());
     assert_eq!(accounting.rows.len(), 1);
-    assert_eq!(accounting.rows[0].decisions, [DecisionId::from_bits(2)]);
+    assert_eq!(accounting.rows[0].decisions, [2, 5].map(DecisionId::from_bits));
     let later = Scope { from: Some(at("2021-01-01T00:00:00Z")), ..scope() };
-    assert_eq!(account(&records, &later).rows, []);
+    assert_eq!(account(&records, &later).rows[0].decisions, [DecisionId::from_bits(5)]);
+    let earlier = Scope { from: Some(at("2001-01-01T00:00:00Z")), ..scope() };
+    assert_eq!(account(&records, &earlier).rows, accounting.rows);
     assert_eq!(years_before(at("2024-02-29T10:00:00Z"), 6), at("2018-02-28T10:00:00Z"));
 }
 

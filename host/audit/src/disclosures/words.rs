@@ -136,7 +136,12 @@ pub(super) fn what(action: &str, kind: &str) -> String {
     format!("{verb}: {}", self::kind(kind))
 }
 
+/// What sort of recipient it is, in plain words.
+pub(super) fn who(kind: &str) -> &str {
+    if kind == "Patient" { "patient" } else { self::kind(kind) }
+}
+
 /// The type of an entity in plain words; its own name where there are none.
-pub(super) fn kind(kind: &str) -> &str {
+fn kind(kind: &str) -> &str {
     KINDS.iter().find(|(known, _)| *known == kind).map_or(kind, |(_, words)| words)
 }

@@ -4,16 +4,16 @@
 //! spreadsheet takes for a formula are escaped in each form.
 
 use super::{Accounting, Row};
+use crate::text::printable;
 
-const HEADINGS: [&str; 5] = ["Date", "Who received it", "What", "What for", "Why it is listed"];
+const HEADINGS: [&str; 5] = ["Date", "Who received it", "What", "What for", "Basis"];
 
 impl Accounting {
     /// Plain text, one paragraph for each row.
     pub fn to_text(&self) -> String {
         let mut out = format!(
-            "Accounting of disclosures\nRecord: {} {}\nPeriod: {} to {}\n",
-            line(super::words::kind(&self.patient.kind)),
-            line(&self.patient.id),
+            "Accounting of disclosures\nRecord of: {}\nPeriod: {} to {}\n",
+            printable(&self.patient.id),
             self.from,
             self.until
         );
@@ -23,7 +23,7 @@ impl Accounting {
         for row in &self.rows {
             out.push('\n');
             for (heading, cell) in HEADINGS.iter().zip(cells(row)) {
-                out.push_str(&format!("{heading}: {}\n", line(&cell)));
+                out.push_str(&format!("{heading}: {}\n", printable(&cell)));
             }
         }
         out
@@ -77,10 +77,9 @@ impl Accounting {
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
              <title>Accounting of disclosures</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-             <h1>Accounting of disclosures</h1>\n<p>Record: {} {}<br>Period: {} to {}</p>\n\
+             <h1>Accounting of disclosures</h1>\n<p>Record of: {}<br>Period: {} to {}</p>\n\
              <table>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n\
              </body>\n</html>\n",
-            markup(super::words::kind(&self.patient.kind)),
             markup(&self.patient.id),
             self.from,
             self.until
@@ -111,14 +110,9 @@ fn cells(row: &Row) -> [String; 5] {
     ]
 }
 
-/// On one line, without what could move the cursor or reorder the text.
-fn line(text: &str) -> String {
-    text.chars().map(|c| if is_unprintable(c) { '\u{fffd}' } else { c }).collect()
-}
-
 fn markup(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in line(text).chars() {
+    for c in printable(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -133,12 +127,7 @@ fn markup(text: &str) -> String {
 
 /// Quoted always; an apostrophe before what a spreadsheet would compute.
 fn csv_cell(text: &str) -> String {
-    let text = line(text);
+    let text = printable(text);
     let formula = text.starts_with(['=', '+', '-', '@']);
     format!("\"{}{}\"", if formula { "'" } else { "" }, text.replace('"', "\"\""))
-}
-
-/// Control characters, line and paragraph separators, and those that reverse the direction of writing.
-fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

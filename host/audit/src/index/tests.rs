@@ -39,6 +39,11 @@ fn naive(query: &Query, record: &Record) -> bool {
         Event::Administration(event) => Some(event.action.as_str()),
         _ => decision.map(|d| d.action.as_str()),
     };
+    let resource = match &record.event {
+        Event::Administration(event) => Some(&event.target),
+        Event::StateChanged(change) => Some(&change.target),
+        _ => decision.map(|d| &d.resource.entity),
+    };
     let determined = |id: &String| {
         decision.and_then(|d| d.outcome.verdict.as_ref()).is_some_and(|v| {
             v.determining.iter().any(|n| n.id == *id) || v.errors.iter().any(|e| e.id == *id)
@@ -59,6 +64,7 @@ fn naive(query: &Query, record: &Record) -> bool {
     };
     query.patient.as_ref().is_none_or(|p| patient == Some(p))
         && query.subject.as_ref().is_none_or(|s| subject == Some(s))
+        && query.resource.as_ref().is_none_or(|r| resource == Some(r))
         && equal(&query.caller, caller)
         && equal(&query.action, action)
         && query.effect.is_none_or(|e| decision.is_some_and(|d| d.outcome.effect == e))
@@ -81,7 +87,14 @@ fn any_query() -> impl Strategy<Value = Query> {
             (1_790_000_000_000..1_790_100_000_000_i64).prop_map(|ms| Instant::from_millis(ms).unwrap()),
         )
     };
-    let people = (one_of(&["pat-0", "pat-1", "pat-9"]), one_of(&["prac-0", "prac-1", "adm-2"]));
+    let people = (
+        one_of(&["pat-0", "pat-1", "pat-9"]),
+        one_of(&["prac-0", "prac-1", "adm-2"]),
+        prop::option::weighted(
+            0.2,
+            prop::sample::select(&[("DocumentReference", "doc-1"), ("Practitioner", "prac-1")][..]),
+        ),
+    );
     let words = (
         one_of(&["portal-0", "cli", "portal"]),
         one_of(&["read", "export", "account.create"]),
@@ -95,11 +108,17 @@ fn any_query() -> impl Strategy<Value = Query> {
         prop::option::weighted(0.2, prop::sample::select(Cause::ALL)),
     );
     (people, words, answer, moment(), moment()).prop_map(
-        |((patient, subject), (caller, action, policy, plugin, kind, id), (effect, cause), from, until)| {
+        |(
+            (patient, subject, resource),
+            (caller, action, policy, plugin, kind, id),
+            (effect, cause),
+            from,
+            until,
+        )| {
             Query {
                 patient: patient.map(|id| EntityId::new("Patient", id)),
                 subject: subject.map(|id| EntityId::new("Practitioner", id)),
-                resource: None,
+                resource: resource.map(|(kind, id)| EntityId::new(kind, id)),
                 caller,
                 action,
                 effect,
@@ -254,6 +273,34 @@ fn a_time_is_found_although_the_clock_went_back() {
     assert_eq!(index.page(&query, Order::OldestFirst, None, 9).unwrap(), [1]);
     let query = Query { from: Some(at("2026-11-21T18:00:00Z")), ..Query::default() };
     assert_eq!(index.page(&query, Order::OldestFirst, None, 9).unwrap(), [0, 2, CHUNK]);
+    for (from, until, expected) in [
+        ("17:00:00", "19:00:00", &[0, 1][..]),
+        ("17:00:00", "17:00:00", &[]),
+        ("19:00:00", "19:00:00.001", &[2]),
+        ("17:00:00.001", "23:00:00", &[0, 2, CHUNK]),
+    ] {
+        let moment = |time: &str| Some(at(&format!("2026-11-21T{time}Z")));
+        let query = Query { from: moment(from), until: moment(until), ..Query::default() };
+        assert_eq!(index.page(&query, Order::OldestFirst, None, 9).unwrap(), expected, "{from} {until}");
+    }
+}
+
+#[test]
+fn two_owners_of_one_file_find_each_record_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut service, mut command) = (open(&folder), open(&folder));
+    fill(&mut command, CHUNK - 1);
+    fill(&mut service, CHUNK + 3);
+    let page = |index: &Index| index.page(&Query::default(), Order::NewestFirst, None, 4).unwrap();
+    assert_eq!(page(&command), [CHUNK - 2, CHUNK - 3, CHUNK - 4, CHUNK - 5]);
+    fill(&mut command, CHUNK + 3);
+    assert_eq!(page(&command), page(&service));
+    // The service completes the chunk that the command still has in memory.
+    fill(&mut service, 2 * CHUNK + 1);
+    let beyond = command.page(&Query::default(), Order::NewestFirst, Some(CHUNK + 2), 3).unwrap();
+    assert_eq!(beyond, [CHUNK + 1, CHUNK, CHUNK - 1]);
+    let all = pages(&service, &Query::default(), Order::OldestFirst, PAGE_MAX);
+    assert_eq!(all, (0..2 * CHUNK + 1).collect::<Vec<_>>());
 }
 
 #[test]
