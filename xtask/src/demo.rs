@@ -109,9 +109,14 @@ fn start(address: SocketAddr) -> anyhow::Result<Service> {
     let root = root();
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let assent = target.join("debug").join(format!("assent{}", std::env::consts::EXE_SUFFIX));
+    let clinics = root.join("examples/clinics");
+    run(
+        "making the keys of the example's audit log, where it has none",
+        Command::new(&assent).args(["audit", "init"]).arg(&clinics),
+    )?;
     say("starting the decision service with the example organizations");
     let child = Command::new(&assent)
-        .args([Path::new("serve"), &root.join("examples/clinics")])
+        .args([Path::new("serve"), &clinics])
         .args(["--listen", &address.to_string(), "--stopped-clock", NOW])
         .stdin(Stdio::null())
         .spawn()

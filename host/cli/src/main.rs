@@ -1,5 +1,7 @@
 //! The `assent` command.
 
+mod arguments;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +63,11 @@ enum Command {
         /// Only cases whose name or file contains this text.
         filter: Option<String>,
     },
+    /// The audit log: keys, verify, search, show, accounting of disclosures, export, reports.
+    Audit {
+        #[command(subcommand)]
+        command: arguments::Audit,
+    },
 }
 
 fn main() -> ExitCode {
@@ -116,5 +123,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let well = report.failed() == 0 && !report.outcomes.is_empty();
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Audit { command } => arguments::audit(command, &mut out),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
-use assent_engine::Release;
+use assent_engine::{MemoryRecorder, Release};
+use assent_server::SystemClock;
 
 use crate::cases;
 
@@ -14,7 +16,8 @@ use crate::cases;
 pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let (deployment, built) = super::load(root)?;
     // Callers, limits and addresses, as the service itself checks them.
-    super::serve::service(&deployment, &built, std::sync::Arc::new(assent_server::SystemClock))?;
+    let nowhere = Arc::new(MemoryRecorder::new(0));
+    super::serve::service(&deployment, &built, nowhere, Arc::new(SystemClock))?;
     let mut problems = vec![];
     for organization in &built.organizations {
         summarize(&organization.release, out)?;

@@ -1,6 +1,7 @@
 //! The verbs of the command line. Each takes plain arguments, prints to the writer it is given,
 //! and returns whether all was well; only `main` knows the process.
 
+pub mod audit;
 pub mod check;
 pub mod eval;
 pub mod serve;

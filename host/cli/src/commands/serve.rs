@@ -5,14 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use assent_engine::MemoryRecorder;
-use assent_model::Instant;
+use assent_audit::logs::{Logs, Opened};
+use assent_audit::record::{Actor, Event, PluginUsed, ReleaseActivated, ServiceRun, TailDiscarded};
+use assent_engine::{AuditRecorder, Binding, MemoryRecorder, Recorder, Release};
+use assent_model::{EntityId, Instant};
 use assent_server::http::StderrLog;
 use assent_server::{
     Callers, Clock, Credential, RandomIds, RegisteredCaller, Service, ServiceParts, SystemClock,
 };
 use tokio::net::TcpListener;
 
+use crate::audit_keys;
 use crate::deployment::Deployment;
 use crate::deployment::build::{self, Built};
 
@@ -42,14 +45,93 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         "`{address}` can be reached from other machines: listen on 127.0.0.1, or set `server.allow_remote = true` \
          if something in front encrypts and authenticates"
     );
-    let service = Arc::new(service(&deployment, &built, clock)?);
     let runtime = assent_server::runtime().context("the service's threads could not be started")?;
     runtime.block_on(async {
+        let kept = open_log(&deployment, &built, clock.now()).await?;
+        let recorder: Arc<dyn Recorder> = match &kept {
+            Some(recorder) => Arc::new(recorder.clone()),
+            None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
+        };
+        let service = Arc::new(service(&deployment, &built, recorder, Arc::clone(&clock))?);
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
-        announce(listener.local_addr().unwrap_or(address), &built, stopped_clock);
-        assent_server::serve(service, listener, interrupted()).await.context("the service ended")
+        announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
+        let ended = assent_server::serve(service, listener, interrupted()).await.context("the service ended");
+        if let Some(recorder) = kept {
+            note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(run())).await?;
+            recorder.logs().close().context("the audit log could not be closed")?;
+        }
+        ended
     })
+}
+
+/// The durable log of each organization, with the records of this start: what recovery cut off, that
+/// the service runs, which release decides. `None` where the deployment keeps its log in memory.
+///
+/// # Errors
+/// When a key is missing or a log cannot be continued: nothing is served then.
+async fn open_log(
+    deployment: &Deployment,
+    built: &Built,
+    now: Instant,
+) -> anyhow::Result<Option<AuditRecorder>> {
+    let Some(config) = audit_keys::load(deployment)? else { return Ok(None) };
+    let organizations = built.organizations.iter().map(|built| built.release.organization().clone());
+    let (logs, opened) = Logs::open(config, organizations, now)?;
+    let recorder = AuditRecorder::new(Arc::new(logs));
+    for Opened { organization, year, recovered } in opened.iter().filter(|o| o.recovered.discarded_bytes > 0)
+    {
+        let event = Event::TailDiscarded(TailDiscarded {
+            segment: format!("{year:04}/{:08}", recovered.segments),
+            position: recovered.size,
+            bytes: recovered.discarded_bytes,
+        });
+        recorder.note(organization, now, event).await?;
+    }
+    note_all(&recorder, built, now, || Event::ServiceStarted(run())).await?;
+    for organization in &built.organizations {
+        let event = Event::ReleaseActivated(activated(&organization.release, &deployment.root));
+        recorder.note(organization.release.organization(), now, event).await?;
+    }
+    Ok(Some(recorder))
+}
+
+async fn note_all(
+    recorder: &AuditRecorder,
+    built: &Built,
+    now: Instant,
+    event: impl Fn() -> Event,
+) -> anyhow::Result<()> {
+    for organization in &built.organizations {
+        recorder.note(organization.release.organization(), now, event()).await?;
+    }
+    Ok(())
+}
+
+fn run() -> ServiceRun {
+    ServiceRun { node: "assent".to_owned(), software: env!("CARGO_PKG_VERSION").to_owned(), note: None }
+}
+
+fn activated(release: &Release, root: &Path) -> ReleaseActivated {
+    let plugin = |binding: &Binding| PluginUsed {
+        binding: binding.plugin.binding().to_owned(),
+        plugin: binding.plugin.label().to_owned(),
+        component: binding.plugin.component_digest(),
+        settings: binding.plugin.settings_digest(),
+    };
+    ReleaseActivated {
+        organization: release.organization().clone(),
+        release: release.digest(),
+        previous: None,
+        policies: release.policies().digest(),
+        plugins: release.bindings().iter().map(plugin).collect(),
+        by: Actor {
+            entity: EntityId::new("Service", "assent"),
+            caller: Some("cli".to_owned()),
+            address: None,
+        },
+        source: root.display().to_string(),
+    }
 }
 
 /// A clock for demonstrations, whose data and requests are of one day.
@@ -62,15 +144,20 @@ impl Clock for StoppedClock {
     }
 }
 
-/// The service that a deployment describes, with a recorder in memory.
+/// The service that a deployment describes, with this recorder.
 ///
 /// # Errors
 /// When callers clash or a limit cannot be used.
-pub fn service(deployment: &Deployment, built: &Built, clock: Arc<dyn Clock>) -> anyhow::Result<Service> {
+pub fn service(
+    deployment: &Deployment,
+    built: &Built,
+    recorder: Arc<dyn Recorder>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Service> {
     let parts = ServiceParts {
         releases: built.organizations.iter().map(|organization| organization.release.clone()).collect(),
         callers: callers(deployment)?,
-        recorder: Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
+        recorder,
         limits: deployment.config.server.limits.clone(),
         public_url: deployment.config.server.public_url.clone(),
         allow_remote_peers: deployment.config.server.allow_remote,
@@ -97,7 +184,7 @@ pub fn callers(deployment: &Deployment) -> anyhow::Result<Callers> {
 }
 
 #[expect(clippy::print_stderr, reason = "the person who started the service waits for these lines")]
-fn announce(address: SocketAddr, built: &Built, stopped_clock: Option<Instant>) {
+fn announce(address: SocketAddr, built: &Built, stopped_clock: Option<Instant>, durable: bool) {
     for organization in &built.organizations {
         let release = &organization.release;
         eprintln!(
@@ -109,7 +196,9 @@ fn announce(address: SocketAddr, built: &Built, stopped_clock: Option<Instant>) 
     if let Some(instant) = stopped_clock {
         eprintln!("the clock stands still at {instant}: for demonstrations only, nothing expires");
     }
-    eprintln!("the audit log is in memory: records are lost when the process ends");
+    if !durable {
+        eprintln!("the audit log is in memory: records are lost when the process ends; `[audit]` keeps one");
+    }
 }
 
 /// Ready when the process is asked to stop.

@@ -4,7 +4,7 @@
 
 use std::fmt::Debug;
 
-use assent_engine::{Question, caller_view, full_view, judge};
+use assent_engine::{Provenance, Question, caller_view, full_view, judge, record_decision};
 use assent_model::{DecisionId, Value as Fact};
 use assent_plugin::Limits as PluginLimits;
 use assent_policy::HostContext;
@@ -205,7 +205,8 @@ fn nothing_that_a_decision_is_made_of_prints_a_patient() {
         let response = wire::Response::of(&decision, &view, Some(&full));
         assert_clean(&(&view, &full, &response));
         let recorder = MemoryRecorder::new(1);
-        let recording = record_decision(&release, &caller, question, decision, Provenance::default(), &recorder);
+        let recording =
+            record_decision(&release, &caller, question, decision, Provenance::default(), &recorder);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_clean(&runtime.block_on(recording));
         assert_clean(&(&recorder, recorder.records()));

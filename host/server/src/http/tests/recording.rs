@@ -4,9 +4,9 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use assent_engine::record::{Durability, Recording};
 use assent_audit::record::DecisionEvent;
 use assent_engine::RecordError;
+use assent_engine::record::{Durability, Recording};
 use axum::body::{Bytes, HttpBody};
 use hyper::body::Frame;
 use serde_json::json;

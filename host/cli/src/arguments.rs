@@ -1,0 +1,260 @@
+//! `assent audit …` as it is typed.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use assent_audit::index::{Order, Query};
+use assent_cli::commands::audit::records::{Asked, Form};
+use assent_cli::commands::audit::search::Page;
+use assent_cli::commands::audit::{self, Place, Which, entity, export, records, report, search, verify};
+use assent_cli::{audit_keys, deployment};
+use assent_model::{Cause, Effect, EntityId, Instant};
+use assent_server::{Clock, SystemClock};
+use clap::{Args, Subcommand};
+
+/// Which log of a deployment.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The deployment directory (holds `assent.toml`).
+    dir: PathBuf,
+    /// The organization; may be left out where there is only one.
+    #[arg(long, short)]
+    organization: Option<String>,
+    /// One year's log; left out: all years.
+    #[arg(long)]
+    year: Option<i32>,
+}
+
+impl Log {
+    fn which(&self) -> Which<'_> {
+        Which { organization: self.organization.as_deref(), year: self.year }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Make the keys of a deployment's audit log, where it has none.
+    Init {
+        /// The deployment directory.
+        dir: PathBuf,
+    },
+    /// Print the public keys that the logs are verified with, one a line.
+    Keys {
+        #[command(flatten)]
+        log: Log,
+    },
+    /// Verify every byte from the first record to the signed checkpoint. Exit code: 0 whole, 1 not.
+    Verify {
+        /// The deployment directory; or `--log` and `--key`.
+        #[arg(required_unless_present = "log", conflicts_with = "log")]
+        dir: Option<PathBuf>,
+        /// The organization; may be left out where there is only one.
+        #[arg(long, short)]
+        organization: Option<String>,
+        /// One year's log; left out: all years.
+        #[arg(long)]
+        year: Option<i32>,
+        /// The directory of one log, to verify without the deployment.
+        #[arg(long, requires = "key")]
+        log: Option<PathBuf>,
+        /// Its public key, as `assent audit keys` prints it.
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Find records.
+    Search {
+        #[command(flatten)]
+        log: Log,
+        #[command(flatten)]
+        query: Box<Find>,
+        /// The oldest record first, instead of the newest.
+        #[arg(long)]
+        oldest_first: bool,
+        /// Go on after this place, such as `2026/17`.
+        #[arg(long, value_name = "PLACE")]
+        after: Option<Place>,
+        /// How many records at most.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Print whole records as JSON, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print one record, with everything it says.
+    Show {
+        #[command(flatten)]
+        log: Log,
+        /// The decision's id, as in the header X-Decision-ID; or a place, such as `2026/17`.
+        #[arg(long, value_name = "ID")]
+        id: String,
+    },
+    /// The accounting of disclosures of a patient (45 CFR 164.528; 42 CFR 2.25).
+    Disclosures {
+        #[command(flatten)]
+        log: Log,
+        /// The patient, such as `Patient::jun-park`.
+        #[arg(long, value_parser = entity)]
+        patient: EntityId,
+        /// From this moment on; left out: six years back.
+        #[arg(long, value_name = "INSTANT")]
+        from: Option<Instant>,
+        /// The moment of the patient's request; left out: now.
+        #[arg(long, value_name = "INSTANT")]
+        now: Option<Instant>,
+        /// The time zone of the dates.
+        #[arg(long, default_value = "UTC")]
+        time_zone: String,
+        /// Also disclosures that the law does not require to be listed, with the reason.
+        #[arg(long)]
+        all: bool,
+        /// How it is written.
+        #[arg(long, value_enum, default_value_t = Form::Text)]
+        format: Form,
+    },
+    /// Write records in the format of another system.
+    Export {
+        #[command(flatten)]
+        log: Log,
+        /// The format.
+        #[arg(long, value_enum)]
+        format: export::Format,
+        /// A file that remembers how far the last export came; needs `--year`.
+        #[arg(long, value_name = "FILE")]
+        cursor: Option<PathBuf>,
+    },
+    /// A report for a review.
+    Report {
+        #[command(flatten)]
+        log: Log,
+        /// Which.
+        #[arg(long, value_enum)]
+        name: report::Report,
+        /// The present moment; left out: now.
+        #[arg(long, value_name = "INSTANT")]
+        now: Option<Instant>,
+    },
+}
+
+/// What to look for; all that is given must match.
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// The patient concerned, such as `Patient::jun-park`.
+    #[arg(long, value_parser = entity)]
+    patient: Option<EntityId>,
+    /// For whom it was asked, such as `RelatedPerson::grace-park`.
+    #[arg(long, value_parser = entity)]
+    subject: Option<EntityId>,
+    /// The caller that asked.
+    #[arg(long)]
+    caller: Option<String>,
+    /// The action, as policies name it.
+    #[arg(long)]
+    action: Option<String>,
+    /// What was asked about, such as `Observation::jun-chlamydia`.
+    #[arg(long, value_parser = entity)]
+    resource: Option<EntityId>,
+    /// `permit` or `deny`.
+    #[arg(long, value_parser = word::<Effect>)]
+    decision: Option<Effect>,
+    /// `permit`, `forbidden`, `no_policy` or `indeterminate`.
+    #[arg(long, value_parser = word::<Cause>)]
+    cause: Option<Cause>,
+    /// A policy that determined the decision, or failed.
+    #[arg(long)]
+    policy: Option<String>,
+    /// A plugin that was asked: its binding, or its name.
+    #[arg(long)]
+    plugin: Option<String>,
+    /// The kind of record: `decision`, `release-activated`, `service-started`, …
+    #[arg(long)]
+    kind: Option<String>,
+    /// A decision's id, or the caller's request id.
+    #[arg(long)]
+    id: Option<String>,
+    /// From this moment on.
+    #[arg(long, value_name = "INSTANT")]
+    from: Option<Instant>,
+    /// Before this moment.
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<Instant>,
+}
+
+/// A word as records write it.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
+
+impl From<Find> for Query {
+    fn from(find: Find) -> Self {
+        let Find {
+            patient,
+            subject,
+            caller,
+            action,
+            resource,
+            decision,
+            cause,
+            policy,
+            plugin,
+            kind,
+            id,
+            from,
+            until,
+        } = find;
+        Self {
+            patient,
+            subject,
+            caller,
+            action,
+            resource,
+            effect: decision,
+            cause,
+            policy,
+            plugin,
+            kind,
+            id,
+            from,
+            until,
+        }
+    }
+}
+
+pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let now = |given: Option<Instant>| given.unwrap_or_else(|| SystemClock.now());
+    match command {
+        Audit::Init { dir } => {
+            let read = deployment::read(&dir)
+                .map_err(|errors| anyhow::anyhow!(assent_cli::commands::listed(&errors)))?;
+            audit_keys::init(&read, out)?;
+        }
+        Audit::Keys { log } => audit::keys(&log.dir, &log.which(), out)?,
+        Audit::Verify { dir, organization, year, log, key } => {
+            let whole = match (dir, log, key) {
+                (_, Some(log), Some(key)) => verify::directory(&log, &key, out)?,
+                (Some(dir), ..) => {
+                    let which = Which { organization: organization.as_deref(), year };
+                    verify::deployment(&dir, &which, out)?
+                }
+                (None, ..) => anyhow::bail!("say what to verify: a deployment, or `--log` and `--key`"),
+            };
+            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Audit::Search { log, query, oldest_first, after, limit, json } => {
+            let query = Query::from(*query);
+            let order = if oldest_first { Order::OldestFirst } else { Order::NewestFirst };
+            let page = Page { query: &query, order, after, limit, json };
+            search::search(&log.dir, &log.which(), &page, out)?;
+        }
+        Audit::Show { log, id } => records::show(&log.dir, &log.which(), &id, out)?,
+        Audit::Disclosures { log, patient, from, now: at, time_zone, all, format } => {
+            let asked = Asked { patient, from, now: now(at), time_zone: &time_zone, all, form: format };
+            records::disclosures(&log.dir, &log.which(), asked, out)?;
+        }
+        Audit::Export { log, format, cursor } => {
+            export::export(&log.dir, &log.which(), format, cursor.as_deref(), out)?;
+        }
+        Audit::Report { log, name, now: at } => report::report(&log.dir, &log.which(), name, now(at), out)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
