@@ -6,8 +6,11 @@ use std::process::ExitCode;
 
 use assent_audit::index::{Order, Query};
 use assent_cli::commands::audit::records::{Asked, Form};
+use assent_cli::commands::audit::replay::Wanted;
 use assent_cli::commands::audit::search::Page;
-use assent_cli::commands::audit::{self, Place, Which, entity, export, records, report, search, verify};
+use assent_cli::commands::audit::{
+    self, Place, Which, entity, export, records, replay, report, search, verify,
+};
 use assent_cli::{audit_keys, deployment};
 use assent_model::{Cause, Effect, EntityId, Instant};
 use assent_server::{Clock, SystemClock};
@@ -122,6 +125,20 @@ pub(crate) enum Audit {
         /// A file that remembers how far the last export came; needs `--year`.
         #[arg(long, value_name = "FILE")]
         cursor: Option<PathBuf>,
+    },
+    /// Make recorded decisions again and compare byte for byte. Exit code: 0 all the same, 1 not.
+    Replay {
+        #[command(flatten)]
+        log: Log,
+        /// One decision, by its id; left out: all.
+        #[arg(long)]
+        id: Option<String>,
+        /// From this moment on.
+        #[arg(long, value_name = "INSTANT")]
+        from: Option<Instant>,
+        /// Before this moment.
+        #[arg(long, value_name = "INSTANT")]
+        until: Option<Instant>,
     },
     /// A report for a review.
     Report {
@@ -253,6 +270,11 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
         }
         Audit::Export { log, format, cursor } => {
             export::export(&log.dir, &log.which(), format, cursor.as_deref(), out)?;
+        }
+        Audit::Replay { log, id, from, until } => {
+            let wanted = Wanted { id: id.as_deref(), from, until };
+            let same = replay::replay(&log.dir, &log.which(), &wanted, out)?;
+            return Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Audit::Report { log, name, now: at } => report::report(&log.dir, &log.which(), name, now(at), out)?,
     }

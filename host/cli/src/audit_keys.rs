@@ -27,15 +27,14 @@ const INDEX_DOMAIN: &[u8] = b"assent audit index key";
 /// When a key is missing, exposed or malformed.
 pub fn load(deployment: &Deployment) -> anyhow::Result<Option<LogsConfig>> {
     let Some(audit) = &deployment.config.audit else { return Ok(None) };
-    let advice = || {
-        format!(
-            "`assent audit init {}` makes the keys of an audit log that has none",
-            deployment.root.display()
-        )
+    let advised = |what: &'static str, error: anyhow::Error| {
+        let root = deployment.root.display();
+        anyhow::anyhow!("{what}: {error:#}; `assent audit init {root}` makes the keys of a log that has none")
     };
     let sealing = source(&deployment.root, &audit.sealing_key);
-    let kek = MasterKey::load(&sealing, environment).context("audit.sealing_key").with_context(advice)?;
-    let signing_seed = seed(&deployment.root, audit).context("audit.signing_key").with_context(advice)?;
+    let kek = MasterKey::load(&sealing, environment);
+    let kek = kek.map_err(|error| advised("audit.sealing_key", error.into()))?;
+    let signing_seed = seed(&deployment.root, audit).map_err(|error| advised("audit.signing_key", error))?;
     let kek: Arc<dyn KeyEncryption> = Arc::new(kek);
     Ok(Some(LogsConfig {
         directory: deployment.root.join(&audit.directory),

@@ -5,6 +5,7 @@
 
 pub mod export;
 pub mod records;
+pub mod replay;
 pub mod report;
 pub mod search;
 pub mod verify;

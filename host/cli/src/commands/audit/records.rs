@@ -34,7 +34,8 @@ fn at(shelf: &Shelf, place: Place) -> anyhow::Result<(Place, Record)> {
     decoded(place.year, &entry.with_context(|| format!("the log has no record {place}"))?)
 }
 
-fn by_id(shelf: &Shelf, id: &str) -> anyhow::Result<(Place, Record)> {
+/// The record of the decision with this id.
+pub(super) fn by_id(shelf: &Shelf, id: &str) -> anyhow::Result<(Place, Record)> {
     let query = Query { id: Some(id.to_owned()), ..Query::default() };
     let page = Page { query: &query, order: Order::OldestFirst, after: None, limit: 1, json: false };
     match find(shelf, &page)?.pop() {
