@@ -33,6 +33,7 @@ mod recover;
 mod scan;
 mod segment;
 mod shared;
+mod tiles;
 mod verify;
 mod writer;
 

@@ -131,24 +131,39 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 
 /// Replaces a file as a whole: after a crash there is the old one or the new one, never a mixture.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_soon(path, bytes)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
+    let (file, temporary) = beside(path, bytes)?;
+    sync_data(&file, &temporary)?;
+    rename(&temporary, path)
 }
 
-/// As [`replace`], but after a crash the old file may be back.
-pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<()> {
+/// As [`replace`] for readers, but durable only after [`sync_file_system`]. Makes the directories above.
+pub(crate) fn replace_sometime(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(failed("create directory", parent))?;
+    }
+    let (_, temporary) = beside(path, bytes)?;
+    rustix::fs::rename(&temporary, path).map_err(refused("rename", &temporary))
+}
+
+/// Writes what is to replace a file.
+fn beside(path: &Path, bytes: &[u8]) -> Result<(File, PathBuf)> {
     let mut name = path.as_os_str().to_owned();
     name.push(TEMPORARY);
     let temporary = PathBuf::from(name);
     remove(&temporary)?;
     let file = create(&temporary)?;
     write_at(&file, &temporary, bytes, 0)?;
-    sync_data(&file, &temporary)?;
-    rustix::fs::rename(&temporary, path).map_err(refused("rename", &temporary))
+    Ok((file, temporary))
+}
+
+/// Makes everything durable that was written to the file system of this directory.
+pub(crate) fn sync_file_system(dir: &Path) -> Result<()> {
+    let file = open_to_read(dir)?;
+    rustix::fs::syncfs(&file).map_err(refused("sync the file system of", dir))
 }
 
 /// What a replacement is called until it is complete.
-pub(crate) const TEMPORARY: &str = ".tmp";
+const TEMPORARY: &str = ".tmp";
 
 /// Removes a file; one that is not there is fine.
 pub(crate) fn remove(path: &Path) -> Result<()> {

@@ -149,7 +149,7 @@ pub enum Fault {
         size: u64,
     },
     /// A log without its checkpoint.
-    #[error("there are segments, but no checkpoint")]
+    #[error("there is no checkpoint; restore it from a copy")]
     CheckpointMissing,
     /// A checkpoint that cannot be opened.
     #[error("the checkpoint is not valid")]
@@ -269,6 +269,10 @@ pub enum Failure {
     /// A checkpoint could not be signed.
     #[error("the log stopped, for a checkpoint could not be signed")]
     Checkpoint(#[source] Box<CheckpointError>),
+    /// The log could not be read back for its tiles, or they not be written: the disk is in trouble, or the log
+    /// is damaged already.
+    #[error("the log stopped, for its tiles could not be made")]
+    Tiles(#[source] ScanError),
     /// One of the log's threads is gone.
     #[error("the log stopped, for its {thread} thread ended")]
     Thread {

@@ -55,6 +55,12 @@ impl Layout {
         self.keys().join(format!("{segment:010}{KEY}"))
     }
 
+    /// Up to which entry the tiles are durable.
+    pub(crate) fn tiled(&self) -> PathBuf {
+        self.dir.join("tiled")
+    }
+
+    /// A tile by its path in the specification.
     pub(crate) fn tile(&self, path: &str) -> PathBuf {
         self.dir.join(path)
     }

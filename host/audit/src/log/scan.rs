@@ -110,12 +110,15 @@ impl SegmentScan {
         self.start += self.held_bytes;
         self.held_bytes = 0;
         self.leaves.clear();
-        let step = self.batch()?;
+        // What was read ahead may have been written since.
+        let read_ahead = !self.window().is_empty();
+        let mut step = self.batch()?;
+        if read_ahead && !matches!(step, Step::Batch) {
+            self.forget();
+            step = self.batch()?;
+        }
         if !matches!(step, Step::Batch) {
-            // It may be written any moment; what was read of it is worth nothing then.
-            self.buffer.clear();
-            self.start = 0;
-            self.leaves.clear();
+            self.forget();
         }
         Ok(step)
     }
@@ -178,6 +181,13 @@ impl SegmentScan {
             .filter_map(|block| Trailer::decode(block, origin_hash, verifier).ok())
             .map(|trailer| trailer.batch)
             .find(|batch| *batch > self.position.batch)
+    }
+
+    /// Forgets what was read of a batch that is not whole: it may be written any moment.
+    fn forget(&mut self) {
+        self.buffer.clear();
+        self.start = 0;
+        self.leaves.clear();
     }
 
     fn batch(&mut self) -> Result<Step, DiskError> {

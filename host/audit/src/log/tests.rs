@@ -12,6 +12,7 @@ mod appending;
 mod damage;
 mod recovering;
 mod tamper;
+mod tiles;
 
 const ORIGIN: &str = "test.example/audit/riverside/2026";
 /// Far beyond any test; a test that gets there has failed.
@@ -130,20 +131,27 @@ fn append_each(log: &Log, records: &[Vec<u8>]) -> Vec<Receipt> {
 /// All at once: they share batches.
 fn append_together(log: &Log, records: &[Vec<u8>]) -> Vec<Result<Receipt, AppendError>> {
     let deadline = Instant::now() + FOREVER;
-    let mut waiting: Vec<_> =
-        records.iter().map(|record| Box::pin(log.append(record.clone(), deadline))).collect();
     runtime().block_on(async {
-        // Polled once each before the first is waited for, so that all are queued.
+        let mut waiting: Vec<_> =
+            records.iter().map(|record| Box::pin(log.append(record.clone(), deadline))).collect();
+        let mut outcomes = vec![None; records.len()];
+        // Each is asked before the first is waited for, so that all are queued.
         std::future::poll_fn(|cx| {
-            waiting.iter_mut().for_each(|append| assert!(append.as_mut().poll(cx).is_pending()));
-            std::task::Poll::Ready(())
+            for (append, outcome) in
+                waiting.iter_mut().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none())
+            {
+                if let std::task::Poll::Ready(ready) = append.as_mut().poll(cx) {
+                    *outcome = Some(ready);
+                }
+            }
+            if outcomes.iter().all(Option::is_some) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
         })
         .await;
-        let mut receipts = Vec::new();
-        for append in waiting {
-            receipts.push(append.await);
-        }
-        receipts
+        outcomes.into_iter().flatten().collect()
     })
 }
 

@@ -17,6 +17,7 @@ use super::disk::DiskError;
 use super::error::{Fault, Problem, ScanError, VerifyError};
 use super::published;
 use super::scan::{SegmentScan, Source, Step};
+use super::tiles::Comparison;
 
 /// Enough to see what happened; a log that was shredded has millions.
 pub const PROBLEMS_MAX: usize = 100;
@@ -33,6 +34,8 @@ pub struct Verified {
     pub segments: u64,
     /// How many batches, each with its signature.
     pub batches: u64,
+    /// How many tiles there are; all agree.
+    pub tiles: u64,
     /// Bytes after the last batch: of a batch that a crash left unfinished or that is being written.
     pub unfinished_bytes: u64,
 }
@@ -58,25 +61,33 @@ pub fn verify(
     };
     // After the checkpoint: the log grows, so it must contain what was published before.
     let numbers = source.layout.segment_numbers()?;
-    let mut walk =
-        Walk { source, problems, against: Against::new(published), position: Some(Position::start()) };
+    let (against, position) = (Against::new(published), Some(Position::start()));
+    let mut walk = Walk { source, problems, against, position, tiles: Comparison::default() };
     let mut tail = Tail::default();
     let last = numbers.last().copied().unwrap_or_default();
     for number in 1..=last {
         tail = walk.segment(number, number == last, progress)?;
     }
-    let Walk { mut problems, against, position, source } = walk;
+    let Walk { mut problems, against, position, source, mut tiles } = walk;
     let Position { batch, tree, .. } = position.unwrap_or(Position::start());
     if problems.0.is_empty()
         && let Err(fault) = against.finish(tree.size(), tail.fault)
     {
         problems.push(Problem { file: source.layout.checkpoint(), offset: 0, fault });
     }
+    // Without all leaves before it, no tile can be compared.
+    if problems.0.is_empty() {
+        tiles.finish(&source)?;
+    }
+    for file in tiles.bad {
+        problems.push(Problem { file, offset: 0, fault: Fault::Tile });
+    }
     if !problems.0.is_empty() {
         return Err(VerifyError::Problems(problems.0));
     }
     let (batches, unfinished_bytes) = (batch - 1, tail.bytes);
-    Ok(Verified { tree: tree.tree(), published, segments: numbers.len() as u64, batches, unfinished_bytes })
+    let (tree, segments, tiles) = (tree.tree(), numbers.len() as u64, tiles.good);
+    Ok(Verified { tree, published, segments, batches, tiles, unfinished_bytes })
 }
 
 struct Walk {
@@ -85,6 +96,7 @@ struct Walk {
     against: Against,
     /// Where the log stands; `None` after a segment whose end is not known.
     position: Option<Position>,
+    tiles: Comparison,
 }
 
 /// What follows the last batch of the last segment.
@@ -129,12 +141,22 @@ impl Walk {
         is_last: bool,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Tail, VerifyError> {
+        let mut ahead = None;
         loop {
             if let Err(fault) = self.against.pass(scan.position().tree.tree()) {
                 self.problems.push(scan.problem(fault));
             }
-            let fault = match scan.advance()? {
+            let step = match ahead.take() {
+                Some(step) => step,
+                None => scan.advance()?,
+            };
+            let fault = match step {
                 Step::Batch => {
+                    if self.problems.0.is_empty() {
+                        for (_, leaf, _) in scan.entries() {
+                            self.tiles.push(&self.source, *leaf)?;
+                        }
+                    }
                     progress(scan.position().tree.size());
                     continue;
                 }
@@ -149,7 +171,9 @@ impl Walk {
                 }
                 (true, fault, Some(later)) => {
                     // The log may have grown between the two looks.
-                    if matches!(scan.advance()?, Step::Batch) {
+                    let again = scan.advance()?;
+                    if matches!(again, Step::Batch) {
+                        ahead = Some(again);
                         continue;
                     }
                     let first_seq = scan.position().tree.size();

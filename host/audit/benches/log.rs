@@ -1,0 +1,167 @@
+//! How many records a second become durable, how long a receipt takes, and how that compares with SQLite.
+//!
+//! Every producer appends the next record when it has the receipt of the last, as a server's requests do.
+//! SQLite (WAL, `synchronous=FULL`) stores the same records as they are, once with a transaction for each
+//! record and once with the same group commit as the log: what is asked is the cost of the log's format,
+//! sealing and hashing beside that of a good general store. Then one core verifies what was written.
+//! `cargo bench -p assent-audit --bench log [-- <seconds for each row>]`
+#![expect(clippy::print_stdout, reason = "a benchmark reports")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use assent_audit::keys::{KeyEncryption, MasterKey};
+use assent_audit::log::{Config, Log, verify};
+use assent_audit::tlog::note::Signer;
+use tokio::sync::{mpsc, oneshot};
+
+const PRODUCERS: [usize; 4] = [1, 16, 64, 256];
+const RECORD_BYTES: usize = 1200;
+/// The log's own limit of records in a batch.
+const BATCH: usize = 1024;
+
+fn main() -> anyhow::Result<()> {
+    let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(3);
+    let duration = Duration::from_secs(seconds);
+    println!("{RECORD_BYTES} byte records; {seconds} s each; times to receipt in ms");
+    println!("{:<22}{:>10}{:>12}{:>9}{:>9}{:>9}", "store", "producers", "records/s", "p50", "p99", "p99.9");
+    for producers in PRODUCERS {
+        log(producers, duration)?;
+        sqlite("SQLite, each committed", producers, duration, 1)?;
+        sqlite("SQLite, group commit", producers, duration, BATCH)?;
+    }
+    Ok(())
+}
+
+/// Where records go: ready once durable.
+trait Store: Send + Sync + 'static {
+    fn append(&self, record: Vec<u8>) -> impl Future<Output = bool> + Send;
+}
+
+struct Durable(Log);
+
+impl Store for Durable {
+    async fn append(&self, record: Vec<u8>) -> bool {
+        self.0.append(record, Instant::now() + Duration::from_secs(30)).await.is_ok()
+    }
+}
+
+struct Queue(mpsc::Sender<(Vec<u8>, oneshot::Sender<()>)>);
+
+impl Store for Queue {
+    async fn append(&self, record: Vec<u8>) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.0.send((record, answer)).await.is_ok() && answered.await.is_ok()
+    }
+}
+
+fn log(producers: usize, duration: Duration) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir_in(target())?;
+    let signer = Arc::new(Signer::from_seed("bench.test/audit/org/2026", &[1; 32])?);
+    let kek: Arc<dyn KeyEncryption> = Arc::new(MasterKey::from_bytes(&[2; 32]).context("a key")?);
+    let (log, _) = Log::open(Config::new(dir.path(), Arc::clone(&signer), kek))?;
+    let store = Arc::new(Durable(log));
+    run("log", producers, duration, &store)?;
+    store.0.close().map_err(|failure| anyhow::anyhow!("{failure}"))?;
+
+    let start = Instant::now();
+    let verified = verify(dir.path(), signer.verifier(), &mut |_| {})?;
+    let rate = verified.tree.size as f64 / start.elapsed().as_secs_f64();
+    let (size, batch) = (verified.tree.size, verified.tree.size as f64 / verified.batches as f64);
+    println!(
+        "{:<22}{producers:>10}{rate:>12.0}   ({size} entries, {batch:.0} in a batch)",
+        "  verified, one core"
+    );
+    Ok(())
+}
+
+fn sqlite(name: &str, producers: usize, duration: Duration, batch: usize) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir_in(target())?;
+    let mut database = rusqlite::Connection::open(dir.path().join("log.db"))?;
+    database.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=1000; \
+         CREATE TABLE log(seq INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT;",
+    )?;
+    let (queue, mut requests) = mpsc::channel(4096);
+    let writer = std::thread::spawn(move || -> rusqlite::Result<()> {
+        let mut waiting: Vec<(Vec<u8>, oneshot::Sender<()>)> = Vec::new();
+        while requests.blocking_recv_many(&mut waiting, batch) > 0 {
+            let transaction = database.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached("INSERT INTO log(record) VALUES(?1)")?;
+                for (record, _) in &waiting {
+                    insert.execute([record])?;
+                }
+            }
+            transaction.commit()?;
+            for (_, answer) in waiting.drain(..) {
+                // The benchmark may be over.
+                drop(answer.send(()));
+            }
+        }
+        Ok(())
+    });
+    run(name, producers, duration, &Arc::new(Queue(queue)))?;
+    writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+    Ok(())
+}
+
+fn run<S: Store>(name: &str, producers: usize, duration: Duration, store: &Arc<S>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
+    let start = Instant::now();
+    let mut times_us = runtime.block_on(async {
+        let tasks: Vec<_> = (0..producers)
+            .map(|n| tokio::spawn(produce(Arc::clone(store), n as u64, start + duration)))
+            .collect();
+        let mut all = Vec::new();
+        for task in tasks {
+            all.extend(task.await?);
+        }
+        anyhow::Ok(all)
+    })?;
+    let rate = times_us.len() as f64 / start.elapsed().as_secs_f64();
+    times_us.sort_unstable();
+    let at = |part: f64| {
+        let index = (times_us.len().saturating_sub(1) as f64 * part) as usize;
+        times_us.get(index).map_or(f64::NAN, |us| f64::from(*us) / 1000.0)
+    };
+    println!("{name:<22}{producers:>10}{rate:>12.0}{:>9.2}{:>9.2}{:>9.2}", at(0.5), at(0.99), at(0.999));
+    Ok(())
+}
+
+/// Appends one record after the other; the time each took, in microseconds.
+async fn produce<S: Store>(store: Arc<S>, producer: u64, end: Instant) -> Vec<u32> {
+    let mut times_us = Vec::new();
+    let template = record(producer);
+    for n in 0_u64.. {
+        let start = Instant::now();
+        if start >= end {
+            break;
+        }
+        let record = [&n.to_be_bytes(), template.as_slice()].concat();
+        assert!(store.append(record).await, "the store failed");
+        times_us.push(start.elapsed().as_micros() as u32);
+    }
+    times_us
+}
+
+/// Text that compresses about as well as a decision's record: half of it digits without pattern.
+fn record(seed: u64) -> Vec<u8> {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut text = String::new();
+    while text.len() < RECORD_BYTES - 8 {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        text.push_str(&format!("\"attribute\":\"{x:016x}\","));
+    }
+    text.truncate(RECORD_BYTES - 8);
+    text.into_bytes()
+}
+
+/// A real disk: the directory for temporary files may be in memory.
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
