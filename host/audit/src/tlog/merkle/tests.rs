@@ -197,6 +197,28 @@ fn every_tree_continues_the_empty_one_and_itself_without_proof() {
 }
 
 #[test]
+fn a_proof_that_goes_on_past_the_root_is_refused() {
+    // Whoever hashes on without counting arrives at these roots.
+    let beyond = |tree: Tree| Tree { root: node_hash(&EMPTY_ROOT, &tree.root), ..tree };
+    for size in 1..20 {
+        let entries = leaves(size);
+        let whole = tree(&entries);
+        for old in 1..=size {
+            let mut proof = model_path(old - 1, &entries);
+            proof.push(EMPTY_ROOT);
+            let length = MerkleError::WrongLength { found: proof.len() };
+            let outcome = verify_inclusion(&beyond(whole), old as u64 - 1, &entries[old - 1], &proof);
+            assert_eq!(outcome, Err(length), "{old} of {size}");
+            let mut proof = model_subproof(old, &entries, true);
+            proof.push(EMPTY_ROOT);
+            let length = MerkleError::WrongLength { found: proof.len() };
+            let outcome = verify_consistency(&beyond(tree(&entries[..old])), &beyond(whole), &proof);
+            assert_eq!(outcome, Err(length), "{old} in {size}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_in_a_tree_has_no_proof() {
     let entries = leaves(5);
     let outside = MerkleError::NoSuchEntry { index: 5, size: 5 };

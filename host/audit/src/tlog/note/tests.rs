@@ -56,6 +56,10 @@ fn signatures_of_unknown_keys_are_ignored() {
         assert_eq!(open(&note, std::slice::from_ref(verifier)), Err(NoteError::NotSigned));
     }
     assert_eq!(open(&note, &[]), Err(NoteError::NotSigned));
+    // So is one that has the number of a known key under another name.
+    let renamed = Signature { name: "renamed.example".to_owned(), ..known.sign("text\n") };
+    let note = append("text\n\n", &[renamed]).unwrap();
+    assert_eq!(open(&note, std::slice::from_ref(known.verifier())), Err(NoteError::NotSigned));
 }
 
 #[test]
@@ -108,10 +112,14 @@ fn a_time_that_does_not_fit_is_not_signed_and_not_accepted() {
     let latest = append("text\n\n", &[cosigner.cosign("text\n", u64::MAX)]).unwrap();
     let opened = open(&latest, std::slice::from_ref(cosigner.verifier())).unwrap();
     assert_eq!(opened.signatures()[0].time(), Some(i64::MAX as u64));
-    let mut early = cosigner.cosign("text\n", 1);
-    early.bytes[0] = 0x80;
-    let early = append("text\n\n", &[early]).unwrap();
-    open(&early, std::slice::from_ref(cosigner.verifier())).unwrap_err();
+    // The same key can be made to sign what a cosigner would not.
+    let time = i64::MAX as u64 + 1;
+    let signer = Signer::from_seed("w.example", &[1; 32]).unwrap();
+    let signed = signer.sign(&format!("cosignature/v1\ntime {time}\ntext\n"));
+    let bytes = [&time.to_be_bytes(), signed.bytes.as_slice()].concat();
+    let late = Signature { bytes, key_id: cosigner.verifier().key_id(), ..signed };
+    let late = append("text\n\n", &[late]).unwrap();
+    open(&late, std::slice::from_ref(cosigner.verifier())).unwrap_err();
 }
 
 #[test]
@@ -127,6 +135,7 @@ fn malformed_notes_are_refused() {
         ("an empty line behind the signatures", format!("{}\n", peter_note())),
         ("carriage return", peter_note().replace('\n', "\r\n")),
         ("tab", format!("\t{}", peter_note())),
+        ("the last control character", format!("\x1f{}", peter_note())),
         ("hyphen instead of dash", peter_note().replace('—', "-")),
         ("two spaces", peter_note().replace("Neumann ", "Neumann  ")),
         ("plus in the name", peter_note().replace("PeterN", "Peter+N")),
@@ -197,6 +206,8 @@ fn keys_that_are_not_theirs_are_refused() {
     let vkey = cosigner.verifier().to_string();
     assert_eq!(Verifier::parse(&vkey).as_ref(), Ok(cosigner.verifier()));
     assert_eq!(Signer::parse(&format!("PRIVATE+KEY+{vkey}")).err(), Some(NoteError::SignerKey));
+    let nine_digits = PETER_VKEY.replace("+c74", "+0c74");
+    assert_eq!(Verifier::parse(&nine_digits), Err(NoteError::VerifierKey));
     // Unknown algorithm with the right key number, from Go's tests.
     let unknown = "PeterNeumann+173116ae+ZRpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
     assert_eq!(Verifier::parse(unknown), Err(NoteError::VerifierKey));
