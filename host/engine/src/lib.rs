@@ -12,7 +12,7 @@ pub mod release;
 
 pub use caller::{Caller, Right};
 pub use combine::{Decision, Problem, ProblemCode};
-pub use decide::{Answer, Question, decide, judge};
+pub use decide::{Answer, Question, decide, host_context, judge};
 pub use explain::{CallerView, FullView, caller_view, full_view};
 pub use record::{DecisionRecord, MemoryRecorder, Receipt, RecordError, Recorder};
 pub use release::{Binding, Release, Scope};

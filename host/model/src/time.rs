@@ -44,10 +44,20 @@ impl Instant {
     /// `None` where the zone is unknown. The zone data is compiled in, so that the answer does
     /// not depend on the machine.
     pub fn date_in(self, time_zone: &str) -> Option<Date> {
-        let zone = jiff::tz::TimeZone::get(time_zone).ok()?;
+        let zone = jiff::tz::TimeZone::get(time_zone).ok().filter(|zone| !zone.is_unknown())?;
         let timestamp = jiff::Timestamp::from_millisecond(self.0).ok()?;
         Date::from_civil(timestamp.to_zoned(zone).date()).ok()
     }
+}
+
+/// Whether this is the name of an IANA time zone, letter for letter: `america/los_angeles` is not.
+pub fn is_time_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok_and(|zone| zone.iana_name() == Some(name))
+}
+
+/// The names of all time zones, to suggest one from.
+pub fn time_zones() -> impl Iterator<Item = String> {
+    jiff::tz::db().available().map(|name| name.to_string())
 }
 
 const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
