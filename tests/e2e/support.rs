@@ -40,7 +40,9 @@ fn load(path: &str) -> World {
         let built = deployment::build::build(&deployment)?;
         Ok(World { deployment, built })
     });
-    built.unwrap_or_else(|errors| panic!("{path} does not load:\n{}", assent_cli::commands::listed(&errors)))
+    built.unwrap_or_else(|errors| {
+        panic!("{path} does not load:\n{}", assent_cli::commands::listed(&errors, ""))
+    })
 }
 
 /// The example clinics.

@@ -11,7 +11,7 @@ use assent_cli::commands::audit::search::Page;
 use assent_cli::commands::audit::{
     self, Place, Which, entity, export, records, replay, report, search, verify,
 };
-use assent_cli::{audit_keys, deployment};
+use assent_cli::{audit_keys, commands};
 use assent_model::{Cause, Effect, EntityId, Instant};
 use assent_server::{Clock, SystemClock};
 use clap::{Args, Subcommand};
@@ -241,9 +241,7 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
     let now = |given: Option<Instant>| given.unwrap_or_else(|| SystemClock.now());
     match command {
         Audit::Init { dir } => {
-            let read = deployment::read(&dir)
-                .map_err(|errors| anyhow::anyhow!(assent_cli::commands::listed(&errors)))?;
-            audit_keys::init(&read, out)?;
+            audit_keys::init(&commands::read(&dir)?, out)?;
         }
         Audit::Keys { log } => audit::keys(&log.dir, &log.which(), out)?,
         Audit::Verify { dir, organization, year, log, key } => {

@@ -133,17 +133,75 @@ fn check_reports_every_mistake_with_its_place() {
             ASSENT.replace("loopback", "lopback"),
             &["assent.toml:8:1", "lopback", "did you mean `loopback`?"],
         ),
-        ("assent.toml", ASSENT.replace("\"org\"", "\"orgs\""), &["orgs", "expected a file"]),
-        ("assent.toml", ASSENT.replace("\"clinic\"", "\"clinik\""), &["clinik", "did you mean `clinic`?"]),
-        ("assent.toml", ASSENT.replace("[\"*\"]", "[\"audti\"]"), &["audti", "did you mean `audit`?"]),
-        ("assent.toml", ASSENT.replace("loopback = true", ""), &["portal", "key_sha256"]),
-        ("assent.toml", ASSENT.replace("[\"decide\"]", "[]"), &["portal", "rights"]),
-        ("assent.toml", format!("{ASSENT}[plugins]\nslots = 0\n"), &["plugins.slots", "1 to"]),
-        ("assent.toml", format!("{ASSENT}[server]\npublic_url = \"http://pdp\"\n"), &["http://pdp", "https"]),
-        ("assent.toml", format!("{ASSENT}[server]\nlisten = \"0.0.0.0:80\"\n"), &["0.0.0.0:80", "127.0.0.1"]),
+        (
+            "assent.toml",
+            ASSENT.replace("\"org\"", "\"orgs\""),
+            &["assent.toml:1:18", "orgs", "expected a folder"],
+        ),
+        (
+            "assent.toml",
+            ASSENT.replace("\"clinic\"", "\"clinik\""),
+            &["assent.toml:4:18", "clinik", "did you mean `clinic`?"],
+        ),
+        (
+            "assent.toml",
+            ASSENT.replace("[\"*\"]", "[\"audti\"]"),
+            &["assent.toml:7:16", "audti", "did you mean `audit`?"],
+        ),
+        ("assent.toml", ASSENT.replace("loopback = true", ""), &["assent.toml:2:1", "portal", "key_sha256"]),
+        ("assent.toml", ASSENT.replace("[\"decide\"]", "[]"), &["assent.toml:6:1", "portal", "rights"]),
+        (
+            "assent.toml",
+            format!("{ASSENT}[plugins]\nslots = 0\n"),
+            &["assent.toml:10:1", "plugins.slots", "1 to"],
+        ),
+        (
+            "assent.toml",
+            format!("{ASSENT}[server]\npublic_url = \"http://pdp\"\n"),
+            &["assent.toml:10:1", "http://pdp", "https"],
+        ),
+        (
+            "assent.toml",
+            format!("{ASSENT}[server]\nlisten = \"0.0.0.0:80\"\n"),
+            &["assent.toml:10:1", "0.0.0.0:80", "127.0.0.1"],
+        ),
+        (
+            "assent.toml",
+            format!("{ASSENT}[server.limits]\nin_flight_max = 0\n"),
+            &["assent.toml:10:1", "in_flight_max", "expected 1 to"],
+        ),
+        (
+            "assent.toml",
+            format!(
+                "{ASSENT}{}",
+                ASSENT.replace("organizations = [\"org\"]\n", "").replace("portal", "other")
+            ),
+            &["assent.toml:15:1", "other", "only one caller can have `loopback = true`"],
+        ),
+        (
+            "assent.toml",
+            format!(
+                "{}{}",
+                ASSENT.replace("loopback = true", &format!("key_sha256 = \"{}\"", "ab".repeat(32))),
+                ASSENT
+                    .replace("organizations = [\"org\"]\n", "")
+                    .replace("portal", "other")
+                    .replace("loopback = true", &format!("key_sha256 = \"{}\"", "ab".repeat(32))),
+            ),
+            &["assent.toml:15:1", "caller `other` has the same key as caller `portal`"],
+        ),
+        ("assent.toml", ASSENT.replace("[\"org\"]", "[\"org\", \"org\"]"), &["assent.toml:1:25", "twice"]),
         ("org/organization.toml", ORGANIZATION.replace("policies", "polices"), &["did you mean `policies`?"]),
-        ("org/organization.toml", ORGANIZATION.replace("\"User\"", "\"Usr\""), &["Usr", "User"]),
-        ("org/organization.toml", ORGANIZATION.replace("clinic.json", "absent.json"), &["absent.json"]),
+        (
+            "org/organization.toml",
+            ORGANIZATION.replace("\"User\"", "\"Usr\""),
+            &["organization.toml:8:1: `user` is mapped", "Usr", "User"],
+        ),
+        (
+            "org/organization.toml",
+            ORGANIZATION.replace("clinic.json", "absent.json"),
+            &["organization.toml:5:13", "absent.json"],
+        ),
         ("org/clinic.cedar", POLICIES.replace("owner ==", "onwer =="), &["clinic.cedar:3", "onwer"]),
         ("org/clinic.cedar", POLICIES.replace("@id(\"owner.read\")\n", ""), &["clinic.cedar:1", "@id"]),
         ("org/clinic.cedar", format!("{POLICIES}{POLICIES}"), &["owner.read", "clinic.cedar:4"]),
@@ -157,6 +215,13 @@ fn check_reports_every_mistake_with_its_place() {
             "org/clinic.json",
             ENTITIES.replace("User\", \"id\": \"bob\"", "User\", \"id\": \"ann\""),
             &["clinic.json"],
+        ),
+        (
+            "org/organization.toml",
+            format!(
+                "{ORGANIZATION}[[plugin]]\nid = \"p\"\ncomponent = \"p.wasm\"\nscope = {{ actions = [\"raed\"] }}\n"
+            ),
+            &["organization.toml:14:23: plugin `p`", "raed", "did you mean `read`?"],
         ),
         (
             "org/clinic.toml",
@@ -177,6 +242,160 @@ fn check_reports_every_mistake_with_its_place() {
             assert!(said.contains(part), "`{part}` is not in: {said}");
         }
         assert!(!said.contains("panicked"), "{said}");
+    }
+}
+
+#[test]
+fn check_looks_up_every_name_in_a_case() {
+    let expect = "decision = \"permit\", policies = [\"owner.read\"]";
+    let with = |more: &str| CASES.replace(expect, &format!("{expect}, {more}"));
+    let mistakes: &[(String, &[&str])] = &[
+        (
+            CASES.replace("owner.read", "ownr.read"),
+            &["clinic.toml:8:45: there is no policy `ownr.read`; did you mean `owner.read`?"],
+        ),
+        (with("errors = [\"owner.rea\"]"), &["there is no policy `owner.rea`; did you mean `owner.read`?"]),
+        (with("findings = [\"exports:x\"]"), &["clinic.toml:8:", "no plugin is bound as `exports`"]),
+        (with("failures = [\"exports:fuel\"]"), &["clinic.toml:8:", "no plugin is bound as `exports`"]),
+        (
+            with("obligations = [\"audti\"]"),
+            &["clinic.toml:8:", "the obligation `audti` is not a known one; did you mean `audit`?"],
+        ),
+        (
+            with("remedies = [\"break-glas\"]"),
+            &["clinic.toml:8:", "there is no remedy `break-glas`; did you mean `break-glass`?"],
+        ),
+        // The defaults' mistake is reported where it stands, once.
+        (
+            CASES.replace("name = \"read\"", "name = \"raed\""),
+            &[
+                "clinic.toml:3:12: action.name the action `raed` is not known; did you mean `read`?",
+                "1 problem found",
+            ],
+        ),
+        (
+            CASES.replace("type = \"record\"", "type = \"recrod\""),
+            &["clinic.toml:4:14: resource.type the type `recrod`", "did you mean `record`?"],
+        ),
+        (
+            CASES.replace("\"r1\"", "\"r99999\""),
+            &["clinic.toml:4:31: resource.id names `Record::\"r99999\"`", "cause = \"indeterminate\""],
+        ),
+        (
+            CASES.replace("\"ann\"", "\"anna\""),
+            &["clinic.toml:7:29: subject.id names `User::\"anna\"`", "did you mean `ann`?"],
+        ),
+        (
+            CASES.replace("now =", "caller = \"portl\"\nnow ="),
+            &["clinic.toml:2:1: the caller `portl` is not in assent.toml; did you mean `portal`?"],
+        ),
+        (
+            format!(
+                "{CASES}entities = [{{ uid = {{ type = \"User\", id = \"c\" }} }}, {{ uid = {{ type = \"Usr\", id = \"d\" }} }}]\n"
+            ),
+            &["clinic.toml:13:", "uid.type: the schema has no entity type `Usr`; did you mean `User`?"],
+        ),
+        (
+            format!("{CASES}entities = [{{ uid = {{ type = \"User\", id = \"ann\" }}, absent = true }}]\n"),
+            &["clinic.toml:13:1: the stored entities no longer fit", "User::\"ann\""],
+        ),
+    ];
+    for (text, expected) in mistakes {
+        let output = assent(&["check", Deployment::new(&[("org/clinic.toml", text)]).path()]);
+        let said = stderr(&output);
+        assert!(!output.status.success(), "accepted:\n{text}");
+        for part in *expected {
+            assert!(said.contains(part), "`{part}` is not in: {said}");
+        }
+    }
+    // A case may be about somebody who does not exist, or who exists in this case alone.
+    let text =
+        CASES.replace("cause = \"no_policy\"", "cause = \"indeterminate\"").replace("\"bob\"", "\"nobody\"");
+    let added = "entities = [{ uid = { type = \"User\", id = \"carl\" } }]";
+    let added = format!("{}{added}\n", CASES.replace("\"bob\"", "\"carl\""));
+    for text in [text, added] {
+        let output = assent(&["check", Deployment::new(&[("org/clinic.toml", &text)]).path()]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_policy_about_a_role_of_nearly_the_same_name_is_refused_and_about_none_at_all_noted() {
+    let schema = SCHEMA.replace("entity User;", "entity Role;\nentity User in [Role];");
+    let entities = ENTITIES.replace("[\n", "[\n{\"uid\": {\"type\": \"Role\", \"id\": \"nurse\"}},\n");
+    let check = |role: &str| {
+        let rule = "@id(\"r\") @intent(\"i\") forbid (principal in Role::\"ROLE\", action, resource);";
+        let policies = format!("{POLICIES}{}\n", rule.replace("ROLE", role));
+        let changes = [
+            ("org/clinic.cedarschema", schema.as_str()),
+            ("org/clinic.json", &entities),
+            ("org/clinic.cedar", &policies),
+        ];
+        assent(&["check", Deployment::new(&changes).path()])
+    };
+    let refused = check("nurze");
+    assert!(!refused.status.success());
+    let said = stderr(&refused);
+    assert!(said.contains("clinic.cedar:4:1: policy `r` names `Role::\"nurze\"`"), "{said}");
+    assert!(said.contains("did you mean `nurse`? if not, add `Role::\"nurze\"` to the entities"), "{said}");
+    let noted = check("surgeon");
+    assert!(noted.status.success(), "{}", stderr(&noted));
+    assert!(
+        stdout(&noted).contains("note: ") && stdout(&noted).contains("Role::\"surgeon\""),
+        "{}",
+        stdout(&noted)
+    );
+    assert!(check("nurse").status.success());
+}
+
+#[test]
+fn a_broken_file_of_entities_is_reported_without_what_follows_from_it() {
+    let deployment = Deployment::new(&[
+        ("org/organization.toml", &ORGANIZATION.replace("clinic.json\"", "clinic.json\", \"people.json\"")),
+        ("org/people.json", "[{\"uid\": {\"type\": \"User\", \"id\": \"eve\"}},"),
+        (
+            "org/clinic.json",
+            &ENTITIES
+                .replace("{\"type\": \"User\", \"id\": \"ann\"}}", "{\"type\": \"User\", \"id\": \"eve\"}}"),
+        ),
+    ]);
+    let said = stderr(&assent(&["check", deployment.path()]));
+    assert!(said.contains("people.json:1:40: this is not a JSON list of entities"), "{said}");
+    assert!(said.contains("references between entities were not checked because of it"), "{said}");
+    assert!(said.contains("1 problem found") && !said.contains("eve"), "{said}");
+}
+
+#[test]
+fn files_from_other_editors_are_read_or_refused_at_the_place() {
+    let bytes = |file: &str, content: &[u8]| {
+        let deployment = Deployment::new(&[]);
+        std::fs::write(deployment.0.path().join(file), content).unwrap();
+        assent(&["check", deployment.path()])
+    };
+    for (file, text) in [
+        ("assent.toml", ASSENT),
+        ("org/organization.toml", ORGANIZATION),
+        ("org/clinic.cedarschema", SCHEMA),
+        ("org/clinic.cedar", POLICIES),
+        ("org/clinic.json", ENTITIES),
+        ("org/clinic.toml", CASES),
+    ] {
+        let output = bytes(file, format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes());
+        assert!(output.status.success(), "{file}: {}", stderr(&output));
+        let second_line = text.find('\n').unwrap() + 1;
+        let mut latin1 = text.as_bytes().to_vec();
+        latin1.insert(second_line + 2, 0xE4);
+        let output = bytes(file, &latin1);
+        let expected = format!(
+            "{}:2:3: this is not UTF-8 text; save the file as UTF-8",
+            file.rsplit('/').next().unwrap()
+        );
+        assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+        // Nothing at all: without policies, it is the cases that name one.
+        let output = bytes(file, b"");
+        let named = if file == "org/clinic.cedar" { "clinic.toml" } else { file };
+        assert!(!output.status.success(), "{file}");
+        assert!(stderr(&output).contains(named), "{file}: {}", stderr(&output));
     }
 }
 
@@ -228,6 +447,23 @@ fn eval_explains_and_ends_by_the_decision() {
     assert_eq!(output.status.code(), Some(2));
     let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&view["effect"], &view["cause"]), (&"deny".into(), &"no_policy".into()));
+    assert_eq!(view["ignored"], serde_json::json!([]));
+}
+
+#[test]
+fn eval_names_what_was_sent_and_ignored_without_its_values() {
+    let deployment = Deployment::new(&[]);
+    let request = ANN.replace(
+        "\"r1\"}",
+        "\"r1\",\"properties\":{\"owner\":\"secret\"}},\"context\":{\"purpose\":\"secret\"}",
+    );
+    let output = assent_with_input(&["eval", deployment.path(), "-"], &request);
+    let text = stdout(&output);
+    let expected = "  sent, but ignored (the schema does not mark it `@supplied(\"caller\")`):\n    context.purpose\n    resource.properties.owner\n";
+    assert!(text.contains(expected) && !text.contains("secret"), "{text}{}", stderr(&output));
+    let output = assent_with_input(&["eval", deployment.path(), "-", "--json"], &request);
+    let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(view["ignored"], serde_json::json!(["context.purpose", "resource.properties.owner"]));
 }
 
 #[test]

@@ -101,16 +101,19 @@ fn judgement(release: &Release, caller: &Caller, question: &Question) -> Decisio
 }
 
 /// What the host adds to the context: its clock, and what it knows of the caller.
-pub(crate) fn host_context(caller: &Caller, at: Instant) -> HostContext {
+pub fn host_context(caller: &Caller, at: Instant) -> HostContext {
     let environment = Value::Text(caller.environment.clone());
     HostContext { now: at, values: BTreeMap::from([("callerEnvironment".to_owned(), environment)]) }
 }
+
+/// The member of the context in which a caller says what it can honour.
+pub(crate) const SUPPORTED_OBLIGATIONS: &str = "supported_obligations";
 
 /// The obligations that the caller said, with this request, it can honour: a list of types or
 /// codes in `context.supported_obligations` (AuthZEN obligations profile, draft 1). Anything else
 /// there is taken as "none", because a permit must not rest on a misunderstanding.
 fn supported_obligations(request: &Request) -> Option<BTreeSet<String>> {
-    let stated = request.context.get("supported_obligations")?;
+    let stated = request.context.get(SUPPORTED_OBLIGATIONS)?;
     let names = stated.as_array().map_or(&[][..], Vec::as_slice);
     Some(names.iter().filter_map(|name| name.as_str()).map(str::to_owned).collect())
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::caller::Caller;
 use crate::combine::{Decision, Problem};
-use crate::decide::{Question, host_context};
+use crate::decide::{Question, SUPPORTED_OBLIGATIONS, host_context};
 use crate::release::Release;
 
 /// What may be shown to the person who asked. Empty where nothing may be said.
@@ -124,6 +124,9 @@ pub struct FullView {
     /// The facts that the determining policies and the plugins read, by path: the value, or why
     /// there is none.
     pub facts_read: BTreeMap<String, FactView>,
+    /// What the caller sent and nothing looked at, by path, such as `resource.properties.labels`: the
+    /// schema does not let callers supply it, or does not know it. Never a value.
+    pub ignored: Vec<String>,
     /// What would turn the denial into a permit.
     pub remedies: Vec<Remedy>,
     /// Obligations of the answer.
@@ -181,6 +184,9 @@ pub enum FactView {
 
 /// Everything there is to say about a decision, for callers with the right to explain.
 pub fn full_view(release: &Release, caller: &Caller, question: &Question, decision: &Decision) -> FullView {
+    // Taken again from the same snapshot with the same clock, so it is the same question.
+    let host = host_context(caller, question.at);
+    let prepared = release.policies().prepare(release.snapshot(), &question.request, &host).ok();
     FullView {
         effect: decision.effect(),
         cause: decision.cause(),
@@ -190,7 +196,11 @@ pub fn full_view(release: &Release, caller: &Caller, question: &Question, decisi
         policy_errors: decision.verdict().map(|v| v.errors.clone()).unwrap_or_default(),
         plugins: decision.outcomes().iter().map(plugin_view).collect(),
         problems: decision.problems().to_vec(),
-        facts_read: facts_read(release, caller, question, decision),
+        facts_read: prepared
+            .as_ref()
+            .map(|prepared| facts_read(release, &prepared.facts, decision))
+            .unwrap_or_default(),
+        ignored: prepared.map(|prepared| ignored(prepared.ignored)).unwrap_or_default(),
         remedies: decision.remedies().into_iter().cloned().collect(),
         obligations: decision.obligations().to_vec(),
         advice: decision.advice().to_vec(),
@@ -212,19 +222,17 @@ fn plugin_view(outcome: &assent_model::BindingOutcome) -> PluginView {
     }
 }
 
-/// The facts that the determining policies read and the plugins were handed. They are taken again
-/// from the same snapshot with the same clock, so they are the same.
-fn facts_read(
-    release: &Release,
-    caller: &Caller,
-    question: &Question,
-    decision: &Decision,
-) -> BTreeMap<String, FactView> {
-    let host = host_context(caller, question.at);
-    let Ok(prepared) = release.policies().prepare(release.snapshot(), &question.request, &host) else {
-        return BTreeMap::new();
-    };
-    paths_read(release, decision).map(|path| (path.to_owned(), fact_view(&prepared.facts, path))).collect()
+/// What the policies did not look at, less what the engine itself reads.
+fn ignored(mut paths: Vec<String>) -> Vec<String> {
+    paths.retain(|path| path.strip_prefix("context.") != Some(SUPPORTED_OBLIGATIONS));
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// The facts that the determining policies read and the plugins were handed.
+fn facts_read(release: &Release, facts: &DecisionFacts, decision: &Decision) -> BTreeMap<String, FactView> {
+    paths_read(release, decision).map(|path| (path.to_owned(), fact_view(facts, path))).collect()
 }
 
 /// The paths that the determining policies read and the plugins that were asked need.

@@ -261,6 +261,24 @@ impl fmt::Debug for Remedy {
 }
 
 impl Remedy {
+    /// The codes of all kinds of remedy.
+    pub const CODES: &[&str] = &[
+        "approval",
+        "consent",
+        "clinician-decision",
+        "step-up",
+        "break-glass",
+        "identity-proofing",
+        "justification",
+        "agreement",
+        "reduce-scope",
+        "human-review",
+        "paper-request",
+        "wait-until",
+        "supply-fact",
+        "other",
+    ];
+
     /// The kind of remedy as a kebab-case code.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -44,7 +44,7 @@ impl Instant {
     /// `None` where the zone is unknown. The zone data is compiled in, so that the answer does
     /// not depend on the machine.
     pub fn date_in(self, time_zone: &str) -> Option<Date> {
-        let zone = jiff::tz::TimeZone::get(time_zone).ok()?;
+        let zone = jiff::tz::TimeZone::get(time_zone).ok().filter(|zone| !zone.is_unknown())?;
         let timestamp = jiff::Timestamp::from_millisecond(self.0).ok()?;
         Date::from_civil(timestamp.to_zoned(zone).date()).ok()
     }
@@ -61,6 +61,16 @@ impl Instant {
         let january = i64::from(day_of_year >= 306);
         i32::try_from(era * 400 + year + january).unwrap_or_default()
     }
+}
+
+/// Whether this is the name of an IANA time zone, letter for letter: `america/los_angeles` is not.
+pub fn is_time_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok_and(|zone| zone.iana_name() == Some(name))
+}
+
+/// The names of all time zones, to suggest one from.
+pub fn time_zones() -> impl Iterator<Item = String> {
+    jiff::tz::db().available().map(|name| name.to_string())
 }
 
 const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);

@@ -20,9 +20,9 @@ use std::sync::Arc;
 use assent_model::{Digest, EntityId, Facts};
 use cedar_policy_core::ast;
 
-use crate::error::{LoadErrors, LoadProblem};
+use crate::error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES};
 use crate::policies::Policies;
-use crate::source::{SourceFile, suggestion};
+use crate::source::{SourceFile, nearest};
 
 /// The entities of an organization at one time: immutable, shared by all decisions made on it.
 #[derive(Clone)]
@@ -92,6 +92,27 @@ impl fmt::Debug for Snapshot {
     }
 }
 
+/// Entities that policies name and nobody has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MissingEntities {
+    /// An entity of nearly that name exists: the policy means that one, or the entity was forgotten.
+    pub slips: Vec<LoadProblem>,
+    /// None does: the organization may have no such role or group.
+    pub notes: Vec<LoadProblem>,
+}
+
+/// The id that a name is a slip of: nearly the same, and not another number in a series.
+fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let without_digits =
+        |text: &str| text.chars().filter(|character| !character.is_ascii_digit()).collect::<String>();
+    nearest(name, known).filter(|candidate| {
+        // Stricter than advice needs to be, since this refuses: `a` is no slip of `b`.
+        let shorter = name.chars().count().min(candidate.chars().count());
+        strsim::damerau_levenshtein(name, candidate) * 3 <= shorter
+            && without_digits(name) != without_digits(candidate)
+    })
+}
+
 impl Policies {
     /// Reads files of entities in Cedar's JSON: `[{"uid": {"type", "id"}, "attrs": {}, "parents": []}]`.
     ///
@@ -104,8 +125,8 @@ impl Policies {
     /// Entities that policies name and a snapshot does not hold, as `file:line` of the policy. Such a
     /// name is always "not in" and "not equal": right where an organization has no such role or
     /// group, and a forbid that never holds where it is a slip of the pen.
-    pub fn missing_entities(&self, snapshot: &Snapshot) -> Vec<LoadProblem> {
-        let mut problems = Vec::new();
+    pub fn missing_entities(&self, snapshot: &Snapshot) -> MissingEntities {
+        let mut missing = MissingEntities::default();
         for policy in &self.policies {
             for uid in &policy.named {
                 let id: &str = uid.eid().as_ref();
@@ -113,23 +134,29 @@ impl Policies {
                 if uid.entity_type().is_action() || snapshot.entity(&id).is_some() {
                     continue;
                 }
-                let same_type = snapshot.inner.nodes.keys().filter(|other| other.kind == id.kind);
-                let near = suggestion(&id.id, same_type.map(|other| other.id.as_str()));
-                problems.push(LoadProblem {
+                let problem = LoadProblem {
                     file: policy.info.file.clone(),
                     line: policy.info.line,
                     column: 1,
-                    message: format!(
-                        "policy `{}` names `{id}`, which is not among the entities",
-                        policy.note().id
-                    ),
-                    help: near,
-                });
+                    message: format!("policy `{}` names `{id}`, {NOT_AMONG_ENTITIES}", policy.note().id),
+                    help: None,
+                };
+                let same_type = snapshot.inner.nodes.keys().filter(|other| other.kind == id.kind);
+                match meant(&id.id, same_type.map(|other| other.id.as_str())) {
+                    Some(meant) => missing
+                        .slips
+                        .push(problem.with_help(format!(
+                            "did you mean `{meant}`? if not, add `{id}` to the entities"
+                        ))),
+                    None => missing.notes.push(problem),
+                }
             }
         }
-        problems.sort();
-        problems.dedup();
-        problems
+        for problems in [&mut missing.slips, &mut missing.notes] {
+            problems.sort();
+            problems.dedup();
+        }
+        missing
     }
 
     /// The same with overrides, as tests of one situation need them: an entity of an override file

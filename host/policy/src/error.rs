@@ -6,6 +6,9 @@
 
 use std::fmt;
 
+/// How a problem with the name of an entity ends, so that those who must not show such names can tell.
+pub const NOT_AMONG_ENTITIES: &str = "which is not among the entities";
+
 /// One problem in one place of one file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LoadProblem {

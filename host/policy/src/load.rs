@@ -42,7 +42,8 @@ pub struct PolicyInfo {
 ///
 /// # Errors
 /// Every problem found: limits, syntax, annotations, ids, types, names that do not exist. Problems
-/// of the schema hide those of the policies, which cannot be checked without it.
+/// of the schema hide those of the policies, which cannot be checked without it. A problem of the
+/// names has `names.TABLE.NAME` in place of a file, such as `names.subjects.patient`.
 pub fn load(schema: &[SourceFile], policies: &[SourceFile], names: Names) -> Result<Policies, LoadErrors> {
     let crashed = || {
         LoadErrors(vec![LoadProblem::of_file(

@@ -20,7 +20,7 @@ use crate::entities::{Seen, Snapshot, uid};
 use crate::error::Unprepared;
 use crate::policies::Policies;
 use crate::schema::types::{Action, EntityType, Supplier};
-use crate::value::{Reader, dangling, to_cedar};
+use crate::value::{Reader, dangling, passed_over, to_cedar};
 
 /// What the host itself knows of a request.
 #[derive(Clone, Debug)]
@@ -35,7 +35,8 @@ pub struct HostContext {
 pub struct Prepared {
     /// The facts, for plugins and explanations: the same that policies see.
     pub facts: DecisionFacts,
-    /// Paths that the caller sent and that do not count, such as `resource.properties.labels`.
+    /// Paths that the caller sent and that do not count, such as `resource.properties.labels` or
+    /// `context.session.browser`; names only, never values.
     pub ignored: Vec<String>,
     pub(crate) request: cedar_policy::Request,
     pub(crate) entities: Arc<cedar_policy::Entities>,
@@ -263,6 +264,7 @@ impl Overlay<'_> {
             };
             let at = || format!("{path}.{name}");
             let read = reader.read(json, &attribute.value).map_err(|mismatches| bad(&at(), mismatches))?;
+            ignored.extend(passed_over(json, &attribute.value).into_iter().map(|below| at() + &below));
             let Some(value) = read else { continue };
             if let Some(below) = dangling(&value, self.known) {
                 return Err(Unprepared::DanglingReference { path: at() + &below });

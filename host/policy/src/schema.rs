@@ -5,6 +5,7 @@
 
 mod annotations;
 mod build;
+pub(crate) mod formats;
 mod limits;
 pub(crate) mod types;
 
@@ -31,7 +32,6 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Cedar's resolved schema.
     /// The entities of all actions, each once.
     pub(crate) fn action_entities(&self) -> impl Iterator<Item = &Arc<cedar_policy_core::ast::Entity>> {
         // The table also holds each action under its id alone, where that is unique.
@@ -39,6 +39,7 @@ impl Schema {
         by_full_name.map(|(_, action)| &action.entity)
     }
 
+    /// Cedar's resolved schema.
     pub(crate) fn validator(&self) -> &ValidatorSchema {
         self.cedar.as_ref()
     }

@@ -166,12 +166,17 @@ fn scan(file: &SourceFile, statement_max: Option<usize>) -> Result<Vec<Range<usi
 
 /// The nearest of the known names, as advice: `did you mean ...?`; `None` where nothing is near.
 pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
+/// The nearest of the known names: at most a third of it differs.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3)
         .min()
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+        .map(|(_, candidate)| candidate)
 }
 
 /// Advice on a name that is not known: the nearest one, or else all of them.

@@ -23,6 +23,14 @@ pub(crate) struct Mismatch {
     pub(crate) expected: String,
     /// A name that the schema does not know, where that is what is wrong.
     pub(crate) unknown: Option<Unknown>,
+    /// The name that was probably meant, where a name of a closed list is what is wrong. Of files only.
+    pub(crate) nearest: Option<String>,
+}
+
+impl Mismatch {
+    fn new(path: String, expected: String) -> Self {
+        Self { path, expected, unknown: None, nearest: None }
+    }
 }
 
 /// An attribute that the schema does not know, with those that it does.
@@ -45,12 +53,18 @@ impl Reader<'_> {
     /// Reads a value of this type. `None`: JSON null, which is no value.
     pub(crate) fn read(&self, json: &Json, value_type: &Type) -> Result<Option<Value>, Vec<Mismatch>> {
         let wrong = || {
-            let expected = value_type.expected();
-            Err(vec![Mismatch { path: String::new(), expected, unknown: None }])
+            let nearest = match (value_type, json) {
+                (Type::Formatted(format), Json::String(text)) if !self.ignore_unknown => format.nearest(text),
+                _ => None,
+            };
+            Err(vec![Mismatch { nearest, ..Mismatch::new(String::new(), value_type.expected()) }])
         };
         let read = match (value_type, json) {
             (_, Json::Null) => return Ok(None),
             (Type::Text, Json::String(text)) => Some(Value::Text(text.clone())),
+            (Type::Formatted(format), Json::String(text)) => {
+                format.holds(text).then(|| Value::Text(text.clone()))
+            }
             (Type::Date, Json::String(text)) => text.parse::<Date>().ok().map(Value::Date),
             (Type::Integer, Json::Number(number)) => number.as_i64().map(Value::Integer),
             (Type::Boolean, Json::Bool(boolean)) => Some(Value::Boolean(*boolean)),
@@ -78,11 +92,7 @@ impl Reader<'_> {
         for (index, item) in items.iter().enumerate() {
             match self.read(item, element) {
                 Ok(Some(value)) => values.push(value),
-                Ok(None) => mismatches.push(Mismatch {
-                    path: format!("[{index}]"),
-                    expected: element.expected(),
-                    unknown: None,
-                }),
+                Ok(None) => mismatches.push(Mismatch::new(format!("[{index}]"), element.expected())),
                 Err(inner) => mismatches.extend(
                     inner
                         .into_iter()
@@ -104,13 +114,10 @@ impl Reader<'_> {
         for (name, json) in members {
             let Some(attribute) = attributes.get(name.as_str()) else {
                 if !self.ignore_unknown {
+                    let known = attributes.keys().map(ToString::to_string).collect();
                     mismatches.push(Mismatch {
-                        path: format!(".{name}"),
-                        expected: String::new(),
-                        unknown: Some(Unknown {
-                            name: name.clone(),
-                            known: attributes.keys().map(ToString::to_string).collect(),
-                        }),
+                        unknown: Some(Unknown { name: name.clone(), known }),
+                        ..Mismatch::new(format!(".{name}"), String::new())
                     });
                 }
                 continue;
@@ -129,11 +136,8 @@ impl Reader<'_> {
             let read_wrongly =
                 || mismatches.iter().any(|mismatch| mismatch.path.starts_with(&format!(".{name}")));
             if attribute.required && !record.contains_key(name.as_str()) && !read_wrongly() {
-                mismatches.push(Mismatch {
-                    path: format!(".{name}"),
-                    expected: format!("present: {}", attribute.value.expected()),
-                    unknown: None,
-                });
+                let expected = format!("present: {}", attribute.value.expected());
+                mismatches.push(Mismatch::new(format!(".{name}"), expected));
             }
         }
         if mismatches.is_empty() { Ok(record) } else { Err(mismatches) }
@@ -143,6 +147,31 @@ impl Reader<'_> {
         let (name, id) = type_and_id(json)?;
         let name = (self.type_name)(name);
         (name == expected).then(|| EntityId::new(name, id))
+    }
+}
+
+/// The members of records that the type does not know, by their paths below the value: what a reader
+/// that ignores unknown members has passed over. Follows the type, as reading does.
+pub(crate) fn passed_over(json: &Json, value_type: &Type) -> Vec<String> {
+    match (value_type, json) {
+        (Type::Record(attributes), Json::Object(members)) => members
+            .iter()
+            .flat_map(|(name, member)| {
+                let below = attributes.get(name.as_str()).map(|known| passed_over(member, &known.value));
+                below
+                    .unwrap_or_else(|| vec![String::new()])
+                    .into_iter()
+                    .map(move |path| format!(".{name}{path}"))
+            })
+            .collect(),
+        (Type::Set(element), Json::Array(items)) => items
+            .iter()
+            .enumerate()
+            .flat_map(|(index, item)| {
+                passed_over(item, element).into_iter().map(move |path| format!("[{index}]{path}"))
+            })
+            .collect(),
+        _ => vec![],
     }
 }
 
@@ -291,6 +320,7 @@ const fn civil(days: i64) -> (i64, i64, i64) {
 /// Whether a value already typed is of this type (the host's own values are not read from JSON).
 pub(crate) fn fits(value: &Value, value_type: &Type) -> bool {
     match (value, value_type) {
+        (Value::Text(text), Type::Formatted(format)) => format.holds(text),
         (Value::Text(_), Type::Text)
         | (Value::Date(_), Type::Date)
         | (Value::Integer(_), Type::Integer)

@@ -16,4 +16,4 @@ pub use callers::{Callers, CallersError, Credential, RegisteredCaller, key_diges
 pub use clock::{Clock, Ids, RandomIds, SystemClock};
 pub use http::{Connection, note_panics_by_place, router, runtime, serve};
 pub use limits::{LimitError, Limits};
-pub use service::{Service, ServiceError, ServiceParts};
+pub use service::{Service, ServiceError, ServiceParts, check_public_url};

@@ -81,6 +81,13 @@ pub struct LimitError {
     most: u64,
 }
 
+impl LimitError {
+    /// The limit's key.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 /// A day in milliseconds: no wait of this service is longer.
 const DAY_MS: u64 = 86_400_000;
 /// Bytes that no single body or buffer may exceed.

@@ -188,6 +188,14 @@ impl Service {
     }
 }
 
+/// Whether a URL can be announced as the service's own.
+///
+/// # Errors
+/// What it should be.
+pub fn check_public_url(url: &str) -> Result<(), ServiceError> {
+    PublicUrl::new(url).map(drop)
+}
+
 /// An `https` URL without query, fragment, credentials or trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicUrl(String);

@@ -152,7 +152,10 @@ macro_rules! plugin {
             use $crate::bindings::exports::assent::plugin::rules;
 
             struct Exports;
-            const SCHEMA: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/settings.schema.json"));
+            const WRITTEN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/settings.schema.json"));
+            static COMPACT: [u8; $crate::runtime::compact_length(WRITTEN)] =
+                $crate::runtime::compact(WRITTEN);
+            static SCHEMA: &str = $crate::runtime::text(&COMPACT);
             static CONFIGURED: $crate::runtime::Configured<super::$rule> = $crate::runtime::Configured::new();
 
             impl rules::Guest for Exports {

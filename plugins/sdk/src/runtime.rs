@@ -47,6 +47,65 @@ impl<R: Rule> Configured<R> {
     }
 }
 
+/// Whether each byte of a JSON text counts, beginning with the one at `at`: blanks between values do
+/// not. They are a third of a schema as it is written for people.
+struct Blanks {
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Blanks {
+    const fn counts(&mut self, byte: u8) -> bool {
+        let counts = self.in_string || !byte.is_ascii_whitespace();
+        if self.escaped {
+            self.escaped = false;
+        } else if byte == b'"' {
+            self.in_string = !self.in_string;
+        } else if byte == b'\\' {
+            self.escaped = true;
+        }
+        counts
+    }
+}
+
+/// How long a JSON text is without blanks between its values.
+#[expect(clippy::indexing_slicing, reason = "runs in the compiler, within the text's length")]
+pub const fn compact_length(text: &str) -> usize {
+    let mut blanks = Blanks { in_string: false, escaped: false };
+    let (mut at, mut length) = (0, 0);
+    while at < text.len() {
+        length += blanks.counts(text.as_bytes()[at]) as usize;
+        at += 1;
+    }
+    length
+}
+
+/// A JSON text of this [`compact_length`] without blanks between its values.
+#[expect(clippy::indexing_slicing, reason = "runs in the compiler, within the text's length")]
+pub const fn compact<const LENGTH: usize>(text: &str) -> [u8; LENGTH] {
+    let mut compact = [0; LENGTH];
+    let mut blanks = Blanks { in_string: false, escaped: false };
+    let (mut at, mut length) = (0, 0);
+    while at < text.len() {
+        let byte = text.as_bytes()[at];
+        if blanks.counts(byte) {
+            compact[length] = byte;
+            length += 1;
+        }
+        at += 1;
+    }
+    compact
+}
+
+/// The text that these bytes are.
+#[expect(clippy::panic, reason = "runs in the compiler")]
+pub const fn text(bytes: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("leaving out blanks does not break characters"),
+    }
+}
+
 /// What the rule is; `schema` is the JSON Schema of its settings.
 pub fn describe<R: Rule>(schema: &str) -> wit::Description {
     wit::Description {
@@ -78,7 +137,7 @@ pub fn needs<R: Rule>() -> wit::Needs {
 /// # Errors
 /// Everything that is wrong with the settings.
 pub fn configure<R: Rule>(text: &str, schema: &str) -> Result<R, Vec<Problem>> {
-    R::configure(settings::parse(text, schema)?).map_err(settings::Problems::into_vec)
+    settings::parse(text, schema, R::configure)
 }
 
 /// Judges one request as the contract has it.
@@ -96,5 +155,17 @@ pub fn evaluate<R: Rule>(rule: &R, mut request: wit::Request) -> Result<Findings
         Ok(findings) => Ok(findings),
         Err(Stop::Deny(denial)) => Ok(Findings { denials: vec![*denial], ..Findings::default() }),
         Err(Stop::Fail(why)) => Err(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compact_text_lacks_the_blanks_between_values_and_no_other() {
+        const WRITTEN: &str = "{\n  \"a b\": [ 1,\t\"\\\" ä\\\\\" , null ]\r\n}\n";
+        static COMPACT: [u8; compact_length(WRITTEN)] = compact(WRITTEN);
+        assert_eq!(text(&COMPACT), "{\"a b\":[1,\"\\\" ä\\\\\",null]}");
     }
 }

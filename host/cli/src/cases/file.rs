@@ -18,11 +18,14 @@
 //! policies = ["proxy.read"]
 //! ```
 
+use std::sync::Arc;
+
 use assent_model::{Action, Cause, Effect, Instant, Party, Properties, Request};
 use assent_policy::LoadProblem;
 use serde::Deserialize;
 
-use crate::deployment::{files, whole_file};
+use crate::deployment::files;
+use crate::deployment::places::Places;
 
 /// A file of cases, as written.
 #[derive(Debug, Deserialize)]
@@ -108,6 +111,10 @@ pub struct Case {
     pub name: String,
     /// The file it is in.
     pub file: String,
+    /// Which of the file's cases it is, from 0.
+    pub index: usize,
+    /// Where the parts of the file stand.
+    pub places: Arc<Places>,
     /// The clock.
     pub now: Instant,
     /// The caller's id; `None`: a caller that can honour everything.
@@ -129,27 +136,33 @@ pub type CaseFile = Vec<Case>;
 /// Every problem of the file.
 pub fn read(name: &str, text: &str) -> Result<CaseFile, Vec<LoadProblem>> {
     let Written { defaults, cases } = files::parse_toml(name, text).map_err(|problem| vec![problem])?;
+    let places = Arc::new(Places::of(name, text));
     let mut problems = vec![];
     let mut read = vec![];
     if cases.is_empty() {
-        problems.push(whole_file(name, "holds no `[[case]]`"));
+        problems.push(LoadProblem::of_file(name, "holds no `[[case]]`"));
     }
-    for case in cases {
-        match complete(case, &defaults, name) {
+    for (index, case) in cases.into_iter().enumerate() {
+        match complete(case, &defaults, index, &places) {
             Ok(case) => read.push(case),
-            Err(message) => problems.push(whole_file(name, message)),
+            Err(message) => problems.push(places.problem(&format!("/case/{index}"), message)),
         }
     }
     let mut names = std::collections::BTreeSet::new();
     for case in &read {
         if !names.insert(&case.name) {
-            problems.push(whole_file(name, format!("the case name `{}` is used twice", case.name)));
+            problems.push(case.problem("/name", format!("the case name `{}` is used twice", case.name)));
         }
     }
     if problems.is_empty() { Ok(read) } else { Err(problems) }
 }
 
-fn complete(case: WrittenCase, defaults: &Defaults, file: &str) -> Result<Case, String> {
+fn complete(
+    case: WrittenCase,
+    defaults: &Defaults,
+    index: usize,
+    places: &Arc<Places>,
+) -> Result<Case, String> {
     let missing =
         |what: &str| format!("case `{}` has no `{what}`, and `[defaults]` has none either", case.name);
     let subject = case.subject.or_else(|| defaults.subject.clone()).ok_or_else(|| missing("subject"))?;
@@ -173,13 +186,25 @@ fn complete(case: WrittenCase, defaults: &Defaults, file: &str) -> Result<Case, 
     };
     Ok(Case {
         name: case.name,
-        file: file.to_owned(),
+        file: places.file().to_owned(),
+        index,
+        places: Arc::clone(places),
         now,
         caller: case.caller.or_else(|| defaults.caller.clone()),
         request,
         entities: case.entities,
         expected: case.expect,
     })
+}
+
+impl Case {
+    /// A problem with a part of the case, such as `/subject/id`, or of the defaults that it comes from.
+    pub(super) fn problem(&self, part: &str, message: impl Into<String>) -> LoadProblem {
+        let own = format!("/case/{}{part}", self.index);
+        let default = format!("/defaults{part}");
+        let written = if !self.places.has(&own) && self.places.has(&default) { &default } else { &own };
+        self.places.problem(written, message)
+    }
 }
 
 impl From<WrittenParty> for Party {
@@ -227,5 +252,6 @@ expect = { decision = "permit", cause = "permit", policies = ["patient.read"] }
     fn a_case_without_a_subject_is_refused() {
         let problems = read("cases.toml", &FILE.replace("subject =", "resource =")).unwrap_err();
         assert!(problems[0].message.contains("no `subject`"), "{problems:?}");
+        assert_eq!((problems[0].line, problems[0].column), (8, 1));
     }
 }

@@ -4,8 +4,10 @@
 //! new case, not new code. A case states the decision and its cause, and as much of the determining
 //! policies, findings, obligations, errors and failures as its author cares to pin.
 
+pub mod check;
 pub mod file;
 pub mod run;
 
+pub use check::check;
 pub use file::{Case, CaseFile, Expected, read};
 pub use run::{Actual, Outcome, Report, actual, run};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use assent_engine::{Caller, Decision, Question, Release, Right, caller::Obligations, judge};
 use assent_model::{Cause, DecisionId, Effect};
-use assent_policy::{LoadErrors, SourceFile};
+use assent_policy::{LoadErrors, Snapshot, SourceFile};
 
 use super::file::{Case, Expected};
 
@@ -85,41 +85,67 @@ fn decide(
     entities: &[SourceFile],
     callers: &BTreeMap<String, Caller>,
 ) -> Result<Decision, String> {
-    let caller = match &case.caller {
-        Some(id) => {
-            let caller = callers.get(id).ok_or_else(|| format!("the caller `{id}` is not in assent.toml"))?;
-            if !caller.may(Right::Decide, release.organization()) {
-                return Err(format!("caller `{id}` may not ask about `{}`", release.organization()));
-            }
-            caller.clone()
-        }
-        None => Caller {
-            id: "case".to_owned(),
-            organizations: [release.organization().clone()].into(),
-            rights: [].into(),
-            obligations: Obligations::All,
-            environment: "production".to_owned(),
-        },
-    };
+    let caller = caller(case, release, callers)?;
     let question = Question {
         id: DecisionId::from_bits(0),
         at: case.now,
         request: case.request.clone(),
         explain: false,
     };
-    if case.entities.is_empty() {
-        return Ok(judge(release, &caller, &question));
+    match snapshot(case, release, entities) {
+        Ok(None) => Ok(judge(release, &caller, &question)),
+        Ok(Some(snapshot)) => Ok(judge(&release.with_snapshot(snapshot), &caller, &question)),
+        Err(LoadErrors(problems)) => Err(match problems.first() {
+            Some(problem) => format!("its entities do not load: {problem}"),
+            None => "its entities do not load".to_owned(),
+        }),
     }
-    let text = serde_json::to_string(&case.entities).map_err(|error| error.to_string())?;
-    let overrides = [SourceFile { name: format!("entities of case `{}`", case.name), text }];
-    let snapshot =
-        release.policies().load_entities_with(entities, &overrides).map_err(|LoadErrors(problems)| {
-            match problems.first() {
-                Some(problem) => format!("its entities do not load: {problem}"),
-                None => "its entities do not load".to_owned(),
-            }
-        })?;
-    Ok(judge(&release.with_snapshot(Arc::new(snapshot)), &caller, &question))
+}
+
+/// Who asks.
+///
+/// # Errors
+/// When the case names a caller who is not registered, or not for this organization.
+pub(super) fn caller(
+    case: &Case,
+    release: &Release,
+    callers: &BTreeMap<String, Caller>,
+) -> Result<Caller, String> {
+    let Some(id) = &case.caller else {
+        return Ok(Caller {
+            id: "case".to_owned(),
+            organizations: [release.organization().clone()].into(),
+            rights: [].into(),
+            obligations: Obligations::All,
+            environment: "production".to_owned(),
+        });
+    };
+    let caller = callers.get(id).ok_or_else(|| format!("the caller `{id}` is not in assent.toml"))?;
+    if !caller.may(Right::Decide, release.organization()) {
+        return Err(format!("caller `{id}` may not ask about `{}`", release.organization()));
+    }
+    Ok(caller.clone())
+}
+
+/// The name that problems of a case's own entities have in place of a file; entity `n` (from 0) is on
+/// line `n` + 2.
+pub(super) const OWN_ENTITIES: &str = "the case's entities";
+
+/// The stored entities with the case's own laid over them; `None` where it has none.
+///
+/// # Errors
+/// Everything that is wrong with what results.
+pub(super) fn snapshot(
+    case: &Case,
+    release: &Release,
+    entities: &[SourceFile],
+) -> Result<Option<Arc<Snapshot>>, LoadErrors> {
+    if case.entities.is_empty() {
+        return Ok(None);
+    }
+    let lines: Vec<String> = case.entities.iter().map(ToString::to_string).collect();
+    let overrides = [SourceFile::new(OWN_ENTITIES, format!("[\n{}\n]", lines.join(",\n")))];
+    release.policies().load_entities_with(entities, &overrides).map(|snapshot| Some(Arc::new(snapshot)))
 }
 
 /// What a decision says, in the words of a case.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use assent_engine::{MemoryRecorder, Release};
+use assent_policy::LoadErrors;
 use assent_server::SystemClock;
 
 use crate::cases;
@@ -18,14 +19,20 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     // Callers, limits and addresses, as the service itself checks them.
     let nowhere = Arc::new(MemoryRecorder::new(0));
     super::serve::service(&deployment, &built, nowhere, Arc::new(SystemClock))?;
+    let callers = super::test::callers(&deployment);
     let mut problems = vec![];
     for organization in &built.organizations {
-        summarize(&organization.release, out)?;
+        let release = &organization.release;
+        summarize(release, out)?;
         let mut count = 0;
         for file in &organization.case_files {
             match cases::read(&file.name, &file.text) {
-                Ok(cases) => count += cases.len(),
-                Err(more) => problems.extend(more.iter().map(ToString::to_string)),
+                Ok(cases) => {
+                    count += cases.len();
+                    let check = |case| cases::check(case, release, &organization.entity_files, &callers);
+                    problems.extend(cases.iter().flat_map(check));
+                }
+                Err(more) => problems.extend(more),
             }
         }
         writeln!(out, "  {count} decision cases (run them with `assent test`)")?;
@@ -34,7 +41,10 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "all good")?;
         Ok(())
     } else {
-        anyhow::bail!(problems.join("\n"))
+        // Cases that share a default share its problem.
+        problems.sort();
+        problems.dedup();
+        anyhow::bail!(super::listed(&LoadErrors(problems), " in decision cases"))
     }
 }
 
@@ -47,7 +57,7 @@ fn summarize(release: &Release, out: &mut dyn Write) -> std::io::Result<()> {
         release.policies().notes().count(),
         release.snapshot().facts().len()
     )?;
-    for missing in release.policies().missing_entities(release.snapshot()) {
+    for missing in release.policies().missing_entities(release.snapshot()).notes {
         writeln!(out, "  note: {missing}")?;
     }
     for binding in release.bindings() {

@@ -137,6 +137,10 @@ fn explained(release: &Release, decision: &Decision, view: &FullView) -> String 
         let fact = |fact| serde_json::to_string(fact).unwrap_or_default();
         lines.extend(view.facts_read.iter().map(|(path, value)| format!("    {path} = {}", fact(value))));
     }
+    if !view.ignored.is_empty() {
+        lines.push("  sent, but ignored (the schema does not mark it `@supplied(\"caller\")`):".to_owned());
+        lines.extend(view.ignored.iter().map(|path| format!("    {path}")));
+    }
     lines.push(String::new());
     lines.join("\n")
 }

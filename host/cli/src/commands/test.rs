@@ -30,13 +30,17 @@ pub fn test(root: &Path, filter: Option<&str>, out: &mut dyn Write) -> anyhow::R
     Ok(report)
 }
 
+/// The callers that cases can name.
+pub(super) fn callers(deployment: &Deployment) -> BTreeMap<String, Caller> {
+    deployment.config.callers.iter().map(|config| (config.id.clone(), build::caller(config))).collect()
+}
+
 /// Runs the cases of a built deployment.
 ///
 /// # Errors
 /// When a case file does not read.
 pub fn run_all(deployment: &Deployment, built: &Built, filter: Option<&str>) -> anyhow::Result<Report> {
-    let callers: BTreeMap<String, Caller> =
-        deployment.config.callers.iter().map(|config| (config.id.clone(), build::caller(config))).collect();
+    let callers = callers(deployment);
     let mut report = Report::default();
     let mut problems = vec![];
     for organization in &built.organizations {

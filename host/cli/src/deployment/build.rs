@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use assent_engine::{Binding, Caller, Release, Scope, caller::Obligations};
 use assent_model::{EntityKind, Facts, ObligationCode, Value};
-use assent_plugin::{BindingSpec, HostConfig, PluginHost, PluginPre};
+use assent_plugin::{AdmissionProblem, BindingSpec, HostConfig, PluginHost, PluginPre};
 use assent_policy::{LoadErrors, LoadProblem, Names, Policies, SourceFile};
 
 use super::config::{CallerConfig, PluginConfig, ScopeConfig};
-use super::{Deployment, OrganizationFiles, files, whole_file};
+use super::places::{Places, step};
+use super::{Deployment, OrganizationFiles, files};
 
 /// An organization, ready to decide.
 #[derive(Debug)]
@@ -43,12 +44,7 @@ pub fn build(deployment: &Deployment) -> Result<Built, LoadErrors> {
         slots: plugins.slots,
         cache: Some(deployment.root.join(&plugins.cache)),
     })
-    .map_err(|error| {
-        LoadErrors(vec![whole_file(
-            &files::shown(&deployment.root.join(super::DEPLOYMENT_FILE)),
-            error.to_string(),
-        )])
-    })?;
+    .map_err(|error| LoadErrors(vec![deployment.places.problem("/plugins", error.to_string())]))?;
     let mut organizations = vec![];
     let mut problems = vec![];
     for organization in &deployment.organizations {
@@ -66,37 +62,40 @@ fn build_organization(
     slots: u32,
 ) -> Result<BuiltOrganization, LoadErrors> {
     let mut problems = vec![];
-    let mut sources = |paths: &[_], ending: &str| {
-        files::sources(&organization.root, paths, ending).unwrap_or_else(|more| {
-            problems.extend(more);
-            vec![]
-        })
+    let OrganizationFiles { root, config, places } = organization;
+    let mut sources = |list: (&str, &[_]), ending: &str| {
+        files::sources(root, list, ending, places).map_err(|more| problems.extend(more)).ok()
     };
-    let config = &organization.config;
-    let schema = sources(&config.schema, ".cedarschema");
-    let policy_files = sources(&config.policies, ".cedar");
-    let entity_files = sources(&config.entities, ".json");
-    let case_files = sources(&config.cases, ".toml");
-    if !problems.is_empty() {
-        return Err(LoadErrors(problems));
-    }
+    let schema = sources(("schema", &config.schema), ".cedarschema");
+    let policy_files = sources(("policies", &config.policies), ".cedar");
+    let entity_files = sources(("entities", &config.entities), ".json");
+    let case_files = sources(("cases", &config.cases), ".toml");
 
     let names = Names {
         subjects: config.subjects.clone(),
         resources: config.resources.clone(),
         actions: config.actions.clone(),
     };
-    let policies = collect(assent_policy::load(&schema, &policy_files, names), &mut problems);
-    let snapshot =
-        policies.as_ref().and_then(|policies| collect(policies.load_entities(&entity_files), &mut problems));
+    // Without a file, what others say of its content cannot be checked, and would only be noise.
+    let policies = schema.zip(policy_files).and_then(|(schema, policy_files)| {
+        let loaded = assent_policy::load(&schema, &policy_files, names);
+        loaded.map_err(|LoadErrors(more)| problems.extend(more.into_iter().map(|p| of_names(p, places)))).ok()
+    });
+    let snapshot = policies.as_ref().zip(entity_files.as_ref()).and_then(|(policies, entity_files)| {
+        policies.load_entities(entity_files).map_err(|LoadErrors(more)| problems.extend(more)).ok()
+    });
+    if let Some((policies, snapshot)) = policies.as_ref().zip(snapshot.as_ref()) {
+        problems.extend(policies.missing_entities(snapshot).slips);
+    }
     let facts = snapshot.as_ref().map(|snapshot| snapshot.facts().as_ref());
     let world = World { organization, policies: policies.as_ref(), facts };
+    let numbered = config.plugins.iter().enumerate();
     let bindings: Vec<Option<Binding>> =
-        config.plugins.iter().map(|plugin| bind(plugin, &world, host, &mut problems)).collect();
+        numbered.map(|(index, plugin)| bind((index, plugin), &world, host, &mut problems)).collect();
     problems.extend(check_binding_ids(organization));
 
-    match (policies, snapshot) {
-        (Some(policies), Some(snapshot)) if problems.is_empty() => {
+    match (policies, snapshot, entity_files.zip(case_files)) {
+        (Some(policies), Some(snapshot), Some((entity_files, case_files))) if problems.is_empty() => {
             let bindings = bindings.into_iter().flatten().collect();
             let release = Release::new(
                 config.id.clone(),
@@ -111,15 +110,26 @@ fn build_organization(
     }
 }
 
-fn collect<T>(result: Result<T, LoadErrors>, problems: &mut Vec<LoadProblem>) -> Option<T> {
-    result.map_err(|LoadErrors(more)| problems.extend(more)).ok()
+/// A problem of the tables of names, which are read here and resolved where the schema is known.
+fn of_names(problem: LoadProblem, places: &Places) -> LoadProblem {
+    let name = problem.file.strip_prefix("names.").and_then(|rest| rest.split_once('.'));
+    match name {
+        Some((table, name)) => LoadProblem {
+            help: problem.help.clone(),
+            ..places.problem(&format!("/{table}/{}", step(name)), problem.message)
+        },
+        None => problem,
+    }
 }
 
 fn check_binding_ids(organization: &OrganizationFiles) -> Vec<LoadProblem> {
     let mut seen = BTreeSet::new();
-    let ids = organization.config.plugins.iter().map(|plugin| &plugin.id);
-    ids.filter(|id| !seen.insert(*id))
-        .map(|id| whole_file(&organization.file, format!("the plugin id `{id}` is taken twice")))
+    let ids = organization.config.plugins.iter().map(|plugin| &plugin.id).enumerate();
+    ids.filter(|(_, id)| !seen.insert(*id))
+        .map(|(index, id)| {
+            let message = format!("the plugin id `{id}` is taken twice");
+            organization.places.problem(&format!("/plugin/{index}/id"), message)
+        })
         .collect()
 }
 
@@ -131,16 +141,17 @@ struct World<'a> {
 }
 
 fn bind(
-    plugin: &PluginConfig,
+    (index, plugin): (usize, &PluginConfig),
     world: &World<'_>,
     host: &PluginHost,
     problems: &mut Vec<LoadProblem>,
 ) -> Option<Binding> {
     let World { organization, policies, facts } = world;
+    let entry = Entry { plugin, index, places: &organization.places };
     if let Some(policies) = policies {
-        problems.extend(check_scope(plugin, policies, *facts, &organization.file));
+        problems.extend(check_scope(&entry, policies, *facts));
     }
-    let component = read_component(&organization.root.join(&plugin.component), plugin, &organization.file)
+    let component = read_component(&organization.root.join(&plugin.component), &entry)
         .map_err(|problem| problems.push(problem))
         .ok()?;
     let spec = BindingSpec {
@@ -150,53 +161,91 @@ fn bind(
         limits: plugin.limits.clone(),
     };
     let admitted = host.admit(&spec, &component).map_err(|more| {
-        let of = |problem: &dyn std::fmt::Display| {
-            whole_file(&organization.file, format!("plugin `{}`: {problem}", plugin.id))
-        };
-        problems.extend(more.iter().map(|problem| of(problem)));
+        problems.extend(more.iter().map(|problem| entry.problem(&entry.part(problem), problem.to_string())));
     });
     let admitted = admitted.ok()?;
     if let Some(facts) = facts {
-        problems.extend(check_needs(&admitted, facts, &organization.file));
+        problems.extend(check_needs(&admitted, facts, &entry));
     }
     Some(Binding { plugin: admitted, scope: scope(&plugin.scope) })
 }
 
-fn read_component(path: &Path, plugin: &PluginConfig, file: &str) -> Result<Vec<u8>, LoadProblem> {
+/// One `[[plugin]]`.
+struct Entry<'a> {
+    plugin: &'a PluginConfig,
+    index: usize,
+    places: &'a Places,
+}
+
+impl Entry<'_> {
+    /// A problem with a part of it, such as `/scope/actions/0`.
+    fn problem(&self, part: &str, message: impl std::fmt::Display) -> LoadProblem {
+        let pointer = format!("/plugin/{}{part}", self.index);
+        self.places.problem(&pointer, format!("plugin `{}`: {message}", self.plugin.id))
+    }
+
+    /// The part that a problem of admission is about.
+    fn part(&self, problem: &AdmissionProblem) -> String {
+        match problem {
+            AdmissionProblem::Settings { path, .. } => format!("/settings{path}"),
+            AdmissionProblem::SettingsTooLarge { .. } => "/settings".to_owned(),
+            AdmissionProblem::Limit { name, .. } => format!("/limits/{name}"),
+            AdmissionProblem::Ungranted { .. } => "/grants".to_owned(),
+            AdmissionProblem::UnknownGrant { grant, .. } | AdmissionProblem::UnusedGrant { grant, .. } => {
+                let at = self.plugin.grants.iter().position(|written| written == grant);
+                at.map_or_else(|| "/grants".to_owned(), |at| format!("/grants/{at}"))
+            }
+            AdmissionProblem::TooLarge { .. }
+            | AdmissionProblem::CoreModule
+            | AdmissionProblem::Malformed { .. }
+            | AdmissionProblem::Import { .. }
+            | AdmissionProblem::Export { .. }
+            | AdmissionProblem::Version { .. }
+            | AdmissionProblem::NoRules { .. }
+            | AdmissionProblem::World { .. }
+            | AdmissionProblem::Compile { .. }
+            | AdmissionProblem::Failed { .. }
+            | AdmissionProblem::Description { .. }
+            | AdmissionProblem::Need { .. }
+            | AdmissionProblem::Host { .. } => "/component".to_owned(),
+        }
+    }
+}
+
+fn read_component(path: &Path, entry: &Entry<'_>) -> Result<Vec<u8>, LoadProblem> {
     std::fs::read(path).map_err(|error| {
         let shown = files::shown(path);
-        let message = format!("plugin `{}`: the component `{shown}` cannot be read ({error})", plugin.id);
-        let help = Some("build it first: `cargo xtask plugins` builds those of this project".to_owned());
-        LoadProblem { help, ..whole_file(file, message) }
+        let message = format!("the component `{shown}` cannot be read ({error})");
+        let help = "build it first: `cargo xtask plugins` builds those of this project";
+        entry.problem("/component", message).with_help(help)
     })
 }
 
 /// A scope that names an action or type that does not exist would silently switch the plugin off.
-fn check_scope(
-    plugin: &PluginConfig,
-    policies: &Policies,
-    facts: Option<&Facts>,
-    file: &str,
-) -> Vec<LoadProblem> {
+fn check_scope(entry: &Entry<'_>, policies: &Policies, facts: Option<&Facts>) -> Vec<LoadProblem> {
     let mut problems = vec![];
-    let mut check = |what: &str, names: &[String], known: &BTreeSet<String>, lacking: &str| {
-        for name in names.iter().filter(|name| !known.contains(*name)) {
+    let mut check = |list: &str, what: &str, names: &[String], known: &BTreeSet<String>, lacking: &str| {
+        for (at, name) in names.iter().enumerate().filter(|(_, name)| !known.contains(*name)) {
             let nearest = files::nearest(name, known.iter().map(String::as_str));
-            let message =
-                format!("plugin `{}`: its scope names the {what} `{name}`, which {lacking}", plugin.id);
+            let message = format!("its scope names the {what} `{name}`, which {lacking}");
             let help = nearest.map(|name| format!("did you mean `{name}`?"));
-            problems.push(LoadProblem { help, ..whole_file(file, message) });
+            let problem = entry.problem(&format!("/scope/{list}/{at}"), message);
+            problems.push(LoadProblem { help, ..problem });
         }
     };
-    check("action", &plugin.scope.actions, &policies.action_names(), "the schema does not have");
-    check("entity type", &plugin.scope.resources, &policies.entity_types(), "the schema does not have");
-    check("label", &plugin.scope.labels, &known_labels(policies, facts), "no policy and no entity has");
+    let ScopeConfig { actions, resources, labels } = &entry.plugin.scope;
+    check("actions", "action", actions, &policies.action_names(), "the schema does not have");
+    check("resources", "entity type", resources, &policies.entity_types(), "the schema does not have");
+    // What the entities use is not known where they did not load.
+    if let Some(facts) = facts {
+        check("labels", "label", labels, &known_labels(policies, facts), "no policy and no entity has");
+    }
     problems
 }
 
 /// The labels that anybody uses: those of stored entities, and the texts that policies compare with.
-fn known_labels(policies: &Policies, facts: Option<&Facts>) -> BTreeSet<String> {
-    let stored = facts.into_iter().flat_map(Facts::iter).filter_map(|entity| entity.attributes.get("labels"));
+fn known_labels(policies: &Policies, facts: &Facts) -> BTreeSet<String> {
+    let stored = facts.iter().filter_map(|entity| entity.attributes.get("labels"));
     let stored = stored.flat_map(|labels| match labels {
         Value::Set(labels) => labels.iter().filter_map(Value::as_text).map(str::to_owned).collect(),
         _ => vec![],
@@ -207,7 +256,7 @@ fn known_labels(policies: &Policies, facts: Option<&Facts>) -> BTreeSet<String> 
 }
 
 /// A need that the schema cannot meet would look to the plugin like "nothing on record".
-fn check_needs(plugin: &PluginPre, facts: &Facts, file: &str) -> Vec<LoadProblem> {
+fn check_needs(plugin: &PluginPre, facts: &Facts, entry: &Entry<'_>) -> Vec<LoadProblem> {
     let needs = plugin.needs();
     let has = |wanted: fn(&EntityKind) -> bool| facts.kinds().any(|(_, kind)| wanted(kind));
     let mut missing = vec![];
@@ -225,12 +274,10 @@ fn check_needs(plugin: &PluginPre, facts: &Facts, file: &str) -> Vec<LoadProblem
     if needs.disclosure_decisions && !has(|kind| *kind == EntityKind::DisclosureDecision) {
         missing.push("disclosure decisions".to_owned());
     }
-    let problem = |what: String| LoadProblem {
-        help: Some("mark the entity type that holds them with `@kind` in the schema".to_owned()),
-        ..whole_file(
-            file,
-            format!("plugin `{}` needs {what}, of which the schema has none", plugin.binding()),
-        )
+    let problem = |what: String| {
+        let message = format!("it needs {what}, of which the schema has none");
+        let help = "mark the entity type that holds them with `@kind` in the schema";
+        entry.problem("/component", message).with_help(help)
     };
     missing.into_iter().map(problem).collect()
 }

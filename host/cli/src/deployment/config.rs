@@ -10,7 +10,8 @@ use assent_plugin::Limits;
 use assent_policy::LoadProblem;
 use serde::Deserialize;
 
-use super::{files, whole_file};
+use super::files;
+use super::places::Places;
 
 /// `assent.toml`.
 #[derive(Debug, Deserialize)]
@@ -220,31 +221,37 @@ pub struct ScopeConfig {
 const SLOTS_MAX: u32 = 1_024;
 
 /// What is wrong with `assent.toml` on its own.
-pub(crate) fn check_deployment(config: &DeploymentConfig, file: &str) -> Vec<LoadProblem> {
+pub(crate) fn check_deployment(config: &DeploymentConfig, places: &Places) -> Vec<LoadProblem> {
     let mut problems = vec![];
+    let mut problem = |pointer: &str, message: String| problems.push(places.problem(pointer, message));
     if config.organizations.is_empty() {
-        problems.push(whole_file(file, "`organizations` is empty: name at least one organization's folder"));
+        problem("/organizations", "`organizations` is empty: name at least one organization's folder".into());
     }
-    if !config.server.listen.ip().is_loopback() && !config.server.allow_remote {
-        problems.push(whole_file(
-            file,
-            format!(
-                "`server.listen` is `{}`, which is not this machine alone: listen on 127.0.0.1, or set \
-                 `server.allow_remote = true` if something in front encrypts and authenticates",
-                config.server.listen
-            ),
-        ));
+    let server = &config.server;
+    if !server.listen.ip().is_loopback() && !server.allow_remote {
+        let message = format!(
+            "`server.listen` is `{}`, which is not this machine alone: listen on 127.0.0.1, or set \
+             `server.allow_remote = true` if something in front encrypts and authenticates",
+            server.listen
+        );
+        problem("/server/listen", message);
     }
-    if !(1..=SLOTS_MAX).contains(&config.plugins.slots) || config.plugins.slots_per_organization == 0 {
-        problems.push(whole_file(
-            file,
-            format!(
-                "`plugins.slots` must be 1 to {SLOTS_MAX}, and `plugins.slots_per_organization` at least 1"
-            ),
-        ));
+    if let Some(Err(error)) = server.public_url.as_deref().map(assent_server::check_public_url) {
+        problem("/server/public_url", error.to_string());
     }
-    if config.plugins.slots_per_organization > config.plugins.slots {
-        problems.push(whole_file(file, "`plugins.slots_per_organization` is larger than `plugins.slots`"));
+    if let Err(error) = server.limits.check() {
+        problem(&format!("/server/limits/{}", error.name()), error.to_string());
+    }
+    let plugins = &config.plugins;
+    if !(1..=SLOTS_MAX).contains(&plugins.slots) {
+        problem("/plugins/slots", format!("`plugins.slots` is {}: expected 1 to {SLOTS_MAX}", plugins.slots));
+    }
+    if !(1..=plugins.slots.max(1)).contains(&plugins.slots_per_organization) {
+        let message = format!(
+            "`plugins.slots_per_organization` is {}: expected 1 to `plugins.slots`, which is {}",
+            plugins.slots_per_organization, plugins.slots
+        );
+        problem("/plugins/slots_per_organization", message);
     }
     problems
 }
@@ -253,53 +260,76 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, file: &str) -> Vec<Loa
 pub(crate) fn check_callers(
     config: &DeploymentConfig,
     organizations: &[&str],
-    file: &str,
+    places: &Places,
 ) -> Vec<LoadProblem> {
     let mut problems = vec![];
-    let mut problem = |message: String, help: Option<String>| {
-        problems.push(LoadProblem { help, ..whole_file(file, message) });
-    };
     for (index, caller) in config.callers.iter().enumerate() {
         let id = &caller.id;
-        if config.callers.iter().take(index).any(|other| other.id == *id) {
-            problem(format!("the caller id `{id}` is taken twice"), None);
+        let earlier = || config.callers.iter().take(index);
+        let mut problem = |part: String, message: String, help: Option<String>| {
+            let problem = places.problem(&format!("/caller/{index}{part}"), message);
+            problems.push(LoadProblem { help, ..problem });
+        };
+        if earlier().any(|other| other.id == *id) {
+            problem("/id".into(), format!("the caller id `{id}` is taken twice"), None);
         }
-        if caller.loopback && config.callers.iter().take(index).any(|other| other.loopback) {
-            problem(format!("caller `{id}`: only one caller can have `loopback = true`"), None);
+        if caller.loopback && earlier().any(|other| other.loopback) {
+            let message = format!("caller `{id}`: only one caller can have `loopback = true`");
+            problem("/loopback".into(), message, None);
         }
-        if !caller.loopback && caller.key_sha256.is_none() {
-            let message =
-                format!("caller `{id}` has no credential: give it `key_sha256` or `loopback = true`");
-            problem(message, None);
+        match &caller.key_sha256 {
+            None if !caller.loopback => {
+                let message =
+                    format!("caller `{id}` has no credential: give it `key_sha256` or `loopback = true`");
+                problem(String::new(), message, None);
+            }
+            None => {}
+            Some(key) => {
+                if let Some(other) = earlier().find(|other| other.key_sha256 == Some(*key)) {
+                    let message = format!("caller `{id}` has the same key as caller `{}`", other.id);
+                    problem("/key_sha256".into(), message, None);
+                }
+                if *key.as_bytes() == assent_server::key_digest("") {
+                    let message = format!("caller `{id}`: this is the digest of an empty key");
+                    problem("/key_sha256".into(), message, None);
+                }
+            }
         }
         if caller.rights.is_empty() {
-            problem(
-                format!("caller `{id}` has no `rights`: expected `decide`, and `explain` where it may"),
-                None,
-            );
+            let message =
+                format!("caller `{id}` has no `rights`: expected `decide`, and `explain` where it may");
+            problem("/rights".into(), message, None);
         }
-        for organization in &caller.organizations {
+        for (at, organization) in caller.organizations.iter().enumerate() {
             if !organizations.contains(&organization.as_str()) {
                 let nearest = files::nearest(organization.as_str(), organizations.iter().copied());
                 problem(
+                    format!("/organizations/{at}"),
                     format!("caller `{id}` names the organization `{organization}`, which is not here"),
                     nearest.map(|name| format!("did you mean `{name}`?")),
                 );
             }
         }
-        for code in caller.obligations.iter().filter(|code| *code != "*") {
-            if let ObligationCode::Custom(code) = ObligationCode::from_code(code) {
-                let known = ObligationCode::KNOWN.iter().map(ObligationCode::as_str);
-                if let Some(name) = files::nearest(&code, known).filter(|_| !code.contains(':')) {
-                    problem(
-                        format!("caller `{id}` names the obligation `{code}`, which is not a known one"),
-                        Some(format!(
-                            "did you mean `{name}`? an organization's own code is written with a colon, as `own:{code}`"
-                        )),
-                    );
-                }
+        for (at, code) in caller.obligations.iter().enumerate().filter(|(_, code)| *code != "*") {
+            if let Some(name) = misspelt_obligation(code) {
+                problem(
+                    format!("/obligations/{at}"),
+                    format!("caller `{id}` names the obligation `{code}`, which is not a known one"),
+                    Some(format!(
+                        "did you mean `{name}`? an organization's own code is written with a colon, as `own:{code}`"
+                    )),
+                );
             }
         }
     }
     problems
+}
+
+/// The known obligation that this code is a slip of. An organization's own codes have a colon.
+pub(crate) fn misspelt_obligation(code: &str) -> Option<&'static str> {
+    let known = ObligationCode::KNOWN.iter().map(ObligationCode::as_str);
+    match ObligationCode::from_code(code) {
+        ObligationCode::Custom(own) if !own.contains(':') => files::nearest(&own, known),
+        _ => None,
+    }
 }

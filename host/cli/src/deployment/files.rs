@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use assent_policy::{LoadProblem, SourceFile};
 use serde::de::DeserializeOwned;
 
-use super::whole_file;
+use super::places::Places;
 
 /// The largest file of a deployment that is read, in bytes. Entities are the largest; a hundred
 /// thousand of them are about 40 MB.
@@ -21,28 +21,35 @@ pub fn shown(path: &Path) -> String {
 /// # Errors
 /// When it is missing, too large, or not UTF-8; what to do is in the message.
 pub fn read_text(path: &Path) -> Result<String, LoadProblem> {
-    let problem = |message: String| whole_file(&shown(path), message);
+    let problem = |message: String| LoadProblem::of_file(&shown(path), message);
     let metadata = std::fs::metadata(path)
         .map_err(|error| problem(format!("cannot be read ({error}): expected a file here")))?;
+    if metadata.is_dir() {
+        return Err(problem("is a folder: expected a file here".to_owned()));
+    }
     if metadata.len() > FILE_MAX_BYTES {
-        return Err(problem(format!("is larger than {FILE_MAX_BYTES} bytes")));
+        return Err(problem(format!("is larger than {} MiB", FILE_MAX_BYTES >> 20)));
     }
     let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read ({error})")))?;
-    String::from_utf8(bytes).map_err(|error| {
-        problem(format!(
-            "is not UTF-8 text (byte {} is the first that is not)",
-            error.utf8_error().valid_up_to()
-        ))
-    })
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
+        let (line, column) = position(&before, good);
+        LoadProblem { line, column, ..problem("this is not UTF-8 text".to_owned()) }
+            .with_help("save the file as UTF-8")
+    })?;
+    // Some editors begin a file with this mark, which is no part of the text.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Reads a TOML file into a value.
+/// Reads a TOML file into a value, with the places of its parts.
 ///
 /// # Errors
 /// With line and column, and for an unknown key the nearest known one.
-pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, LoadProblem> {
+pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<(T, Places), LoadProblem> {
     let text = read_text(path)?;
-    parse_toml(&shown(path), &text)
+    let name = shown(path);
+    Ok((parse_toml(&name, &text)?, Places::of(&name, &text)))
 }
 
 /// Parses TOML text that came from the file of this name.
@@ -85,21 +92,29 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         .map(|(_, candidate)| candidate)
 }
 
-/// The source files with this ending that these paths (files or folders, relative to `root`) name,
-/// sorted by path. Folders are read with their subfolders.
+/// The source files with this ending that the list `key` of an organization's file names (files or
+/// folders, relative to `root`), sorted by path. Folders are read with their subfolders.
 ///
 /// # Errors
 /// For each path that is missing, or names nothing with this ending.
-pub fn sources(root: &Path, paths: &[PathBuf], ending: &str) -> Result<Vec<SourceFile>, Vec<LoadProblem>> {
+pub fn sources(
+    root: &Path,
+    (key, paths): (&str, &[PathBuf]),
+    ending: &str,
+    places: &Places,
+) -> Result<Vec<SourceFile>, Vec<LoadProblem>> {
     let mut found = vec![];
     let mut problems = vec![];
-    for path in paths {
+    for (index, path) in paths.iter().enumerate() {
         let path = root.join(path);
         let before = found.len();
-        if let Err(problem) = collect(&path, ending, 0, &mut found) {
-            problems.push(problem);
-        } else if found.len() == before {
-            problems.push(whole_file(&shown(&path), format!("holds no file that ends in `{ending}`")));
+        let outcome = match collect(&path, ending, 0, &mut found) {
+            Ok(()) if found.len() == before => Err(format!("holds no file that ends in `{ending}`")),
+            outcome => outcome,
+        };
+        if let Err(what) = outcome {
+            let message = format!("`{key}` names `{}`, which {what}", shown(&path));
+            problems.push(places.problem(&format!("/{key}/{index}"), message));
         }
     }
     found.sort();
@@ -117,20 +132,20 @@ pub fn sources(root: &Path, paths: &[PathBuf], ending: &str) -> Result<Vec<Sourc
 /// How deep folders may be nested. Deeper is a mistake, or a loop of links.
 const FOLDERS_MAX: usize = 8;
 
-fn collect(path: &Path, ending: &str, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), LoadProblem> {
-    let problem = |message: String| whole_file(&shown(path), message);
+/// Adds the files at a path; else what is wrong with it, to follow its name.
+fn collect(path: &Path, ending: &str, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), String> {
     if depth > FOLDERS_MAX {
-        return Err(problem(format!("folders are nested more than {FOLDERS_MAX} deep")));
+        return Err(format!("holds folders nested more than {FOLDERS_MAX} deep"));
     }
+    let unreadable = |error| format!("cannot be read ({error})");
     let metadata = std::fs::metadata(path)
-        .map_err(|error| problem(format!("cannot be read ({error}): expected a file or folder here")))?;
+        .map_err(|error| format!("cannot be read ({error}): expected a file or folder here"))?;
     if !metadata.is_dir() {
         found.push(path.to_owned());
         return Ok(());
     }
-    let entries = std::fs::read_dir(path).map_err(|error| problem(format!("cannot be read ({error})")))?;
-    for entry in entries {
-        let entry = entry.map_err(|error| problem(format!("cannot be read ({error})")))?.path();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?.path();
         if entry.is_dir() {
             collect(&entry, ending, depth + 1, found)?;
         } else if entry.to_string_lossy().ends_with(ending) {

@@ -7,12 +7,14 @@
 pub mod build;
 pub mod config;
 pub mod files;
+pub mod places;
 
 use std::path::{Path, PathBuf};
 
-use assent_policy::{LoadErrors, LoadProblem};
+use assent_policy::LoadErrors;
 
 use config::{DeploymentConfig, OrganizationConfig};
+use places::Places;
 
 /// A deployment directory, read but not yet built.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Deployment {
     pub root: PathBuf,
     /// `assent.toml`.
     pub config: DeploymentConfig,
+    /// Where its parts stand.
+    pub places: Places,
     /// Its organizations, in the order of `assent.toml`.
     pub organizations: Vec<OrganizationFiles>,
 }
@@ -30,10 +34,10 @@ pub struct Deployment {
 pub struct OrganizationFiles {
     /// The directory.
     pub root: PathBuf,
-    /// The path of `organization.toml`, as messages show it.
-    pub file: String,
     /// `organization.toml`.
     pub config: OrganizationConfig,
+    /// Where its parts stand.
+    pub places: Places,
 }
 
 /// The name of the deployment's file.
@@ -46,38 +50,46 @@ pub const ORGANIZATION_FILE: &str = "organization.toml";
 /// # Errors
 /// All problems of all files.
 pub fn read(root: &Path) -> Result<Deployment, LoadErrors> {
-    let file = root.join(DEPLOYMENT_FILE);
-    let config: DeploymentConfig = files::read_toml(&file).map_err(|problem| LoadErrors(vec![problem]))?;
-    let mut problems = config::check_deployment(&config, &files::shown(&file));
+    let (config, places): (DeploymentConfig, Places) =
+        files::read_toml(&root.join(DEPLOYMENT_FILE)).map_err(|problem| LoadErrors(vec![problem]))?;
+    let mut problems = config::check_deployment(&config, &places);
     let mut organizations: Vec<OrganizationFiles> = vec![];
-    for path in &config.organizations {
+    for (index, path) in config.organizations.iter().enumerate() {
         let directory = root.join(path);
-        let file = directory.join(ORGANIZATION_FILE);
-        match files::read_toml::<OrganizationConfig>(&file) {
+        let named = format!("/organizations/{index}");
+        if config.organizations.iter().take(index).any(|other| other == path) {
+            let message = format!("the folder `{}` is named twice", path.display());
+            problems.push(places.problem(&named, message));
+            continue;
+        }
+        if !directory.is_dir() {
+            let shown = files::shown(&directory);
+            let message = format!(
+                "`organizations` names `{shown}`: expected a folder that holds `{ORGANIZATION_FILE}`"
+            );
+            problems.push(places.problem(&named, message));
+            continue;
+        }
+        match files::read_toml::<OrganizationConfig>(&directory.join(ORGANIZATION_FILE)) {
             Err(problem) => problems.push(problem),
-            Ok(config) => {
-                let file = files::shown(&file);
-                if organizations.iter().any(|other| other.config.id == config.id) {
+            Ok((config, places)) => {
+                if let Some(other) = organizations.iter().find(|other| other.config.id == config.id) {
                     let message = format!("the id `{}` is already taken by another organization", config.id);
-                    problems.push(whole_file(&file, message));
+                    let problem = places.problem("/id", message);
+                    problems.push(problem.with_help(format!("the other is {}", other.places.file())));
                 }
-                organizations.push(OrganizationFiles { root: directory, file, config });
+                organizations.push(OrganizationFiles { root: directory, config, places });
             }
         }
     }
     // An organization that did not read is not one that a caller must not name.
     if organizations.len() == config.organizations.len() {
         let known: Vec<&str> = organizations.iter().map(|o| o.config.id.as_str()).collect();
-        problems.extend(config::check_callers(&config, &known, &files::shown(&file)));
+        problems.extend(config::check_callers(&config, &known, &places));
     }
     if problems.is_empty() {
-        Ok(Deployment { root: root.to_owned(), config, organizations })
+        Ok(Deployment { root: root.to_owned(), config, places, organizations })
     } else {
         Err(LoadErrors(problems))
     }
-}
-
-/// A problem with a file as a whole.
-pub(crate) fn whole_file(file: &str, message: impl Into<String>) -> LoadProblem {
-    LoadProblem { file: file.to_owned(), line: 1, column: 1, message: message.into(), help: None }
 }

@@ -11,7 +11,7 @@ use super::build::{build, close};
 use super::overrides::overridden;
 use super::unique::Unique;
 use crate::big_stack;
-use crate::error::{LoadErrors, LoadProblem};
+use crate::error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES};
 use crate::policies::Policies;
 use crate::schema::types::EntityType;
 use crate::source::{Cursor, SourceFile, known_names};
@@ -66,28 +66,42 @@ fn load_here(
     overrides: &[SourceFile],
 ) -> Result<Snapshot, LoadErrors> {
     let mut problems = Vec::new();
-    let mut items: Vec<(Json, Origin)> = Vec::new();
-    for file in files {
-        items.extend(parse(file, &mut problems));
-    }
+    let mut items = parse_all(files, &mut problems);
     if !overrides.is_empty() {
-        let changes = overrides.iter().flat_map(|file| parse(file, &mut problems)).collect();
-        items = overridden(items, changes);
+        items = overridden(items, parse_all(overrides, &mut problems));
     }
-    let read = read_all(policies, items, &mut problems);
-    check_references(&read, &mut problems);
+    // What did not parse may hold any entity: whether a reference leads there cannot be said.
+    let mut refused = Refused { any: !problems.is_empty(), ids: HashSet::new() };
+    let read = read_all(policies, items, &mut refused, &mut problems);
+    if !refused.any {
+        check_references(&read, &refused.ids, &mut problems);
+    }
     let ancestors = close(&read, &mut problems);
     LoadErrors::check(problems)?;
     build(policies, read, &ancestors)
 }
 
+/// Entities that are there but were not accepted. What refers to them is not wrong for that: such
+/// problems would only repeat, many times over, the one that is reported.
+struct Refused {
+    /// Some of them cannot be told by name.
+    any: bool,
+    /// Their ids.
+    ids: HashSet<String>,
+}
+
+const NOT_CHECKED: &str = "references between entities were not checked because of it";
+
+fn parse_all(files: &[SourceFile], problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origin)> {
+    files.iter().flat_map(|file| parse(file, problems)).collect()
+}
+
 /// The entities of a file with their positions.
 fn parse(file: &SourceFile, problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origin)> {
     if file.text.len() > ENTITY_FILE_MAX_BYTES {
-        problems.push(LoadProblem::of_file(
-            &file.name,
-            format!("the file is larger than {} MiB", ENTITY_FILE_MAX_BYTES >> 20),
-        ));
+        let message = format!("the file is larger than {} MiB", ENTITY_FILE_MAX_BYTES >> 20);
+        let problem = LoadProblem::of_file(&file.name, message);
+        problems.push(problem.with_help(format!("split it into several files; {NOT_CHECKED}")));
         return Vec::new();
     }
     match serde_json::from_str::<Vec<Unique>>(&file.text) {
@@ -101,10 +115,14 @@ fn parse(file: &SourceFile, problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origi
             items.into_iter().map(|Unique(item)| (item, origin())).collect()
         }
         Err(error) => {
+            // The place is said once, in front.
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            let what = error.to_string();
+            let what = what.strip_suffix(&place).unwrap_or(&what);
             let mut problem =
-                LoadProblem::of_file(&file.name, format!("this is not a JSON list of entities: {error}"));
+                LoadProblem::of_file(&file.name, format!("this is not a JSON list of entities: {what}"));
             (problem.line, problem.column) = (error.line(), error.column().max(1));
-            problems.push(problem);
+            problems.push(problem.with_help(NOT_CHECKED));
             Vec::new()
         }
     }
@@ -144,11 +162,22 @@ fn element_starts(text: &str) -> Vec<usize> {
     starts
 }
 
-fn read_all(policies: &Policies, items: Vec<(Json, Origin)>, problems: &mut Vec<LoadProblem>) -> Vec<Read> {
+fn read_all(
+    policies: &Policies,
+    items: Vec<(Json, Origin)>,
+    refused: &mut Refused,
+    problems: &mut Vec<LoadProblem>,
+) -> Vec<Read> {
     let mut all: Vec<Read> = Vec::with_capacity(items.len());
     let mut seen: HashMap<EntityId, Origin> = HashMap::with_capacity(items.len());
     for (json, origin) in items {
-        let Some(read) = read_one(policies, &json, &origin, problems) else { continue };
+        let Some(read) = read_one(policies, &json, &origin, problems) else {
+            match json.get("uid").and_then(type_and_id) {
+                Some((_, id)) => drop(refused.ids.insert(id.to_owned())),
+                None => refused.any = true,
+            }
+            continue;
+        };
         match seen.get(&read.id) {
             Some(earlier) => {
                 let place = format!("the other is at {}:{}", earlier.file, earlier.line);
@@ -171,9 +200,9 @@ fn read_one(
     problems: &mut Vec<LoadProblem>,
 ) -> Option<Read> {
     let Some(object) = json.as_object() else {
-        problems.push(origin.problem("an entity must be an object").with_help(
-            "write `{\"uid\": {\"type\": \"...\", \"id\": \"...\"}, \"attrs\": {}, \"parents\": []}`",
-        ));
+        problems.push(origin.problem("an entity must be an object").with_help(format!(
+            "write `{{\"uid\": {{\"type\": \"...\", \"id\": \"...\"}}, \"attrs\": {{}}, \"parents\": []}}`; {NOT_CHECKED}"
+        )));
         return None;
     };
     const MEMBERS: [&str; 3] = ["uid", "attrs", "parents"];
@@ -185,7 +214,8 @@ fn read_one(
         );
     }
     let Some((type_name, id)) = object.get("uid").and_then(type_and_id) else {
-        problems.push(origin.problem("`uid` must be an object with `type` and `id`, both text"));
+        let message = "`uid` must be an object with `type` and `id`, both text";
+        problems.push(origin.problem(message).with_help(NOT_CHECKED));
         return None;
     };
     let types = &policies.schema.types;
@@ -230,7 +260,10 @@ fn read_one(
 
 fn described(id: &EntityId, mismatch: Mismatch, origin: &Origin) -> LoadProblem {
     match mismatch.unknown {
-        None => origin.problem(format!("`{id}`: attrs{} must be {}", mismatch.path, mismatch.expected)),
+        None => LoadProblem {
+            help: mismatch.nearest.map(|nearest| format!("did you mean `{nearest}`?")),
+            ..origin.problem(format!("`{id}`: attrs{} must be {}", mismatch.path, mismatch.expected))
+        },
         Some(unknown) => origin
             .problem(format!("`{id}`: attrs{} is not in the schema", mismatch.path))
             .with_help(known_names(&unknown.name, unknown.known.iter().map(String::as_str))),
@@ -280,19 +313,18 @@ fn parents(
     parents
 }
 
-fn check_references(all: &[Read], problems: &mut Vec<LoadProblem>) {
+fn check_references(all: &[Read], refused: &HashSet<String>, problems: &mut Vec<LoadProblem>) {
     let known: HashSet<&EntityId> = all.iter().map(|read| &read.id).collect();
     for read in all {
         let mut check = |target: &EntityId, path: &str| {
-            if !known.contains(target) {
+            if !known.contains(target) && !refused.contains(&target.id) {
                 let near = crate::source::suggestion(
                     &target.id,
                     all.iter().filter(|other| other.id.kind == target.kind).map(|other| other.id.id.as_str()),
                 );
-                let mut problem = read.origin.problem(format!(
-                    "`{}`: {path} refers to `{target}`, which is not among the entities",
-                    read.id
-                ));
+                let mut problem = read
+                    .origin
+                    .problem(format!("`{}`: {path} refers to `{target}`, {NOT_AMONG_ENTITIES}", read.id));
                 problem.help = near;
                 problems.push(problem);
             }

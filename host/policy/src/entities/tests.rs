@@ -92,19 +92,76 @@ fn entities_that_do_not_fit_are_reported_with_their_place() {
             &["e.json:2:3: `Patient::\"p\"`: attrs.birthDate must be a date such as `2012-02-29`"],
         ),
         (
+            json!([{"uid": {"type": "Patient", "id": "p"}, "attrs": {"org": {"type": "Org", "id": "clinic"},
+                "birthDate": "2011-02-28", "timeZone": "America/Los_Angles", "active": true}},
+                {"uid": {"type": "Org", "id": "o"}, "attrs": {"state": "Californa"}},
+                {"uid": {"type": "Org", "id": "q"}, "attrs": {"servesStates": ["CA", "ny", "Ontario"]}}]),
+            &[
+                "e.json:2:3: `Patient::\"p\"`: attrs.timeZone must be the IANA name of a time zone, such as `America/Los_Angeles`; did you mean `America/Los_Angeles`?",
+                "e.json:17:3: `Org::\"o\"`: attrs.state must be the two-letter USPS code of a state, such as `CA`; did you mean `CA`?",
+                "e.json:26:3: `Org::\"q\"`: attrs.servesStates[1] must be the two-letter USPS code of a state, such as `CA`; did you mean `NY`?",
+                "e.json:26:3: `Org::\"q\"`: attrs.servesStates[2] must be the two-letter USPS code of a state, such as `CA`",
+            ],
+        ),
+        (
             json!([{"uid": {"type": "Colour", "id": "blu"}}]),
             &["e.json:2:3: `Colour::\"blu\"`: the schema does not list this id; did you mean `blue`?"],
         ),
         (
             json!([3]),
             &[
-                "e.json:2:3: an entity must be an object; write `{\"uid\": {\"type\": \"...\", \"id\": \"...\"}, \"attrs\": {}, \"parents\": []}`",
+                "e.json:2:3: an entity must be an object; write `{\"uid\": {\"type\": \"...\", \"id\": \"...\"}, \"attrs\": {}, \"parents\": []}`; references between entities were not checked because of it",
             ],
         ),
     ];
     for (entities, expected) in cases {
         assert_eq!(problems(&entities), *expected, "{entities}");
     }
+}
+
+#[test]
+fn what_follows_from_an_entity_that_was_not_read_is_not_listed() {
+    let refers = |id: &str| {
+        json!([{"uid": {"type": "Role", "id": "r"}, "parents": [{"type": "Role", "id": id}]}]).to_string()
+    };
+    let cases = [
+        (
+            r#"[{"uid": {"type": "Role", "id": "gone"}}"#,
+            vec![
+                "bad.json:1:40: this is not a JSON list of entities: EOF while parsing a list; references between entities were not checked because of it",
+            ],
+        ),
+        (
+            r#"[{"id": "gone"}]"#,
+            vec![
+                "bad.json:1:2: `uid` must be an object with `type` and `id`, both text; references between entities were not checked because of it",
+                "bad.json:1:2: an entity has no member `id`; did you mean `uid`?",
+            ],
+        ),
+        // Refused by name: only what refers to it is passed over.
+        (
+            r#"[{"uid": {"type": "Rol", "id": "gone"}}]"#,
+            vec!["bad.json:1:2: uid.type: the schema has no entity type `Rol`; did you mean `Role`?"],
+        ),
+        (
+            "[]",
+            vec![
+                "e.json:1:2: `Role::\"r\"`: parents refers to `Role::\"gone\"`, which is not among the entities",
+            ],
+        ),
+    ];
+    for (bad, expected) in cases {
+        let files = [SourceFile::new("bad.json", bad), SourceFile::new("e.json", refers("gone"))];
+        let problems = world().load_entities(&files).unwrap_err().0;
+        let mut shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        shown.sort();
+        assert_eq!(shown, expected, "{bad}");
+    }
+    let files = [
+        SourceFile::new("bad.json", r#"[{"uid": {"type": "Rol", "id": "other"}}]"#),
+        SourceFile::new("e.json", refers("gone")),
+    ];
+    assert_eq!(world().load_entities(&files).unwrap_err().0.len(), 2);
 }
 
 #[test]
@@ -210,19 +267,32 @@ fn a_slice_shares_entities_and_holds_only_what_can_be_reached() {
 }
 
 #[test]
-fn names_in_policies_that_no_entity_has_are_listed() {
+fn names_in_policies_that_no_entity_has_are_slips_or_noted() {
     let policies = policies(&[
         "permit(principal in Role::\"nurse\", action == Action::\"view\", resource);",
-        "forbid(principal in Role::\"nurs\", action, resource);",
+        "forbid(principal in Role::\"nurze\", action, resource);",
         "forbid(principal, action, resource) when { principal is User && principal.org == Org::\"clnic\" };",
+        "forbid(principal in Role::\"surgeon\", action, resource);",
+        // Short names and numbers in a series are other names, not slips.
+        "forbid(principal in Role::\"ward-2\", action, resource);",
+        "forbid(principal in Role::\"b\", action, resource);",
     ]);
-    let missing: Vec<_> =
-        policies.missing_entities(&snapshot(&policies)).iter().map(ToString::to_string).collect();
+    let roles = json!([{"uid": {"type": "Role", "id": "ward-1"}}, {"uid": {"type": "Role", "id": "a"}}]);
+    let missing = policies.missing_entities(&snapshot_with(&policies, &roles));
+    let shown = |problems: &[LoadProblem]| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
-        missing,
+        shown(&missing.slips),
         [
-            "p.cedar:2:1: policy `p2` names `Role::\"nurs\"`, which is not among the entities; did you mean `nurse`?",
-            "p.cedar:3:1: policy `p3` names `Org::\"clnic\"`, which is not among the entities; did you mean `clinic`?",
+            "p.cedar:2:1: policy `p2` names `Role::\"nurze\"`, which is not among the entities; did you mean `nurse`? if not, add `Role::\"nurze\"` to the entities",
+            "p.cedar:3:1: policy `p3` names `Org::\"clnic\"`, which is not among the entities; did you mean `clinic`? if not, add `Org::\"clnic\"` to the entities",
+        ]
+    );
+    assert_eq!(
+        shown(&missing.notes),
+        [
+            "p.cedar:4:1: policy `p4` names `Role::\"surgeon\"`, which is not among the entities",
+            "p.cedar:5:1: policy `p5` names `Role::\"ward-2\"`, which is not among the entities",
+            "p.cedar:6:1: policy `p6` names `Role::\"b\"`, which is not among the entities",
         ]
     );
 }

@@ -37,16 +37,18 @@ impl ResolvedNames {
     }
 }
 
-/// Resolves the tables against the schema; reports names that it does not have.
+/// Resolves the tables against the schema; reports names that it does not have, each as a problem of
+/// the "file" `names.TABLE.NAME`.
 pub(super) fn resolve(names: &Names, schema: &Schema, problems: &mut Vec<LoadProblem>) -> ResolvedNames {
     let mut types = |table: &BTreeMap<String, String>, title: &str| {
+        // Who read the tables knows their file, and finds the place by table and name.
         let mut resolved = HashMap::new();
         for (from, to) in table {
             match schema.types.get(to.as_str()) {
                 Some(entity_type) => drop(resolved.insert(from.clone(), Arc::clone(entity_type))),
                 None => problems.push(
                     LoadProblem::of_file(
-                        title,
+                        &format!("{title}.{from}"),
                         format!("`{from}` is mapped to entity type `{to}`, which the schema does not have"),
                     )
                     .with_help(known_names(to, schema.types.keys().map(AsRef::as_ref))),
@@ -65,7 +67,7 @@ pub(super) fn resolve(names: &Names, schema: &Schema, problems: &mut Vec<LoadPro
                 let ids = schema.actions.values().map(|action| action.id.as_str());
                 problems.push(
                     LoadProblem::of_file(
-                        "names.actions",
+                        &format!("names.actions.{from}"),
                         format!("`{from}` is mapped to action `{to}`, which the schema does not have"),
                     )
                     .with_help(known_names(to, ids)),

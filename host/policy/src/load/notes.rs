@@ -211,23 +211,6 @@ fn obligations(text: &str) -> Result<Vec<Obligation>, Fault> {
     Ok(read)
 }
 
-const REMEDIES: &[&str] = &[
-    "approval",
-    "consent",
-    "clinician-decision",
-    "step-up",
-    "break-glass",
-    "identity-proofing",
-    "justification",
-    "agreement",
-    "reduce-scope",
-    "human-review",
-    "paper-request",
-    "wait-until",
-    "supply-fact",
-    "other",
-];
-
 fn remedies(text: &str) -> Result<Vec<Remedy>, Fault> {
     entries(text)?.into_iter().map(remedy).collect()
 }
@@ -271,7 +254,7 @@ fn remedy(entry: Entry) -> Result<Remedy, Fault> {
         unknown => {
             return Err(Fault {
                 message: format!("remedy `{unknown}` is not known"),
-                help: Some(known_names(unknown, REMEDIES.iter().copied())),
+                help: Some(known_names(unknown, Remedy::CODES.iter().copied())),
             });
         }
     };

@@ -61,8 +61,8 @@ fn names_must_exist_in_the_schema() {
     assert_eq!(
         shown(load(&schema(), &[], wrong)),
         [
-            "names.actions: `can_look` is mapped to action `veiw`, which the schema does not have; did you mean `view`?",
-            "names.subjects: `clerk` is mapped to entity type `Usr`, which the schema does not have; did you mean `User`?",
+            "names.actions.can_look: `can_look` is mapped to action `veiw`, which the schema does not have; did you mean `view`?",
+            "names.subjects.clerk: `clerk` is mapped to entity type `Usr`, which the schema does not have; did you mean `User`?",
         ]
     );
 }

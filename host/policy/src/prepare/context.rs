@@ -13,7 +13,7 @@ use crate::entities::Snapshot;
 use crate::error::Unprepared;
 use crate::policies::Policies;
 use crate::schema::types::{Action, Attribute, Supplier, Type};
-use crate::value::{Reader, dangling, fits, to_cedar};
+use crate::value::{Reader, dangling, fits, passed_over, to_cedar};
 
 /// The context attribute that holds the action's own properties.
 const ACTION: &str = "action";
@@ -51,23 +51,31 @@ impl Circumstances<'_> {
             cedar.insert(name.clone(), converted);
             context.insert(name.to_string(), value);
         }
-        for name in self.request.context.keys() {
+        for (name, json) in &self.request.context {
             let counts = self
                 .action
                 .context
                 .get(name.as_str())
-                .is_some_and(|attribute| attribute.supplied == Some(Supplier::Caller) && name != ACTION);
-            if !counts {
-                ignored.push(format!("context.{name}"));
+                .filter(|attribute| attribute.supplied == Some(Supplier::Caller) && name != ACTION);
+            match counts {
+                None => ignored.push(format!("context.{name}")),
+                Some(attribute) => ignored.extend(
+                    passed_over(json, &attribute.value).iter().map(|below| format!("context.{name}{below}")),
+                ),
             }
         }
         let action_attributes = match self.action.context.get(ACTION).map(|attribute| &attribute.value) {
             Some(Type::Record(attributes)) => Some(attributes),
             _ => None,
         };
-        for name in self.request.action.properties.keys() {
-            if action_attributes.is_none_or(|attributes| !attributes.contains_key(name.as_str())) {
-                ignored.push(format!("action.properties.{name}"));
+        for (name, json) in &self.request.action.properties {
+            match action_attributes.and_then(|attributes| attributes.get(name.as_str())) {
+                None => ignored.push(format!("action.properties.{name}")),
+                Some(attribute) => ignored.extend(
+                    passed_over(json, &attribute.value)
+                        .iter()
+                        .map(|below| format!("action.properties.{name}{below}")),
+                ),
             }
         }
         Ok((context, ast::Context::Value(Arc::new(cedar))))

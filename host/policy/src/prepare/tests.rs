@@ -66,6 +66,15 @@ fn values_that_do_not_fit_refuse_the_request_without_being_repeated() {
         (json!({"context": {"purpose": 7}}), bad("context.purpose", "text")),
         (json!({"context": {"session": "secret"}}), bad("context.session", "an object")),
         (json!({"context": {"session": {"mfa": "secret"}}}), bad("context.session.mfa", "true or false")),
+        (
+            json!({"context": {"zone": "secret"}}),
+            bad("context.zone", "the IANA name of a time zone, such as `America/Los_Angeles`"),
+        ),
+        // A slip's suggestion would tell what was sent.
+        (
+            json!({"context": {"zone": "America/Los_Angles"}}),
+            bad("context.zone", "the IANA name of a time zone, such as `America/Los_Angeles`"),
+        ),
         (json!({"context": {"ip": "secret"}}), bad("context.ip", "an IP address or network")),
         (json!({"context": {"wait": "1x"}}), bad("context.wait", "a duration such as `1d2h30m`")),
         (json!({"resource": {"environment": ["secret"]}}), bad("resource.properties.environment", "text")),
@@ -135,6 +144,7 @@ fn callers_supply_only_what_the_schema_says() {
             "context.grant",
             "context.internal",
             "context.now",
+            "context.session.unknown",
             "context.unknown",
             "resource.properties.labels",
             "resource.properties.patient",
@@ -239,6 +249,17 @@ fn the_host_provides_what_the_schema_requires_of_it_or_nobody_is_asked() {
     assert_eq!(ask(BTreeMap::new()).unwrap_err(), refused);
     let wrong = BTreeMap::from([("callerEnvironment".to_owned(), Value::Integer(1))]);
     assert_eq!(ask(wrong).unwrap_err(), refused);
+    let with_state = |state: &str| {
+        let text = |text: &str| Value::Text(text.to_owned());
+        ask(BTreeMap::from([
+            ("callerEnvironment".to_owned(), text("production")),
+            ("callerState".to_owned(), text(state)),
+        ]))
+    };
+    assert!(with_state("CA").is_ok());
+    let expected = "the two-letter USPS code of a state, such as `CA`".to_owned();
+    let refused = Unprepared::HostValue { path: "context.callerState".into(), expected };
+    assert_eq!(with_state("Californa").unwrap_err(), refused);
 }
 
 #[test]

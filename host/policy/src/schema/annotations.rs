@@ -1,12 +1,13 @@
 //! Which annotations a schema may carry, and where. A misspelt annotation would silently change who
 //! may supply a fact, so anything unknown is a problem.
 
-use cedar_policy_core::ast::AnyId;
+use cedar_policy_core::ast::{Annotation, AnyId};
 use cedar_policy_core::est::Annotations;
 use cedar_policy_core::validator::RawName;
 use cedar_policy_core::validator::json_schema::{EntityTypeKind, RecordType, Type, TypeVariant};
 
 use super::ParsedFile;
+use super::formats::FORMATS;
 use crate::error::LoadProblem;
 use crate::source::{SourceFile, known_names};
 
@@ -29,9 +30,9 @@ fn known(place: Place) -> &'static [(&'static str, &'static [&'static str])] {
         Place::EntityType => {
             &[("kind", KINDS), ("from", &[]), ("to", &[]), ("supplied", &["caller"]), ("doc", &[])]
         }
-        Place::EntityAttribute => &[("supplied", &["caller"]), ("format", &["date"]), ("doc", &[])],
+        Place::EntityAttribute => &[("supplied", &["caller"]), ("format", FORMATS), ("doc", &[])],
         Place::ContextAttribute | Place::SharedAttribute => {
-            &[("supplied", &["caller", "host"]), ("format", &["date"]), ("doc", &[])]
+            &[("supplied", &["caller", "host"]), ("format", FORMATS), ("doc", &[])]
         }
         Place::Elsewhere => &[("doc", &[])],
     }
@@ -88,11 +89,7 @@ impl Check<'_> {
     fn annotations(&mut self, annotations: &Annotations, place: Place) {
         let known = known(place);
         for (key, annotation) in &annotations.0 {
-            let offset = annotation
-                .as_ref()
-                .and_then(|annotation| annotation.loc.as_ref())
-                // Cedar points at the value; the reader looks for the `@`.
-                .map_or_else(|| first(self.file, key), |location| at_sign(self.file, location.start()));
+            let offset = offset(self.file, key, annotation.as_ref());
             let value = annotation.as_ref().map_or("", |annotation| annotation.val.as_str());
             match known.iter().find(|(name, _)| *name == key.as_ref()) {
                 None => self.problems.push(
@@ -115,6 +112,19 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Where the annotation of this name begins.
+pub(super) fn place(file: &SourceFile, annotations: &Annotations, key: &str) -> usize {
+    let found = annotations.0.iter().find(|(name, _)| name.as_ref() == key);
+    found.map_or(0, |(name, annotation)| offset(file, name, annotation.as_ref()))
+}
+
+fn offset(file: &SourceFile, key: &AnyId, annotation: Option<&Annotation>) -> usize {
+    annotation
+        .and_then(|annotation| annotation.loc.as_ref())
+        // Cedar points at the value; the reader looks for the `@`.
+        .map_or_else(|| first(file, key), |location| at_sign(file, location.start()))
 }
 
 fn at_sign(file: &SourceFile, offset: usize) -> usize {

@@ -1,6 +1,7 @@
 //! Builds our description of the schema from Cedar's resolved one, and checks what the annotations
 //! say against it: a relation names attributes that exist, a required circumstance has a source.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use cedar_policy_core::validator::json_schema::{self, EntityTypeKind, TypeVarian
 use cedar_policy_core::validator::types::{EntityKind as CedarEntityKind, Type as CedarType};
 use cedar_policy_core::validator::{RawName, ValidatorEntityTypeKind};
 
+use super::annotations::place;
+use super::formats::Format;
 use super::types::{Action, Attribute, Attributes, EntityType, Supplier, Type};
 use super::{ParsedFile, Schema};
 use crate::error::LoadProblem;
@@ -19,6 +22,7 @@ use crate::source::known_names;
 /// A type as written in a file, with the namespace its names are read in.
 #[derive(Clone, Copy)]
 struct Written<'a> {
+    file: &'a ParsedFile<'a>,
     namespace: Option<&'a ast::Name>,
     value: &'a json_schema::Type<RawName>,
 }
@@ -30,6 +34,8 @@ struct Declared<'a> {
         HashMap<String, (&'a ParsedFile<'a>, Option<&'a ast::Name>, &'a json_schema::EntityType<RawName>)>,
     common: HashMap<String, Written<'a>>,
     contexts: HashMap<String, (&'a ParsedFile<'a>, Written<'a>, Option<usize>)>,
+    /// Formats of what is not text, found while attributes are described.
+    misplaced: RefCell<Vec<LoadProblem>>,
 }
 
 /// Builds the schema.
@@ -44,6 +50,7 @@ pub(super) fn build(
     let mut problems = Vec::new();
     let types = entity_types(&cedar, &declared, &mut problems);
     let actions = actions(&cedar, &declared, &types, &mut problems);
+    problems.extend(declared.misplaced.into_inner());
     if problems.is_empty() { Ok(Schema { cedar, types, actions }) } else { Err(problems) }
 }
 
@@ -59,7 +66,7 @@ fn entity_types(
         let Some((file, namespace, written)) = declared.entities.get(&*name) else { continue };
         let shape = match &written.kind {
             EntityTypeKind::Standard(standard) => {
-                Some(Written { namespace: *namespace, value: &standard.shape.0 })
+                Some(Written { file, namespace: *namespace, value: &standard.shape.0 })
             }
             EntityTypeKind::Enum { .. } => None,
         };
@@ -247,6 +254,17 @@ fn annotation<'a>(annotations: &'a Annotations, key: &str) -> Option<&'a str> {
     Some(value.as_ref().map_or("", |annotation| annotation.val.as_str()))
 }
 
+/// The type of text in a format, or of a set of such texts; `None` where it is no text.
+fn formatted(value: &Type, format: &str) -> Option<Type> {
+    match (value, format) {
+        (Type::Text, "date") => Some(Type::Date),
+        // Unknown formats are reported where annotations are checked.
+        (Type::Text, name) => Some(Format::named(name).map_or(Type::Text, Type::Formatted)),
+        (Type::Set(element), name) => Some(Type::Set(Box::new(formatted(element, name)?))),
+        _ => None,
+    }
+}
+
 impl<'a> Declared<'a> {
     fn of(parsed: &'a [ParsedFile<'a>]) -> Self {
         let mut declared = Self::default();
@@ -261,11 +279,12 @@ impl<'a> Declared<'a> {
                     declared.entities.insert(full(name.as_ref()), (file, namespace, entity_type));
                 }
                 for (name, common) in &definition.common_types {
-                    declared.common.insert(full(&name.to_string()), Written { namespace, value: &common.ty });
+                    let written = Written { file, namespace, value: &common.ty };
+                    declared.common.insert(full(&name.to_string()), written);
                 }
                 for (id, action) in &definition.actions {
                     if let Some(applies) = &action.applies_to {
-                        let written = Written { namespace, value: &applies.context.0 };
+                        let written = Written { file, namespace, value: &applies.context.0 };
                         let uid = format!("{}::\"{}\"", full("Action"), id.escape_debug());
                         let offset = action.loc.as_ref().map(|location| location.start());
                         declared.contexts.insert(uid, (file, written, offset));
@@ -286,14 +305,25 @@ impl<'a> Declared<'a> {
             .iter()
             .map(|(name, attribute)| {
                 let as_written =
-                    record.and_then(|(namespace, record)| Some((namespace, record.attributes.get(name)?)));
+                    record.and_then(|(scope, record)| Some((scope, record.attributes.get(name)?)));
                 let none = Annotations::new();
                 let annotations = as_written.map_or(&none, |(_, attribute)| &attribute.annotations);
-                let inner =
-                    as_written.map(|(namespace, attribute)| Written { namespace, value: &attribute.ty });
+                let inner = as_written.map(|(scope, attribute)| Written { value: &attribute.ty, ..scope });
                 let mut value = self.value_type(&attribute.attr_type, inner);
-                if value == Type::Text && annotation(annotations, "format") == Some("date") {
-                    value = Type::Date;
+                if let (Some(format), Some((scope, _))) = (annotation(annotations, "format"), as_written) {
+                    match formatted(&value, format) {
+                        Some(formatted) => value = formatted,
+                        None => self.misplaced.borrow_mut().push(
+                            scope
+                                .file
+                                .file
+                                .problem(
+                                    place(scope.file.file, annotations, "format"),
+                                    format!("`@format` is for text, and attribute `{name}` is none"),
+                                )
+                                .with_help("put it on a `String` or a `Set<String>`"),
+                        ),
+                    }
                 }
                 let supplied = match annotation(annotations, "supplied") {
                     Some("caller") => Some(Supplier::Caller),
@@ -332,16 +362,13 @@ impl<'a> Declared<'a> {
     }
 
     /// Follows names of common types to what they stand for.
-    fn resolved(
-        &self,
-        mut written: Written<'a>,
-    ) -> Option<(Option<&'a ast::Name>, &'a TypeVariant<RawName>)> {
+    fn resolved(&self, mut written: Written<'a>) -> Option<(Written<'a>, &'a TypeVariant<RawName>)> {
         // Cedar has refused cycles; the bound is a second lock.
         for _ in 0..64 {
             let name = match written.value {
                 json_schema::Type::CommonTypeRef { type_name, .. }
                 | json_schema::Type::Type { ty: TypeVariant::EntityOrCommon { type_name }, .. } => type_name,
-                json_schema::Type::Type { ty, .. } => return Some((written.namespace, ty)),
+                json_schema::Type::Type { ty, .. } => return Some((written, ty)),
             };
             let local = written.namespace.map(|namespace| format!("{namespace}::{name}"));
             written = *local
@@ -351,19 +378,16 @@ impl<'a> Declared<'a> {
         None
     }
 
-    fn record(
-        &self,
-        written: Written<'a>,
-    ) -> Option<(Option<&'a ast::Name>, &'a json_schema::RecordType<RawName>)> {
+    fn record(&self, written: Written<'a>) -> Option<(Written<'a>, &'a json_schema::RecordType<RawName>)> {
         match self.resolved(written)? {
-            (namespace, TypeVariant::Record(record)) => Some((namespace, record)),
+            (scope, TypeVariant::Record(record)) => Some((scope, record)),
             _ => None,
         }
     }
 
     fn element(&self, written: Written<'a>) -> Option<Written<'a>> {
         match self.resolved(written)? {
-            (namespace, TypeVariant::Set { element }) => Some(Written { namespace, value: element }),
+            (scope, TypeVariant::Set { element }) => Some(Written { value: element, ..scope }),
             _ => None,
         }
     }

@@ -10,12 +10,16 @@ use assent_model::EntityKind;
 use cedar_policy_core::ast;
 use smol_str::SmolStr;
 
+use super::formats::Format;
+
 /// The type of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Type {
     Text,
     /// Text that must be a calendar date (`@format("date")`); Cedar sees a String.
     Date,
+    /// Text that must be one of a closed list of names; Cedar and everything else see text.
+    Formatted(Format),
     Integer,
     Decimal,
     Boolean,
@@ -86,6 +90,7 @@ impl Type {
         match self {
             Self::Text => "text".to_owned(),
             Self::Date => "a date such as `2012-02-29`".to_owned(),
+            Self::Formatted(format) => format.expected().to_owned(),
             Self::Integer => "an integer".to_owned(),
             Self::Decimal => "a number with at most four decimal places".to_owned(),
             Self::Boolean => "true or false".to_owned(),

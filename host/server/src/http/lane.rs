@@ -90,9 +90,9 @@ impl Lane {
         if took > TOOK_LONG {
             self.questions_apart.store(QUESTIONS_APART, Ordering::Relaxed);
         } else if self.questions_apart.load(Ordering::Relaxed) > 0 {
-            // Two at once may count as one, which does not matter.
             let count = |left: u32| left.checked_sub(1);
-            drop(self.questions_apart.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count));
+            // None left: another request has counted the last one.
+            self.questions_apart.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).ok();
         }
     }
 }

@@ -40,12 +40,16 @@ impl<'a> Compare<'a> {
         if let Some(expected) = schema.get("const")
             && expected != value
         {
-            self.report(path, one_of(value, std::slice::from_ref(expected)));
+            let mut choices = Choices::default();
+            choices.name(expected);
+            self.report(path, choices.refusal(value));
         }
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
             && !allowed.contains(value)
         {
-            self.report(path, one_of(value, allowed));
+            let mut choices = Choices::default();
+            allowed.iter().for_each(|name| choices.name(name));
+            self.report(path, choices.refusal(value));
             return;
         }
         if let Some(expected) = schema.get("type")
@@ -71,22 +75,46 @@ impl<'a> Compare<'a> {
         }
     }
 
-    /// One alternative must fit; otherwise the one that comes nearest says what is wrong.
+    /// One alternative must fit; otherwise the one that was intended says what is wrong, or all of them
+    /// say what there is to choose from.
     fn alternatives(&mut self, alternatives: &'a [Value], value: &Value, path: &str, depth: u32) {
         let mut nearest: Option<Vec<Problem>> = None;
+        let mut choices = Choices::default();
         for alternative in alternatives {
             let mut trial = Compare { root: self.root, found: vec![] };
             trial.value(alternative, value, path, depth + 1);
             if trial.found.is_empty() {
                 return;
             }
+            let types_before = choices.types.len();
+            self.choices(alternative, depth + 1, &mut choices);
+            let takes = choices.types.iter().skip(types_before).any(|expected| has_type(expected, value));
             // A problem further in means that the alternative was the one intended.
             let depth_of = |found: &[Problem]| found.iter().map(|problem| problem.path.len()).min();
-            if nearest.as_ref().is_none_or(|best| depth_of(&trial.found) > depth_of(best)) {
+            if takes && nearest.as_ref().is_none_or(|best| depth_of(&trial.found) > depth_of(best)) {
                 nearest = Some(trial.found);
             }
         }
-        self.found.extend(nearest.into_iter().flatten());
+        match nearest {
+            Some(found) => self.found.extend(found),
+            None => self.report(path, choices.refusal(value)),
+        }
+    }
+
+    /// Adds what a schema lets one choose from.
+    fn choices(&self, schema: &'a Value, depth: u32, choices: &mut Choices<'a>) {
+        let Some(schema) = self.resolve(schema).filter(|_| depth <= MAX_STEPS) else { return };
+        let list = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
+        if let Some(name) = schema.get("const") {
+            choices.name(name);
+        } else if schema.contains_key("enum") {
+            list("enum").for_each(|name| choices.name(name));
+        } else if let Some(expected) = schema.get("type") {
+            choices.types.push(expected);
+        }
+        for alternative in list("anyOf").chain(list("oneOf")) {
+            self.choices(alternative, depth + 1, choices);
+        }
     }
 
     fn object(
@@ -213,23 +241,53 @@ fn type_of(value: &Value) -> String {
     })
 }
 
-fn one_of(value: &Value, allowed: &[Value]) -> String {
-    let names: Vec<_> = allowed.iter().filter_map(Value::as_str).collect();
-    match value.as_str() {
-        Some(text) => unknown_name(text, names.into_iter()),
-        None => format!("expected one of `{}`", names.join("`, `")),
+/// What there is to choose from: names, or any value of some types.
+#[derive(Default)]
+struct Choices<'a> {
+    names: Vec<&'a str>,
+    types: Vec<&'a Value>,
+}
+
+impl<'a> Choices<'a> {
+    fn name(&mut self, name: &'a Value) {
+        self.names.extend(name.as_str());
+    }
+
+    /// What to say of a value that is none of them.
+    fn refusal(&self, value: &Value) -> String {
+        let mut expected = String::new();
+        if !self.names.is_empty() {
+            expected = format!("one of `{}`", self.names.join("`, `"));
+        }
+        for name in self.types.iter().map(|expected| type_names(expected)) {
+            // "Nothing" is how a setting is left out, which needs no saying where there are names.
+            if expected.is_empty() || (name != "nothing" && !expected.contains(&name)) {
+                let joint = if expected.is_empty() { "" } else { " or " };
+                expected = format!("{expected}{joint}{name}");
+            }
+        }
+        match value.as_str() {
+            Some(text) if !self.names.is_empty() => {
+                let near = nearest(text, &self.names);
+                let near = near.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+                format!("unknown name `{text}`: expected {expected}{near}")
+            }
+            _ => format!("expected {expected}, found {}", type_of(value)),
+        }
     }
 }
 
 fn unknown_name<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
     let known: Vec<_> = known.collect();
-    let nearest = known.iter().map(|&other| (distance(name, other), other)).min();
-    match nearest {
-        Some((distance, nearest)) if distance <= name.len().max(nearest.len()) / 3 => {
-            format!("unknown name `{name}`; did you mean `{nearest}`?")
-        }
-        _ => format!("unknown name `{name}`; expected one of `{}`", known.join("`, `")),
+    match nearest(name, &known) {
+        Some(nearest) => format!("unknown name `{name}`; did you mean `{nearest}`?"),
+        None => format!("unknown name `{name}`; expected one of `{}`", known.join("`, `")),
     }
+}
+
+fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let nearest = known.iter().map(|&other| (distance(name, other), other)).min()?;
+    (nearest.0 <= name.len().max(nearest.1.len()) / 3).then_some(nearest.1)
 }
 
 /// How many letters to add, drop or change (Levenshtein).

@@ -21,7 +21,7 @@ use assent_audit::record::Record;
 use assent_audit::tlog::note::Verifier;
 use assent_model::{EntityId, OrganizationId};
 
-use crate::{audit_keys, deployment};
+use crate::audit_keys;
 
 /// Which log.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +72,7 @@ impl Shelf {
     /// # Errors
     /// When the deployment keeps none, the organization is not one of its, or keys are missing.
     pub fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<Self> {
-        let read = deployment::read(root).map_err(|errors| anyhow::anyhow!(super::listed(&errors)))?;
+        let read = super::read(root)?;
         let config = audit_keys::load(&read)?.with_context(|| {
             format!("{} has no table `[audit]`: its log is in memory", root.join("assent.toml").display())
         })?;

@@ -132,6 +132,32 @@ async fn the_full_explanation_is_for_callers_with_the_right() {
 }
 
 #[tokio::test]
+async fn the_full_explanation_names_what_was_sent_and_ignored_without_its_values() {
+    let world = world();
+    let mut body = question("alice", "read", "record-1");
+    body["subject"]["properties"] = json!({ "role": "admin", "rank": "secret" });
+    body["resource"]["properties"] = json!({ "labels": ["secret"] });
+    body["action"]["properties"] = json!({ "soft": true, "loud": "secret" });
+    body["context"] = json!({ "purpose": "secret", "supported_obligations": ["watermark"] });
+    let console = [("authorization", "Bearer console-key")];
+    let path = format!("{SINGLE}?explain=full");
+    let reply = world.send(request("POST", &path, &console, body.to_string())).await;
+    assert_eq!(
+        reply.json()["context"]["explanation"]["ignored"],
+        json!([
+            "action.properties.loud",
+            "context.purpose",
+            "resource.properties.labels",
+            "subject.properties.rank"
+        ])
+    );
+    assert!(!reply.body.contains("secret"), "{}", reply.body);
+    // Nobody else is told.
+    let bare = world.send(request("POST", SINGLE, &console, body.to_string())).await;
+    assert_eq!(bare.body, r#"{"decision":true}"#);
+}
+
+#[tokio::test]
 async fn batches_keep_order_and_stop_where_the_semantic_says() {
     let world = world();
     let item = |action: &str| json!({"action": {"name": action}});
