@@ -79,13 +79,12 @@ impl Hasher for Sha {
 }
 
 fn config(slots: u32) -> Config {
-    let memories = slots.saturating_mul(MEMORIES_MAX);
     let mut pool = PoolingAllocationConfig::new();
     // INVARIANT: the pool runs out of slots before it runs out of any of their parts. One component
     // could otherwise take the memories of four calls, and fail half made.
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(INSTANCE_CEILING))
-        .total_memories(memories)
+        .total_memories(slots.saturating_mul(MEMORIES_MAX))
         .total_tables(slots.saturating_mul(TABLES_MAX))
         .max_core_instances_per_component(INSTANCE_CEILING)
         .max_memories_per_component(MEMORIES_MAX)
@@ -99,8 +98,8 @@ fn config(slots: u32) -> Config {
         .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto)
         // A memory remembers the last component in it; with fewer warm ones hot plugins would
-        // evict one another.
-        .max_unused_warm_slots(memories);
+        // evict one another. As many as there are slots, since most components have one memory.
+        .max_unused_warm_slots(slots);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

@@ -57,7 +57,8 @@ pub(super) enum Asked {
     Batch(Vec<Response>),
 }
 
-/// Decides all questions. Panics if deciding a single question does; the task around it ends then.
+/// Decides all questions. Judging does not panic; if recording a single question does, so does this,
+/// and the task around it ends.
 pub(super) async fn decide(asker: Arc<Asker>, questions: Evaluations) -> Answers {
     let (id, asked, total) = match questions {
         Evaluations::Single(request) => {

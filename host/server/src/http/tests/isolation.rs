@@ -54,6 +54,7 @@ fn an_organization_whose_plugin_uses_its_whole_budget_keeps_no_other_waiting() {
         // Twice as many as there are threads for them, four times as many as serve everybody.
         let slow: Vec<_> = (0..8).map(|_| tokio::spawn(world.app.clone().oneshot(asks_hill()))).collect();
         while world.threads_left() > 0 {
+            assert!(slow.iter().all(|asking| !asking.is_finished()), "judged, but not apart");
             yield_now().await;
         }
         for _ in 0..50 {
