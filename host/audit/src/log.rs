@@ -23,6 +23,7 @@ mod batch;
 mod block;
 mod chain;
 pub(crate) mod disk;
+mod edge;
 mod error;
 mod keeper;
 pub(crate) mod layout;
@@ -33,6 +34,7 @@ mod recover;
 mod scan;
 mod segment;
 mod shared;
+mod source;
 mod tiles;
 mod verify;
 mod writer;
@@ -45,8 +47,8 @@ pub use verify::{PROBLEMS_MAX, Verified, verify};
 
 use keeper::Keeper;
 use prepare::Preparer;
-use scan::Source;
 use shared::Shared;
+use source::Source;
 use writer::{Request, Start, Writer};
 
 /// How many records may wait for the writer. At full speed this is a few hundredths of a second.

@@ -7,7 +7,8 @@ use crate::tlog::merkle::Tree;
 
 use super::disk;
 use super::error::{Fault, Problem, ScanError};
-use super::scan::{SegmentScan, Source, Step};
+use super::scan::{SegmentScan, Step};
+use super::source::Source;
 
 /// Goes through the batches of a log from the start of some segment on.
 #[derive(Debug)]

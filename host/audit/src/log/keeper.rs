@@ -12,8 +12,8 @@ use crate::tlog::note::Signer;
 
 use super::error::Failure;
 use super::published;
-use super::scan::Source;
 use super::shared::Shared;
+use super::source::Source;
 use super::tiles::Tiler;
 
 /// What it takes to publish.

@@ -14,7 +14,7 @@ use crate::keys::{DataKey, KeyEncryption, SealingKey, WrappedKey};
 
 use super::disk;
 use super::error::Failure;
-use super::scan::Source;
+use super::source::Source;
 
 /// Written and made durable piece by piece, so that no long write stands in the way of a batch's sync.
 const PIECE_BYTES: usize = 4 << 20;

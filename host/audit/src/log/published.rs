@@ -11,7 +11,7 @@ use crate::tlog::note::{NOTE_BYTES_MAX, NoteError, Signer};
 use super::disk;
 use super::error::{Failure, Fault, Problem, ScanError};
 use super::layout::Layout;
-use super::scan::Source;
+use super::source::Source;
 
 /// Reads the checkpoint. `None` if there is no file.
 pub(crate) fn read(source: &Source) -> Result<Option<Tree>, ScanError> {

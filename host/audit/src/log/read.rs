@@ -15,7 +15,8 @@ use crate::tlog::note::Verifier;
 use super::chain::{Against, LogScan};
 use super::error::{Fault, ReadError, ScanError};
 use super::published;
-use super::scan::{SegmentScan, Source};
+use super::scan::SegmentScan;
+use super::source::Source;
 
 /// Reads one log.
 #[derive(Clone)]

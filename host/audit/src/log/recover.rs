@@ -15,7 +15,8 @@ use super::chain::{Against, LogScan, check_headers};
 use super::disk;
 use super::error::{Failure, Fault, OpenError, Problem, ScanError};
 use super::published;
-use super::scan::{SegmentScan, Source};
+use super::scan::SegmentScan;
+use super::source::Source;
 
 /// What opening a log found and did. Record it: bytes that were cut off are otherwise forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]

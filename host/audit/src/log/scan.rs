@@ -6,11 +6,10 @@
 //! INVARIANT (only whole batches): nothing of a batch is seen before its trailer was checked.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::keys::{ENVELOPE_BYTES_MAX, Envelope};
 use crate::tlog::merkle::{Frontier, Hash, leaf_hash};
-use crate::tlog::note::Verifier;
 
 use super::batch::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FRAME_HEAD_BYTES, TRAILER_BYTES, TRAILER_MAGIC, Trailer,
@@ -18,41 +17,11 @@ use super::batch::{
 use super::block::{Position, link};
 use super::disk::{self, DiskError};
 use super::error::{Fault, Problem, ScanError};
-use super::layout::{self, Layout};
 use super::segment::{HEADER_BYTES, Header};
+use super::source::Source;
 
 /// How much is read at a time.
 const READ_BYTES: usize = 256 * 1024;
-
-/// What whoever reads a log must know: where it is and whose signature it bears.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    pub(crate) layout: Layout,
-    pub(crate) origin_hash: Hash,
-    pub(crate) verifier: Verifier,
-}
-
-impl Source {
-    pub(crate) fn new(dir: &Path, verifier: &Verifier) -> Self {
-        let origin_hash = layout::origin_hash(verifier.name());
-        Self { layout: Layout::new(dir), origin_hash, verifier: verifier.clone() }
-    }
-
-    /// Reads the header of a segment.
-    pub(crate) fn header(&self, number: u64) -> Result<Header, ScanError> {
-        let path = self.layout.segment(number);
-        let file = disk::open_to_read(&path)?;
-        self.header_of(&file, &path, number)
-    }
-
-    fn header_of(&self, file: &File, path: &Path, number: u64) -> Result<Header, ScanError> {
-        let mut block = vec![0; HEADER_BYTES];
-        let read = disk::read_at(file, path, &mut block, 0)?;
-        block.truncate(read);
-        Header::decode(&block, number, &self.origin_hash, &self.verifier)
-            .map_err(|fault| Problem { file: path.to_owned(), offset: 0, fault }.into())
-    }
-}
 
 /// What the next bytes of a segment are.
 #[derive(Debug)]

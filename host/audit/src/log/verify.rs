@@ -16,7 +16,8 @@ use super::chain::Against;
 use super::disk::DiskError;
 use super::error::{Fault, Problem, ScanError, VerifyError};
 use super::published;
-use super::scan::{SegmentScan, Source, Step};
+use super::scan::{SegmentScan, Step};
+use super::source::Source;
 use super::tiles::Comparison;
 
 /// Enough to see what happened; a log that was shredded has millions.

@@ -21,9 +21,9 @@ use super::block::{self, Position};
 use super::disk;
 use super::error::{AppendError, Failure};
 use super::prepare::{Helper, Prepared};
-use super::scan::Source;
 use super::segment::{HEADER_BYTES, Header};
 use super::shared::Shared;
+use super::source::Source;
 
 /// A record on its way, and who waits for it.
 pub(crate) struct Request {

@@ -25,6 +25,9 @@ use std::time::Instant;
 /// How many cycles of each kind the short set has: about half a minute on a busy two-core machine.
 const SHORT: u64 = 8;
 
+/// Runs so many cycles from a seed; what it did, or what was lost.
+type Kind = fn(u64, u64) -> anyhow::Result<String>;
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "child") {
@@ -41,7 +44,7 @@ fn main() -> anyhow::Result<()> {
     let cycles = value("--cycles").map_or(Ok(SHORT), |cycles| cycles.parse())?;
     let seed = value("--seed").map_or(Ok(1), |seed| seed.parse())?;
     let only = value("--only").map(String::as_str);
-    let kinds: [(&str, fn(u64, u64) -> anyhow::Result<String>); 4] =
+    let kinds: [(&str, Kind); 4] =
         [("kill", kill::run), ("power", power::run), ("faults", faults::run), ("full", faults::run_full)];
     for (name, run) in kinds {
         if only.is_none_or(|only| only == name) {

@@ -200,7 +200,8 @@ fn a_checkpoint_that_cannot_be_written_stops_the_log() {
     // A directory cannot be replaced by a file.
     fs::remove_file(bench.path().join("checkpoint")).unwrap();
     fs::create_dir_all(bench.path().join("checkpoint/x")).unwrap();
-    let _ = runtime().block_on(log.append(vec![1], Instant::now() + FOREVER));
+    // It may be durable before the checkpoint fails, or not.
+    drop(runtime().block_on(log.append(vec![1], Instant::now() + FOREVER)));
     assert!(log.close().is_err());
 }
 
