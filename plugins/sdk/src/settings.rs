@@ -79,36 +79,45 @@ pub(crate) fn parse<S: DeserializeOwned, T>(
     if depth(text) > MAX_DEPTH {
         return Err(vec![Problem::new("", format!("nested more than {MAX_DEPTH} levels deep"))]);
     }
-    let first = match read(text) {
+    let mut shape: Vec<Problem> = vec![];
+    let mut without: Vec<String> = vec![];
+    let mut rest = Rest::whole(text);
+    // One loop for the whole and for what is left of it: one copy of the rule's `accept`.
+    loop {
         // serde also reads a struct from a list of its fields in order, which nobody means.
-        Ok(_) if text.trim_start().starts_with('[') => Problem::new("", "expected an object, found an array"),
-        Ok(settings) => return accept(settings).map_err(Problems::into_vec),
-        Err(error) => Problem::new("", error.to_string()),
-    };
-    let mut all = match (serde_json::from_str(schema), serde_json::from_str(text)) {
+        let error = match read(&rest.text) {
+            Ok(_) if text.trim_start().starts_with('[') => "expected an object, found an array".to_owned(),
+            Ok(settings) => match accept(settings) {
+                Ok(accepted) if shape.is_empty() => return Ok(accepted),
+                accepted => {
+                    let meaning = accepted.err().map(Problems::into_vec).unwrap_or_default();
+                    return Err(together(shape, meaning, &rest, &without));
+                }
+            },
+            Err(error) => error.to_string(),
+        };
+        if shape.is_empty() {
+            shape = compared(text, schema, error)?;
+            without = shape.iter().map(|problem| problem.path.clone()).collect();
+        } else if !widen(&mut without) {
+            if text.trim_start().starts_with('{') {
+                shape.push(unchecked("the settings mean"));
+            }
+            return Err(shape);
+        }
+        rest = Rest::of(text, &without);
+    }
+}
+
+/// Everything in which the text differs from the schema. Where that is nothing, the problem is one that
+/// the schema cannot say (a type that reads itself), and the reader's error is all there is.
+fn compared(text: &str, schema: &str, error: String) -> Result<Vec<Problem>, Vec<Problem>> {
+    let all = match (serde_json::from_str(schema), serde_json::from_str(text)) {
         (Ok(schema), Ok(value)) => compare::problems(&schema, &value),
         (_, Err(error)) => return Err(vec![Problem::new("", format!("not JSON: {error}"))]),
         (Err(_), Ok(_)) => vec![],
     };
-    // What the schema cannot say (a type that reads itself) is left to the first error.
-    if all.is_empty() {
-        return Err(vec![first]);
-    }
-    let mut without: Vec<String> = all.iter().map(|problem| problem.path.clone()).collect();
-    loop {
-        let rest = Rest::of(text, &without);
-        if let Ok(settings) = read(&rest.text) {
-            let meaning = accept(settings).err().map(Problems::into_vec).unwrap_or_default();
-            add(&mut all, meaning, &rest, &without);
-            return Err(all);
-        }
-        if !widen(&mut without) {
-            if text.trim_start().starts_with('{') {
-                all.push(unchecked("the settings mean"));
-            }
-            return Err(all);
-        }
-    }
+    if all.is_empty() { Err(vec![Problem::new("", error)]) } else { Ok(all) }
 }
 
 /// The problem that says what could not be checked yet.
@@ -124,23 +133,22 @@ fn read<S: DeserializeOwned>(text: &str) -> serde_json::Result<S> {
 
 /// Leaves out more, where what is left cannot be read: what the innermost parts belong to. False where
 /// there is no more to leave out.
-fn widen(without: &mut Vec<String>) -> bool {
+fn widen(without: &mut [String]) -> bool {
     let depth = |path: &str| path.bytes().filter(|&byte| byte == b'/').count();
     let deepest = without.iter().map(|path| depth(path)).max().unwrap_or_default();
     for path in without.iter_mut().filter(|path| depth(path) == deepest) {
-        path.truncate(path.rfind('/').unwrap_or_default());
+        while path.pop().is_some_and(|last| last != '/') {}
     }
-    without.sort();
-    without.dedup();
     deepest > 1
 }
 
-/// Adds what is wrong with the meaning of the rest. What was left out is absent there, which is nothing
-/// to report; where whole parts were left out for the sake of a smaller one, that is said.
-fn add(all: &mut Vec<Problem>, meaning: Vec<Problem>, rest: &Rest, without: &[String]) {
-    let is_shape = |path: &str| all.iter().any(|problem| problem.path == path);
-    let wider: Vec<&str> = without.iter().map(String::as_str).filter(|path| !is_shape(path)).collect();
-    let note = (!wider.is_empty()).then(|| unchecked(&format!("`{}` means", wider.join("`, `"))));
+/// What is wrong with the shape, and with the meaning of the rest. What was left out is absent there,
+/// which is nothing to report; where a whole part was left out for the sake of a smaller one, that is
+/// said.
+fn together(shape: Vec<Problem>, meaning: Vec<Problem>, rest: &Rest, without: &[String]) -> Vec<Problem> {
+    let mut all = shape;
+    let wider = without.iter().find(|path| all.iter().all(|problem| problem.path != **path));
+    let note = wider.map(|path| unchecked(&format!("`{path}` means")));
     for problem in meaning {
         let path = rest.place(&problem.path);
         if !without.contains(&path) {
@@ -148,6 +156,7 @@ fn add(all: &mut Vec<Problem>, meaning: Vec<Problem>, rest: &Rest, without: &[St
         }
     }
     all.extend(note);
+    all
 }
 
 /// More than any settings type has, and well within a plugin's small stack: the JSON reader recurses.

@@ -15,6 +15,11 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    /// All of them.
+    pub(super) fn whole(text: &str) -> Self {
+        Self { text: text.to_owned(), gaps: vec![] }
+    }
+
     /// The text without these parts, each named by a JSON Pointer.
     pub(super) fn of(text: &str, without: &[String]) -> Self {
         let mut copy = Copy { from: text, at: 0, without, rest: Self { text: String::new(), gaps: vec![] } };
@@ -26,11 +31,13 @@ impl Rest {
     pub(super) fn place(&self, path: &str) -> String {
         let mut place = String::new();
         for step in path.split('/').skip(1) {
-            let mut gaps = self.gaps.iter().filter(|(list, _)| *list == place).peekable();
-            // Only entries of lists move, and their steps are numbers.
-            let shifted = gaps.peek().is_some().then(|| step.parse::<usize>()).and_then(Result::ok);
-            // Gaps are in order: each that is passed makes the next comparison right.
-            let index = shifted.map(|index| gaps.fold(index, |at, (_, gap)| at + usize::from(*gap <= at)));
+            let mut index = None;
+            // Only entries of lists move, and their steps are numbers. Gaps are in order: each that is
+            // passed makes the next comparison right.
+            for (_, gap) in self.gaps.iter().filter(|(list, _)| *list == place) {
+                let at = index.or_else(|| step.parse().ok()).unwrap_or_default();
+                index = Some(at + usize::from(*gap <= at));
+            }
             place.push('/');
             match index {
                 Some(index) => place.push_str(&index.to_string()),
