@@ -42,3 +42,8 @@ fn the_cases_of_the_clinics_come_out_as_written() {
 fn the_cases_of_the_base_policies_come_out_as_written() {
     run(&POLICIES, 100);
 }
+
+#[test]
+fn the_cases_of_the_authzen_worlds_come_out_as_written() {
+    run(&AUTHZEN, 30);
+}
