@@ -20,7 +20,7 @@ use super::scan::{SegmentScan, Source};
 /// Reads one log.
 #[derive(Clone)]
 pub struct Reader {
-    source: Source,
+    pub(super) source: Source,
     kek: Option<Arc<dyn KeyEncryption>>,
 }
 
