@@ -132,6 +132,7 @@ impl Server {
             releases: world.built.organizations.iter().map(|o| o.release.clone()).collect(),
             callers,
             recorder: Arc::clone(&recorder) as Arc<dyn assent_engine::Recorder>,
+            audit: None,
             limits: assent_server::Limits::default(),
             public_url: Some("https://pdp.example.org".to_owned()),
             allow_remote_peers: false,

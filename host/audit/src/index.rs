@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::record::Record;
 use chunk::{Positions, read_times, write_times};
 pub use error::IndexError;
-pub use query::{Field, Order, Query, facets};
+pub use query::{EntityError, Field, Order, Query, entity, facets};
 
 /// Positions per chunk. Larger: fewer look-ups for a rare term; smaller: less to read again at a start.
 /// With 2^14 a bitmap is 2 KiB, 100 million records are 6 104 chunks, and a start reads < 16 384 records.

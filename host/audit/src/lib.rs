@@ -1,8 +1,8 @@
 //! The audit log: every decision and every change, durable before anybody is answered.
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
-//! `log` writes segments and recovers them; `record` is what a record says. What people ask of records is
-//! in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
+//! `log` writes segments and recovers them; `record` is what a record says. `shelf` is an organization's
+//! logs as they are read. What people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
 //! INVARIANT (receipt before permit): `log::Log::append` is ready only once the record is on
 //! durable storage.
 
@@ -14,5 +14,6 @@ pub mod log;
 pub mod logs;
 pub mod record;
 pub mod reports;
+pub mod shelf;
 mod text;
 pub mod tlog;

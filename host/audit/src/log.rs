@@ -28,6 +28,7 @@ mod error;
 mod keeper;
 pub(crate) mod layout;
 mod prepare;
+mod prove;
 mod published;
 mod read;
 mod recover;
@@ -41,6 +42,7 @@ mod writer;
 
 pub use disk::DiskError;
 pub use error::{AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
+pub use prove::ProveError;
 pub use read::{Entries, Entry, Reader};
 pub use recover::Recovered;
 pub use verify::{PROBLEMS_MAX, Verified, verify};

@@ -11,11 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use assent_model::{Instant, OrganizationId};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::index::IndexKey;
 use crate::keys::KeyEncryption;
 use crate::log::{self, Config, Log, OpenError, Recovered};
 use crate::tlog::note::{NoteError, Signer};
+
+/// Keeps the index key apart from whatever else is made of the signing key.
+const INDEX_DOMAIN: &[u8] = b"assent audit index key";
 
 /// Where the logs are, under which name, and with which keys.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -50,8 +55,19 @@ impl LogsConfig {
     /// # Errors
     /// When the deployment's name cannot be part of an origin.
     pub fn signer(&self, organization: &OrganizationId, year: i32) -> Result<Signer, NoteError> {
-        let origin = format!("{}/audit/{organization}/{year:04}", self.name);
-        Signer::from_seed(&origin, &self.signing_seed)
+        Signer::from_seed(&self.origin(organization, year), &self.signing_seed)
+    }
+
+    /// The name that an organization's log of a year is known by.
+    pub fn origin(&self, organization: &OrganizationId, year: i32) -> String {
+        format!("{}/audit/{organization}/{year:04}", self.name)
+    }
+
+    /// The key of the search index: it can be had from the signing key and from nothing else.
+    pub fn index_key(&self) -> IndexKey {
+        let mut hasher = Sha256::new_with_prefix(INDEX_DOMAIN);
+        hasher.update(*self.signing_seed);
+        IndexKey::new(hasher.finalize().into())
     }
 }
 

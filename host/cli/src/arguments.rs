@@ -4,13 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use assent_audit::index::{Order, Query};
+use assent_audit::index::{Order, Query, entity};
+use assent_audit::shelf::{Page, Place};
 use assent_cli::commands::audit::records::{Asked, Form};
 use assent_cli::commands::audit::replay::Wanted;
-use assent_cli::commands::audit::search::Page;
-use assent_cli::commands::audit::{
-    self, Place, Which, entity, export, records, replay, report, search, verify,
-};
+use assent_cli::commands::audit::{self, Which, export, records, replay, report, search, verify};
 use assent_cli::{audit_keys, commands};
 use assent_model::{Cause, Effect, EntityId, Instant};
 use assent_server::{Clock, SystemClock};
@@ -74,7 +72,7 @@ pub(crate) enum Audit {
         /// The oldest record first, instead of the newest.
         #[arg(long)]
         oldest_first: bool,
-        /// Go on after this place, such as `2026/17`.
+        /// Go on after this place, such as `2026-17`.
         #[arg(long, value_name = "PLACE")]
         after: Option<Place>,
         /// How many records at most.
@@ -88,7 +86,7 @@ pub(crate) enum Audit {
     Show {
         #[command(flatten)]
         log: Log,
-        /// The decision's id, as in the header X-Decision-ID; or a place, such as `2026/17`.
+        /// The decision's id, as in the header X-Decision-ID; or a place, such as `2026-17`.
         #[arg(long, value_name = "ID")]
         id: String,
     },
@@ -258,8 +256,8 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
         Audit::Search { log, query, oldest_first, after, limit, json } => {
             let query = Query::from(*query);
             let order = if oldest_first { Order::OldestFirst } else { Order::NewestFirst };
-            let page = Page { query: &query, order, after, limit, json };
-            search::search(&log.dir, &log.which(), &page, out)?;
+            let page = Page { query: &query, order, after, limit };
+            search::search(&log.dir, &log.which(), page, json, out)?;
         }
         Audit::Show { log, id } => records::show(&log.dir, &log.which(), &id, out)?,
         Audit::Disclosures { log, patient, from, now: at, time_zone, all, format } => {

@@ -9,17 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use assent_audit::index::IndexKey;
 use assent_audit::keys::{KeyEncryption, MasterKey};
 use assent_audit::logs::LogsConfig;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::deployment::Deployment;
 use crate::deployment::config::AuditConfig;
 
 const SEED_BYTES: usize = 32;
-const INDEX_DOMAIN: &[u8] = b"assent audit index key";
 
 /// The logs that a deployment describes, with their keys; `None` where it describes none.
 ///
@@ -42,13 +39,6 @@ pub fn load(deployment: &Deployment) -> anyhow::Result<Option<LogsConfig>> {
         signing_seed,
         kek,
     }))
-}
-
-/// The key of the search index: it can be had from the signing key and from nothing else.
-pub fn index_key(config: &LogsConfig) -> IndexKey {
-    let mut hasher = Sha256::new_with_prefix(INDEX_DOMAIN);
-    hasher.update(*config.signing_seed);
-    IndexKey::new(hasher.finalize().into())
 }
 
 /// Makes the keys that are missing; existing ones are left as they are. Says what it did.

@@ -74,6 +74,7 @@ fn service() -> Service {
         releases: vec![Release::new(organization, Arc::new(policies), Arc::new(snapshot), vec![], slots)],
         callers: callers.expect("callers"),
         recorder: Arc::new(MemoryRecorder::new(1_000)),
+        audit: None,
         limits: Limits::default(),
         public_url: None,
         allow_remote_peers: false,

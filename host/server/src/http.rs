@@ -3,8 +3,9 @@
 //! [`serve`] owns connections and their limits, [`router`] what is served where, `edge` what holds
 //! for every request (request id, panic, completion line), `evaluation` the order in which a
 //! request for a decision is refused or read, `decide` the task that decides and records, `lane` on
-//! which thread.
+//! which thread; `audit` how the log is read.
 
+mod audit;
 mod connection;
 mod decide;
 mod edge;
@@ -18,6 +19,7 @@ mod refusal;
 mod reply;
 mod router;
 
+pub(crate) use audit::Archive;
 pub use connection::{ServeError, runtime, serve};
 pub(crate) use decide::BATCH_ITEMS_MOST;
 pub(crate) use lane::Lane;

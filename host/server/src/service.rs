@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use assent_engine::{Recorder, Release};
+use assent_engine::{AuditRecorder, Recorder, Release};
 use assent_model::OrganizationId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::callers::Callers;
 use crate::clock::{Clock, Ids};
-use crate::http::{Lane, RequestLog};
+use crate::http::{Archive, Lane, RequestLog};
 use crate::limits::{LimitError, Limits};
 
 /// The parts that a service is built of.
@@ -26,6 +26,8 @@ pub struct ServiceParts {
     pub callers: Callers,
     /// Where decisions are recorded before they are answered.
     pub recorder: Arc<dyn Recorder>,
+    /// The durable log, for those who may read it; `None` where records are kept in memory.
+    pub audit: Option<AuditRecorder>,
     /// Limits on what peers send and on how long things take.
     pub limits: Limits,
     /// The `https` address under which callers reach the service, such as
@@ -69,6 +71,7 @@ pub(crate) struct Served {
     /// the service.
     in_flight: Arc<Semaphore>,
     pub(crate) lane: Arc<Lane>,
+    pub(crate) archive: Option<Archive>,
 }
 
 impl Served {
@@ -119,7 +122,9 @@ impl Service {
             if organization_to_served.contains_key(&organization) {
                 return Err(ServiceError::DuplicateOrganization(organization));
             }
+            let archive = parts.audit.clone().map(|recorder| Archive::new(recorder, organization.clone()));
             let served = Served {
+                archive,
                 release: ArcSwap::from_pointee(release),
                 in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_per_organization_max)),
                 lane: Arc::default(),

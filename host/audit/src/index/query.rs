@@ -53,6 +53,23 @@ pub struct Query {
     pub until: Option<Instant>,
 }
 
+/// What names no entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a type and an id, such as `Patient::jun-park`")]
+pub struct EntityError;
+
+/// An entity as people write it: `Patient::jun-park` or `Patient::"jun-park"`.
+///
+/// # Errors
+/// [`EntityError`] where type or id is missing.
+pub fn entity(text: &str) -> Result<EntityId, EntityError> {
+    let parsed = text.split_once("::").map(|(kind, id)| (kind, id.trim_matches('"')));
+    match parsed {
+        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(EntityId::new(kind, id)),
+        _ => Err(EntityError),
+    }
+}
+
 /// Which end of the log comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -137,9 +154,9 @@ pub fn facets(record: &Record) -> Vec<(Field, String)> {
         add(Field::Subject, Some(name(&actor.entity)));
         add(Field::Caller, actor.caller.clone());
     }
+    add(Field::Patient, record.event.patient().map(name));
     match &record.event {
         Event::Decision(decision) => {
-            add(Field::Patient, decision.patient.as_ref().map(name));
             add(Field::Subject, Some(name(&decision.subject.entity)));
             add(Field::Caller, Some(decision.caller.id.clone()));
             add(Field::Action, Some(decision.action.clone()));
@@ -161,13 +178,11 @@ pub fn facets(record: &Record) -> Vec<(Field, String)> {
             }
         }
         Event::CallerRefused(event) => add(Field::Caller, event.caller.clone()),
-        Event::AuditRead(event) => add(Field::Patient, event.patient.as_ref().map(name)),
         Event::Administration(event) => {
             add(Field::Action, Some(event.action.clone()));
             add(Field::Resource, Some(name(&event.target)));
         }
         Event::StateChanged(event) => {
-            add(Field::Patient, event.patient.as_ref().map(name));
             add(Field::Resource, Some(name(&event.target)));
             add(Field::Id, event.decision.as_ref().map(DecisionId::to_string));
         }
@@ -182,6 +197,7 @@ pub fn facets(record: &Record) -> Vec<(Field, String)> {
         | Event::TailDiscarded(_)
         | Event::Key(_)
         | Event::Retention(_)
+        | Event::AuditRead(_)
         | Event::ClockJump { .. } => {}
     }
     found

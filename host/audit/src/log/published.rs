@@ -15,6 +15,11 @@ use super::source::Source;
 
 /// Reads the checkpoint. `None` if there is no file.
 pub(crate) fn read(source: &Source) -> Result<Option<Tree>, ScanError> {
+    Ok(read_signed(source)?.map(|(_, tree)| tree))
+}
+
+/// Reads the checkpoint as it was signed, with what it says. `None` if there is no file.
+pub(crate) fn read_signed(source: &Source) -> Result<Option<(String, Tree)>, ScanError> {
     let file = source.layout.checkpoint();
     let bytes = match disk::read_small(&file, NOTE_BYTES_MAX) {
         Err(error) if error.is_not_found() => return Ok(None),
@@ -23,7 +28,8 @@ pub(crate) fn read(source: &Source) -> Result<Option<Tree>, ScanError> {
     // A note with bytes that are no text is as malformed as any other.
     let text = String::from_utf8_lossy(&bytes);
     match Checkpoint::open(&text, &source.verifier, &[]) {
-        Ok((checkpoint, _)) => Ok(Some(checkpoint.tree())),
+        // It was verified, so nothing in it was replaced on the way to text.
+        Ok((checkpoint, _)) => Ok(Some((text.into_owned(), checkpoint.tree()))),
         Err(error) => Err(Problem { file, offset: 0, fault: Fault::Checkpoint(Box::new(error)) }.into()),
     }
 }

@@ -21,7 +21,7 @@ use super::source::Source;
 /// Reads one log.
 #[derive(Clone)]
 pub struct Reader {
-    source: Source,
+    pub(super) source: Source,
     kek: Option<Arc<dyn KeyEncryption>>,
 }
 

@@ -64,6 +64,24 @@ impl Event {
         }
     }
 
+    /// The patient concerned, where there is one.
+    pub fn patient(&self) -> Option<&EntityId> {
+        match self {
+            Self::Decision(event) => event.patient.as_ref(),
+            Self::AuditRead(event) => event.patient.as_ref(),
+            Self::StateChanged(event) => event.patient.as_ref(),
+            Self::ServiceStarted(_)
+            | Self::ServiceStopped(_)
+            | Self::TailDiscarded(_)
+            | Self::ReleaseActivated(_)
+            | Self::Key(_)
+            | Self::Retention(_)
+            | Self::ClockJump { .. }
+            | Self::CallerRefused(_)
+            | Self::Administration(_) => None,
+        }
+    }
+
     /// Who did it, where somebody did.
     pub const fn actor(&self) -> Option<&Actor> {
         match self {

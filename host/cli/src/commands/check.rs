@@ -18,7 +18,7 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let (deployment, built) = super::load(root)?;
     // Callers, limits and addresses, as the service itself checks them.
     let nowhere = Arc::new(MemoryRecorder::new(0));
-    super::serve::service(&deployment, &built, nowhere, Arc::new(SystemClock))?;
+    super::serve::service(&deployment, &built, nowhere, None, Arc::new(SystemClock))?;
     let callers = super::test::callers(&deployment);
     let mut problems = vec![];
     for organization in &built.organizations {

@@ -52,7 +52,7 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             Some(recorder) => Arc::new(recorder.clone()),
             None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
         };
-        let service = Arc::new(service(&deployment, &built, recorder, Arc::clone(&clock))?);
+        let service = Arc::new(service(&deployment, &built, recorder, kept.clone(), Arc::clone(&clock))?);
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
         announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
@@ -144,7 +144,7 @@ impl Clock for StoppedClock {
     }
 }
 
-/// The service that a deployment describes, with this recorder.
+/// The service that a deployment describes, with this recorder, and the durable log if it has one.
 ///
 /// # Errors
 /// When callers clash or a limit cannot be used.
@@ -152,12 +152,14 @@ pub fn service(
     deployment: &Deployment,
     built: &Built,
     recorder: Arc<dyn Recorder>,
+    audit: Option<AuditRecorder>,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Service> {
     let parts = ServiceParts {
         releases: built.organizations.iter().map(|organization| organization.release.clone()).collect(),
         callers: callers(deployment)?,
         recorder,
+        audit,
         limits: deployment.config.server.limits.clone(),
         public_url: deployment.config.server.public_url.clone(),
         allow_remote_peers: deployment.config.server.allow_remote,

@@ -2,7 +2,7 @@
 //!
 //! AuthZEN names 400, 401, 403 and 500 (section 10.1.2) and leaves the body open; ours is
 //! `{"error":{"status":…,"message":…}}`, the form that items of a batch have too. A denial is never
-//! here: it is a decision, and 200. Messages hold no part of the request.
+//! here: it is a decision, and 200. Messages hold no value of a request.
 
 use axum::http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -50,6 +50,23 @@ pub(super) enum Refusal {
     BodyBroken,
     #[error(transparent)]
     Body(#[from] WireError),
+    /// The one text that may name a part of the request: a parameter's name, where it is plain. See
+    /// `audit::query`.
+    #[error("{0}")]
+    Parameter(String),
+    #[error("expected a decision's id, as in `X-Decision-ID`, or a place, such as `2026-17`")]
+    RecordId,
+    #[error("the audit log has no such record")]
+    NoRecord,
+    #[error("the audit log could not record this read")]
+    Unrecorded,
+    #[error("the audit log was not read in time")]
+    ReadTimeout,
+    #[error("the record is not under a checkpoint yet")]
+    Unpublished,
+    /// Why is for the operator, who has the files.
+    #[error("the audit log cannot be read: `assent audit verify` says what is wrong")]
+    Unreadable,
     #[error("too many requests are under way")]
     Overloaded,
     #[error("the decision was not made in time")]
@@ -61,11 +78,13 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoMetadata => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoMetadata | Self::NoRecord => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host
             | Self::RequestIdTooLong(_)
             | Self::Query
+            | Self::Parameter(_)
+            | Self::RecordId
             | Self::ContentType
             | Self::ContentEncoding
             | Self::BodyBroken
@@ -74,8 +93,12 @@ impl Refusal {
             Self::Organization | Self::Explain => StatusCode::FORBIDDEN,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Overloaded | Self::DecisionTimeout => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Overloaded
+            | Self::DecisionTimeout
+            | Self::Unrecorded
+            | Self::ReadTimeout
+            | Self::Unpublished => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal | Self::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -90,8 +113,12 @@ impl Refusal {
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static(r#"Bearer realm="assent", error="invalid_token""#),
             )),
-            // One second: a decision takes a small part of that.
-            Self::Overloaded | Self::DecisionTimeout => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            // One second: a decision takes a small part of that, and a checkpoint comes each second.
+            Self::Overloaded
+            | Self::DecisionTimeout
+            | Self::Unrecorded
+            | Self::ReadTimeout
+            | Self::Unpublished => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
             // What is left of the body would be read as the next request.
             Self::BodyTooLarge(_) | Self::BodyTimeout => {
                 Some((CONNECTION, HeaderValue::from_static("close")))
@@ -103,6 +130,10 @@ impl Refusal {
             | Self::Organization
             | Self::Explain
             | Self::Query
+            | Self::Parameter(_)
+            | Self::RecordId
+            | Self::NoRecord
+            | Self::Unreadable
             | Self::ContentType
             | Self::ContentEncoding
             | Self::BodyBroken
@@ -157,6 +188,13 @@ mod tests {
             (Refusal::Body(WireError::NotAnObject), 400, None),
             (Refusal::Overloaded, 503, Some(("retry-after", "1"))),
             (Refusal::DecisionTimeout, 503, Some(("retry-after", "1"))),
+            (Refusal::Parameter("`x`: unknown".into()), 400, None),
+            (Refusal::RecordId, 400, None),
+            (Refusal::NoRecord, 404, None),
+            (Refusal::Unrecorded, 503, Some(("retry-after", "1"))),
+            (Refusal::ReadTimeout, 503, Some(("retry-after", "1"))),
+            (Refusal::Unpublished, 503, Some(("retry-after", "1"))),
+            (Refusal::Unreadable, 500, None),
             (Refusal::Internal, 500, None),
         ];
         for (refusal, status, header) in cases {

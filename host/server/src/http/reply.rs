@@ -1,4 +1,4 @@
-//! JSON replies, with their caching said in every one: a decision kept by a cache would outlive
+//! Replies, most of them JSON, with their caching said in every one: a decision kept by a cache would outlive
 //! the facts it rests on.
 
 use axum::body::Body;
@@ -25,10 +25,20 @@ pub(super) fn json_reply(status: StatusCode, caching: HeaderValue, body: &impl S
 
 /// A reply with these bytes of JSON.
 pub(super) fn bytes_reply(status: StatusCode, caching: HeaderValue, bytes: impl Into<Body>) -> Response {
+    typed_reply(status, caching, "application/json", bytes)
+}
+
+/// A reply with these bytes of this content type.
+pub(super) fn typed_reply(
+    status: StatusCode,
+    caching: HeaderValue,
+    content_type: &'static str,
+    bytes: impl Into<Body>,
+) -> Response {
     let mut response = Response::new(bytes.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, caching);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

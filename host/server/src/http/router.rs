@@ -9,7 +9,7 @@ use axum::routing::any;
 
 use crate::http::edge::edge;
 use crate::http::refusal::Refusal;
-use crate::http::{evaluation, health, metadata};
+use crate::http::{audit, evaluation, health, metadata};
 use crate::service::Service;
 
 /// A path and the methods that it serves.
@@ -25,13 +25,30 @@ const READ: &str = "GET, HEAD";
 
 const EVALUATION: Route = Route { path: "/{organization}/access/v1/evaluation", methods: "POST" };
 const EVALUATIONS: Route = Route { path: "/{organization}/access/v1/evaluations", methods: "POST" };
+const RECORD: Route = Route { path: "/{organization}/audit/v1/records/{id}", methods: READ };
+const RECORDS: Route = Route { path: "/{organization}/audit/v1/records", methods: READ };
+const PROOF: Route = Route { path: "/{organization}/audit/v1/proofs/{id}", methods: READ };
+const ENTRY: Route = Route { path: "/{organization}/audit/v1/entries/{id}", methods: READ };
+const CHECKPOINT: Route = Route { path: "/{organization}/audit/v1/checkpoint", methods: READ };
 const METADATA: Route = Route { path: "/.well-known/authzen-configuration/{organization}", methods: READ };
 const HEALTH: Route = Route { path: "/healthz", methods: READ };
 const READINESS: Route = Route { path: "/readyz", methods: READ };
 const OPENAPI: Route = Route { path: "/openapi.json", methods: READ };
 
 /// Everything that is served.
-pub const ROUTES: &[Route] = &[EVALUATION, EVALUATIONS, METADATA, HEALTH, READINESS, OPENAPI];
+pub const ROUTES: &[Route] = &[
+    EVALUATION,
+    EVALUATIONS,
+    RECORD,
+    RECORDS,
+    PROOF,
+    ENTRY,
+    CHECKPOINT,
+    METADATA,
+    HEALTH,
+    READINESS,
+    OPENAPI,
+];
 
 /// The service as a router, without sockets. Requests should carry a [`crate::Connection`] among
 /// their extensions; without it nobody is a caller but by key.
@@ -42,6 +59,11 @@ pub fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route(EVALUATION.path, any(evaluation::single))
         .route(EVALUATIONS.path, any(evaluation::batch))
+        .route(RECORD.path, any(audit::record))
+        .route(RECORDS.path, any(audit::records))
+        .route(PROOF.path, any(audit::proof))
+        .route(ENTRY.path, any(audit::entry))
+        .route(CHECKPOINT.path, any(audit::checkpoint))
         .route(METADATA.path, any(metadata::metadata))
         .route(HEALTH.path, any(health::health))
         .route(READINESS.path, any(health::readiness))
@@ -61,7 +83,7 @@ pub(super) fn asks(method: &Method) -> Result<(), Refusal> {
     if *method == Method::POST { Ok(()) } else { Err(Refusal::Method(EVALUATION.methods)) }
 }
 
-/// The organization in the path of a request for a decision, as sent.
+/// The organization in the path of a request about one, as sent.
 pub(super) fn organization(uri: &Uri) -> &str {
     uri.path().split('/').nth(1).unwrap_or_default()
 }

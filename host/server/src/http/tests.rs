@@ -3,6 +3,7 @@
 //! Requests go through the whole router; the clock stands still, ids count up, and recorders are
 //! made to wait, fail or panic where a test is about that.
 
+mod audit;
 mod canaries;
 mod isolation;
 mod openapi;
@@ -108,6 +109,7 @@ fn callers() -> Callers {
     Callers::new([
         keyed(caller("portal", &[Right::Decide]), "portal-key"),
         keyed(caller("console", &[Right::Decide, Right::Explain]), "console-key"),
+        keyed(caller("auditor", &[Right::Audit]), "auditor-key"),
         keyed(elsewhere, "hill-key"),
         RegisteredCaller { caller: caller("here", &[Right::Decide]), credential: Credential::Loopback },
     ])
@@ -170,6 +172,7 @@ fn parts() -> ServiceParts {
         releases: vec![bay()],
         callers: callers(),
         recorder: Arc::new(MemoryRecorder::new(10)),
+        audit: None,
         limits: Limits::default(),
         public_url: Some("https://pdp.example.org/".into()),
         allow_remote_peers: false,

@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::Context;
 use assent_audit::export::{self, Cursor, FollowError, Source};
 use assent_audit::record::Record;
+use assent_audit::shelf::decoded;
 
-use super::{Shelf, Which, decoded};
+use super::{Opened, Which, open};
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -39,31 +40,30 @@ pub fn export(
     cursor: Option<&Path>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let shelf = Shelf::open(root, which)?;
+    let Opened { shelf, years, name } = open(root, which)?;
     anyhow::ensure!(
-        cursor.is_none() || shelf.years().len() == 1,
-        "a cursor is of one log: say which with `--year`, one of {:?}",
-        shelf.years()
+        cursor.is_none() || years.len() == 1,
+        "a cursor is of one log: say which with `--year`, one of {years:?}"
     );
-    for year in shelf.years() {
+    for year in years {
         let source = Source {
-            log: shelf.verifier(*year)?.name().to_owned(),
-            node: shelf.config.name.clone(),
+            log: shelf.verifier(year)?.name().to_owned(),
+            node: name.clone(),
             organization: shelf.organization().to_string(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
             enterprise: ENTERPRISE,
         };
         let Some(path) = cursor else {
-            for entry in shelf.reader(*year)?.entries(0)? {
-                let (place, record) = decoded(*year, &entry?)?;
+            for entry in shelf.reader(year)?.entries(0)? {
+                let (place, record) = decoded(year, &entry?)?;
                 writeln!(out, "{}", line(format, &source, place.position, &record))?;
             }
             continue;
         };
         let mut cursor = Cursor::open(path, &source.log)?;
-        let entries = shelf.reader(*year)?.entries(cursor.next())?;
+        let entries = shelf.reader(year)?.entries(cursor.next())?;
         let items = entries.map(|entry| -> Result<_, Failure> {
-            let (place, record) = decoded(*year, &entry.map_err(anyhow::Error::from)?)?;
+            let (place, record) = decoded(year, &entry.map_err(anyhow::Error::from)?)?;
             Ok((place.position, record))
         });
         let delivered = export::follow(&mut cursor, items, BATCH, |batch| {

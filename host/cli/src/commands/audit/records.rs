@@ -4,24 +4,22 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use assent_audit::disclosures::{Scope, account};
-use assent_audit::index::{Order, Query};
-use assent_audit::record::Record;
+use assent_audit::shelf::{Found, Place, Shelf};
 use assent_model::{EntityId, Instant};
 use serde_json::json;
 
-use super::search::{Page, find};
-use super::{Place, Shelf, Which, decoded};
+use super::{Opened, Which, open};
 
 /// Prints one record: by its place, or by the id of its decision.
 ///
 /// # Errors
 /// When there is none.
 pub fn show(root: &Path, which: &Which<'_>, wanted: &str, out: &mut dyn Write) -> anyhow::Result<()> {
-    let shelf = Shelf::open(root, which)?;
+    let Opened { shelf, .. } = open(root, which)?;
     let (place, record) = match wanted.parse::<Place>() {
-        Ok(place) => at(&shelf, place)?,
+        Ok(place) => shelf.at(place)?.with_context(|| format!("the log has no record {place}"))?,
         Err(_) => by_id(&shelf, wanted)?,
     };
     let shown = json!({ "place": place.to_string(), "record": record });
@@ -29,22 +27,14 @@ pub fn show(root: &Path, which: &Which<'_>, wanted: &str, out: &mut dyn Write) -
     Ok(())
 }
 
-fn at(shelf: &Shelf, place: Place) -> anyhow::Result<(Place, Record)> {
-    let entry = shelf.reader(place.year)?.entry(place.position)?;
-    decoded(place.year, &entry.with_context(|| format!("the log has no record {place}"))?)
-}
-
 /// The record of the decision with this id.
-pub(super) fn by_id(shelf: &Shelf, id: &str) -> anyhow::Result<(Place, Record)> {
-    let query = Query { id: Some(id.to_owned()), ..Query::default() };
-    let page = Page { query: &query, order: Order::OldestFirst, after: None, limit: 1, json: false };
-    match find(shelf, &page)?.pop() {
-        Some(found) => Ok(found),
-        None => bail!(
+pub(super) fn by_id(shelf: &Shelf, id: &str) -> anyhow::Result<Found> {
+    shelf.by_id(id)?.with_context(|| {
+        format!(
             "no record has the id `{id}`: expected a decision's id, as in the header X-Decision-ID, or a place, \
-             such as `2026/17`"
-        ),
-    }
+             such as `2026-17`"
+        )
+    })
 }
 
 /// How an accounting is written.
@@ -87,10 +77,10 @@ pub fn disclosures(
     asked: Asked<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let shelf = Shelf::open(root, which)?;
+    let Opened { shelf, .. } = open(root, which)?;
     let mut records = vec![];
     // The whole log, not the index: evidence must not rest on what can be damaged unseen.
-    for record in shelf.records() {
+    for record in shelf.records()? {
         let (_, record) = record?;
         let concerns = |decision: &assent_audit::record::DecisionEvent| {
             decision.permits() && decision.patient.as_ref().is_none_or(|patient| *patient == asked.patient)

@@ -10,11 +10,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use assent_audit::record::{DecisionEvent, Record};
+use assent_audit::shelf::Place;
 use assent_engine::{Question, Release, describe, judge};
 use assent_model::{Digest, Instant};
 
 use super::records::by_id;
-use super::{Place, Shelf, Which};
+use super::{Opened, Which, open};
 
 /// Which decisions to make again.
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ pub fn replay(
     wanted: &Wanted<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let shelf = Shelf::open(root, which)?;
+    let Opened { shelf, .. } = open(root, which)?;
     let (_, built) = crate::commands::load(root)?;
     let organizations = built.organizations.iter();
     let release = organizations
@@ -62,7 +63,7 @@ pub fn replay(
         }
         again(release, place, &record, &mut tally, out)?;
     } else {
-        for record in shelf.records() {
+        for record in shelf.records()? {
             let (place, record) = record?;
             let within = wanted.from.is_none_or(|from| from <= record.at)
                 && wanted.until.is_none_or(|until| record.at < until);

@@ -8,7 +8,7 @@ use assent_audit::reports;
 use assent_model::Instant;
 use serde::Serialize;
 
-use super::{Shelf, Which};
+use super::{Opened, Which, open};
 
 /// A report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,9 +40,9 @@ pub fn report(
     now: Instant,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let shelf = Shelf::open(root, which)?;
+    let Opened { shelf, .. } = open(root, which)?;
     let records: Vec<Record> =
-        shelf.records().map(|record| record.map(|(_, record)| record)).collect::<Result<_, _>>()?;
+        shelf.records()?.map(|record| record.map(|(_, record)| record)).collect::<Result<_, _>>()?;
     let since = |days: i64| Instant::from_millis(now.as_millis() - days * DAY_MS);
     match report {
         Report::BreakGlass => lines(out, &reports::break_glass_unreviewed(&records, now, DAY_MS)),

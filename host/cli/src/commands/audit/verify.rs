@@ -7,18 +7,17 @@ use anyhow::Context;
 use assent_audit::log::{Reader, VerifyError, verify};
 use assent_audit::tlog::note::Verifier;
 
-use super::{Shelf, Which};
+use super::{Opened, Which, open};
 
 /// Verifies all logs of an organization that `which` names; whether all are whole.
 ///
 /// # Errors
 /// When a log cannot be read at all.
 pub fn deployment(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let shelf = Shelf::open(root, which)?;
+    let Opened { shelf, years, .. } = open(root, which)?;
     let mut whole = true;
-    for year in shelf.years() {
-        let directory = shelf.config.directory_of(&shelf.organization, *year);
-        whole &= log(&directory, &shelf.verifier(*year)?, out)?;
+    for year in years {
+        whole &= log(&shelf.directory(year), &shelf.verifier(year)?, out)?;
     }
     Ok(whole)
 }

@@ -36,8 +36,14 @@ async fn every_route_is_in_the_document_and_served_with_its_methods() {
             documented.push("HEAD".to_owned());
         }
         assert_eq!(documented.join(", "), route.methods, "{}", route.path);
-        let reply =
-            world.send(request("DELETE", &route.path.replace("{organization}", "bay"), &[], "")).await;
+        let reply = world
+            .send(request(
+                "DELETE",
+                &route.path.replace("{organization}", "bay").replace("{id}", "2026-1"),
+                &[],
+                "",
+            ))
+            .await;
         assert_eq!((reply.status, reply.header("allow")), (405, Some(route.methods)), "{}", route.path);
     }
 }
@@ -50,6 +56,32 @@ fn every_status_of_a_refusal_is_documented_for_decisions() {
         let statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
         assert_eq!(statuses, ["200", "400", "401", "403", "405", "408", "413", "500", "503"], "{path}");
     }
+}
+
+#[test]
+fn every_status_of_a_refusal_is_documented_for_the_audit_log() {
+    let document = document();
+    let routes = ROUTES.iter().filter(|route| route.path.contains("/audit/"));
+    let mut count = 0;
+    for route in routes {
+        let responses = document["paths"][route.path]["get"]["responses"].as_object().unwrap();
+        let statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
+        assert_eq!(statuses, ["200", "400", "401", "403", "404", "405", "500", "503"], "{}", route.path);
+        count += 1;
+    }
+    assert_eq!(count, 5);
+}
+
+#[test]
+fn the_parameters_of_a_page_are_those_that_are_read() {
+    let document = document();
+    let parameters = document["paths"]["/{organization}/audit/v1/records"]["parameters"].as_array().unwrap();
+    let resolved = parameters.iter().map(|parameter| {
+        document.pointer(parameter["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap()
+    });
+    let in_query = resolved.filter(|parameter| parameter["in"] == "query");
+    let names: Vec<&str> = in_query.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+    assert_eq!(names, crate::http::audit::PARAMETERS);
 }
 
 /// Whether the value holds against the schema, for the keywords that the document uses.
@@ -146,7 +178,7 @@ fn every_example_holds_against_its_schema() {
             examples += 1;
         }
     }
-    assert_eq!(examples, 13);
+    assert_eq!(examples, 16);
 }
 
 #[test]

@@ -1,0 +1,275 @@
+//! The logs of one organization as they are read: year by year, beside whoever writes them.
+//!
+//! A record is found by its [`Place`], by the id of its decision, or by a query, for which the shelf keeps
+//! each year's search index up to date. The command line and the service read through here alone. Everything
+//! blocks. INVARIANT (the log is the truth): an index says only where to look; what is handed out was read,
+//! and checked, from the log.
+
+mod error;
+mod place;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use assent_model::OrganizationId;
+
+use crate::index::{Index, IndexError, Order, Query};
+use crate::log::{Entry, Reader};
+use crate::logs::LogsConfig;
+use crate::record::Record;
+use crate::tlog::note::Verifier;
+
+pub use error::ShelfError;
+pub use place::{Place, PlaceError};
+
+/// How many records are read over rather than looked up: a look-up reads its segment from the start.
+const READ_OVER: u64 = 50_000;
+
+/// A record and where it is.
+pub type Found = (Place, Record);
+
+/// A page of a search.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// What to look for.
+    pub query: &'a Query,
+    /// Which end of the log comes first.
+    pub order: Order,
+    /// The last place of the page before.
+    pub after: Option<Place>,
+    /// How many records at most; never more than [`PAGE_MAX`](crate::index::PAGE_MAX).
+    pub limit: usize,
+}
+
+/// The logs of one organization.
+pub struct Shelf {
+    config: LogsConfig,
+    organization: OrganizationId,
+    only: Option<i32>,
+    /// The indexes that were asked for. The lock is held while one is brought up to date and searched: one
+    /// search at a time, and the second finds what the first has read.
+    indexes: Mutex<BTreeMap<i32, Index>>,
+}
+
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shelf({})", self.organization)
+    }
+}
+
+impl Shelf {
+    /// The logs of this organization, of all years.
+    pub const fn new(config: LogsConfig, organization: OrganizationId) -> Self {
+        Self { config, organization, only: None, indexes: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The same, of one year alone.
+    #[must_use]
+    pub fn of_year(self, year: i32) -> Self {
+        Self { only: Some(year), ..self }
+    }
+
+    /// Whose logs these are.
+    pub const fn organization(&self) -> &OrganizationId {
+        &self.organization
+    }
+
+    /// The years that there are, oldest first.
+    ///
+    /// # Errors
+    /// When the organization's directory cannot be read.
+    pub fn years(&self) -> Result<Vec<i32>, ShelfError> {
+        let mut years = self.config.years(&self.organization).map_err(|source| ShelfError::Directory {
+            directory: self.config.directory.join(self.organization.as_str()),
+            source,
+        })?;
+        years.retain(|year| self.only.is_none_or(|only| only == *year));
+        Ok(years)
+    }
+
+    /// The directory of a year's log.
+    pub fn directory(&self, year: i32) -> PathBuf {
+        self.config.directory_of(&self.organization, year)
+    }
+
+    /// The name that a year's log is known by: its origin.
+    pub fn log(&self, year: i32) -> String {
+        self.config.origin(&self.organization, year)
+    }
+
+    /// The public key of a year's log; its name is the log's origin.
+    ///
+    /// # Errors
+    /// When the deployment's name cannot be part of an origin.
+    pub fn verifier(&self, year: i32) -> Result<Verifier, ShelfError> {
+        let signer = self.config.signer(&self.organization, year);
+        let signer = signer.map_err(|source| ShelfError::Name { name: self.config.name.clone(), source })?;
+        Ok(signer.verifier().clone())
+    }
+
+    /// A reader of a year's log, with its keys.
+    ///
+    /// # Errors
+    /// As [`Self::verifier`].
+    pub fn reader(&self, year: i32) -> Result<Reader, ShelfError> {
+        let verifier = self.verifier(year)?;
+        Ok(Reader::new(&self.directory(year), &verifier, Some(Arc::clone(&self.config.kek))))
+    }
+
+    /// All records with their places, in the order of the log.
+    ///
+    /// # Errors
+    /// As [`Self::years`]; each item, when the log cannot be read there.
+    pub fn records(&self) -> Result<impl Iterator<Item = Result<Found, ShelfError>> + '_, ShelfError> {
+        Ok(self.years()?.into_iter().flat_map(|year| {
+            match self.reader(year).and_then(|reader| Ok(reader.entries(0)?)) {
+                Ok(entries) => {
+                    Box::new(entries.map(move |entry| decoded(year, &entry?))) as Box<dyn Iterator<Item = _>>
+                }
+                Err(error) => Box::new(std::iter::once(Err(error))),
+            }
+        }))
+    }
+
+    /// The entry at this place, if there is one.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn entry(&self, place: Place) -> Result<Option<Entry>, ShelfError> {
+        if !self.years()?.contains(&place.year) {
+            return Ok(None);
+        }
+        Ok(self.reader(place.year)?.entry(place.position)?)
+    }
+
+    /// The record at this place, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn at(&self, place: Place) -> Result<Option<Found>, ShelfError> {
+        self.entry(place)?.map(|entry| decoded(place.year, &entry)).transpose()
+    }
+
+    /// The record of the decision with this id.
+    ///
+    /// # Errors
+    /// When the log or its index cannot be read.
+    pub fn by_id(&self, id: &str) -> Result<Option<Found>, ShelfError> {
+        let query = Query { id: Some(id.to_owned()), kind: Some("decision".to_owned()), ..Query::default() };
+        // A caller may give its request the id of somebody else's decision, so the second may be the one.
+        let mut after = None;
+        loop {
+            let page = Page { query: &query, order: Order::OldestFirst, after, limit: 1 };
+            let Some(found) = self.find(page)?.pop() else { return Ok(None) };
+            if found.1.decision().is_some_and(|decision| decision.id.as_str() == id) {
+                return Ok(Some(found));
+            }
+            after = Some(found.0);
+        }
+    }
+
+    /// The records of a page, in its order.
+    ///
+    /// # Errors
+    /// When the log or its index cannot be read.
+    pub fn find(&self, page: Page<'_>) -> Result<Vec<Found>, ShelfError> {
+        let mut years = self.years()?;
+        if page.order == Order::NewestFirst {
+            years.reverse();
+        }
+        let mut found = vec![];
+        for year in years {
+            let position = match page.after {
+                Some(after) if after.year == year => Some(after.position),
+                Some(after) if (after.year < year) == (page.order == Order::NewestFirst) => continue,
+                Some(_) | None => None,
+            };
+            let missing = page.limit.saturating_sub(found.len());
+            if missing == 0 {
+                break;
+            }
+            let positions = self.positions(year, page, position, missing)?;
+            found.extend(self.fetch(year, &positions)?);
+        }
+        Ok(found)
+    }
+
+    /// Where the year's records that match are, after its index was brought up to date.
+    fn positions(
+        &self,
+        year: i32,
+        page: Page<'_>,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<u64>, ShelfError> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Taken out, so that one that failed is opened anew by the next.
+        let mut index = match indexes.remove(&year) {
+            Some(index) => index,
+            None => self.open_index(year)?,
+        };
+        for entry in self.reader(year)?.entries(index.next())? {
+            let (place, record) = decoded(year, &entry?)?;
+            index.add(place.position, &record)?;
+        }
+        let positions = index.page(page.query, page.order, after, limit)?;
+        indexes.insert(year, index);
+        Ok(positions)
+    }
+
+    fn open_index(&self, year: i32) -> Result<Index, ShelfError> {
+        let path = self.directory(year).with_extension("index");
+        let (key, verifier) = (self.config.index_key(), self.verifier(year)?);
+        match Index::open(&path, &key, verifier.name()) {
+            Err(IndexError::OtherForm { .. } | IndexError::OtherKey | IndexError::OtherLog) => {
+                // It can always be made again; see `Index`.
+                Index::discard(&path).map_err(|source| ShelfError::Discard { path: path.clone(), source })?;
+                Ok(Index::open(&path, &key, verifier.name())?)
+            }
+            index => Ok(index?),
+        }
+    }
+
+    /// The records at these positions, in the order of the positions.
+    fn fetch(&self, year: i32, positions: &[u64]) -> Result<Vec<Found>, ShelfError> {
+        let mut ascending = positions.to_vec();
+        ascending.sort_unstable();
+        let reader = self.reader(year)?;
+        let mut entries = None;
+        let mut next = 0;
+        let mut found = vec![];
+        for position in ascending {
+            if entries.is_none() || position.saturating_sub(next) > READ_OVER {
+                entries = Some(reader.entries(position)?);
+                next = position;
+            }
+            for entry in entries.iter_mut().flatten() {
+                let entry = entry?;
+                next = entry.seq + 1;
+                if entry.seq == position {
+                    found.push(decoded(year, &entry)?);
+                    break;
+                }
+            }
+        }
+        if positions.first() > positions.last() {
+            found.reverse();
+        }
+        Ok(found)
+    }
+}
+
+/// What an entry of a year's log says, and where it is.
+///
+/// # Errors
+/// When it was not opened, or this release cannot read it.
+pub fn decoded(year: i32, entry: &Entry) -> Result<Found, ShelfError> {
+    let place = Place { year, position: entry.seq };
+    let bytes = entry.record.as_deref().ok_or(ShelfError::Sealed { place })?;
+    let record = Record::decode(bytes).map_err(|source| ShelfError::Record { place, source })?;
+    Ok((place, record))
+}
+
+#[cfg(test)]
+mod tests;

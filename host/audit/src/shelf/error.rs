@@ -1,0 +1,61 @@
+//! Why an organization's logs cannot be read. Messages name files and places, never what a record says.
+
+use std::path::PathBuf;
+
+use super::Place;
+use crate::index::IndexError;
+use crate::log::{ProveError, ReadError};
+use crate::record::RecordError;
+use crate::tlog::note::NoteError;
+
+/// What went wrong on the way to a record.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// The organization's directory cannot be read.
+    #[error("the directory {} of audit logs cannot be read", directory.display())]
+    Directory {
+        /// Which.
+        directory: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The deployment's name cannot be part of an origin.
+    #[error("the name `{name}` of the audit log")]
+    Name {
+        /// The name as configured.
+        name: String,
+        /// What is wrong with it.
+        source: NoteError,
+    },
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The log has no proof to give.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// The search index cannot be used.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// An index that must be built again cannot be removed.
+    #[error("{} cannot be removed", path.display())]
+    Discard {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The reader had no keys.
+    #[error("record {place} was not opened")]
+    Sealed {
+        /// Where it is.
+        place: Place,
+    },
+    /// The record is not one that this release reads.
+    #[error("record {place} cannot be read")]
+    Record {
+        /// Where it is.
+        place: Place,
+        /// Why not.
+        source: RecordError,
+    },
+}

@@ -1,0 +1,146 @@
+//! A shelf of two years, against the list of what was written; and proofs from tiles at every position.
+
+use std::time::{Duration, Instant as Monotonic};
+
+use assent_model::{DecisionId, Instant};
+
+use super::*;
+use crate::keys::MasterKey;
+use crate::log::{Config, Log};
+use crate::record::tests::{at, plain_decision};
+use crate::record::{DecisionEvent, Event};
+use crate::tlog::proof::Proof;
+
+const RECORDS: u64 = 300;
+
+fn config(directory: &std::path::Path) -> LogsConfig {
+    LogsConfig {
+        directory: directory.to_owned(),
+        name: "test.example".to_owned(),
+        signing_seed: [7; 32].into(),
+        kek: Arc::new(MasterKey::from_bytes(&[9; 32]).unwrap()),
+    }
+}
+
+fn organization() -> OrganizationId {
+    OrganizationId::new("riverside").unwrap()
+}
+
+fn decided(when: Instant, id: u128, request_id: Option<String>) -> Vec<u8> {
+    let decision = DecisionEvent { id: DecisionId::from_bits(id), request_id, ..plain_decision() };
+    Record::new(when, Event::Decision(Box::new(decision))).encode().unwrap()
+}
+
+/// Writes a year's log and closes it, so that all of it is published.
+async fn write(config: &LogsConfig, year: i32, records: Vec<Vec<u8>>) {
+    let signer = Arc::new(config.signer(&organization(), year).unwrap());
+    let directory = config.directory_of(&organization(), year);
+    let (log, _) = Log::open(Config::new(directory, signer, Arc::clone(&config.kek))).unwrap();
+    for record in records {
+        log.append(record, Monotonic::now() + Duration::from_secs(60)).await.unwrap();
+    }
+    log.close().unwrap();
+}
+
+async fn shelf(directory: &std::path::Path) -> Shelf {
+    let config = config(directory);
+    let (last, this) = (at("2025-12-31T23:00:00Z"), at("2026-01-01T01:00:00Z"));
+    let older = (0..2).map(|n| decided(last, n, Some("batch".into()))).collect();
+    write(&config, 2025, older).await;
+    // The first of the new year claims the id of the second as its request id.
+    let claimed = |n: u128| (n == 100).then(|| DecisionId::from_bits(101).to_string());
+    let newer = (0..u128::from(RECORDS)).map(|n| decided(this, 100 + n, claimed(100 + n))).collect();
+    write(&config, 2026, newer).await;
+    Shelf::new(config, organization())
+}
+
+fn places(found: &[Found]) -> Vec<String> {
+    found.iter().map(|(place, _)| place.to_string()).collect()
+}
+
+#[tokio::test]
+async fn pages_go_on_from_year_to_year_in_both_orders() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(directory.path()).await;
+    assert_eq!(shelf.years().unwrap(), [2025, 2026]);
+    let mut all: Vec<String> = shelf.records().unwrap().map(|found| found.unwrap().0.to_string()).collect();
+    assert_eq!(all.len() as u64, 2 + RECORDS);
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let (mut read, mut after) = (vec![], None);
+        loop {
+            let query = Query::default();
+            let found = shelf.find(Page { query: &query, order, after, limit: 7 }).unwrap();
+            let Some((last, _)) = found.last() else { break };
+            after = Some(*last);
+            read.extend(places(&found));
+        }
+        assert_eq!(read, all, "{order:?}");
+        all.reverse();
+    }
+    let of_last_year = shelf.of_year(2025);
+    assert_eq!(of_last_year.records().unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn a_record_is_found_by_place_and_by_the_id_of_its_own_decision() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(directory.path()).await;
+    let (place, record) = shelf.by_id(DecisionId::from_bits(101).as_str()).unwrap().unwrap();
+    assert_eq!(place, Place { year: 2026, position: 1 });
+    assert_eq!(shelf.at(place).unwrap(), Some((place, record)));
+    for missing in [Place { year: 2024, position: 0 }, Place { year: 2026, position: RECORDS }] {
+        assert_eq!(shelf.at(missing).unwrap(), None);
+    }
+    assert_eq!(shelf.by_id("batch").unwrap(), None);
+    assert_eq!(shelf.by_id(DecisionId::from_bits(7).as_str()).unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_written_after_a_search_is_found_by_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(directory.path()).await;
+    let id = DecisionId::from_bits(7);
+    assert_eq!(shelf.by_id(id.as_str()).unwrap(), None);
+    write(&config(directory.path()), 2026, vec![decided(at("2026-01-02T00:00:00Z"), 7, None)]).await;
+    let (place, _) = shelf.by_id(id.as_str()).unwrap().unwrap();
+    assert_eq!(place, Place { year: 2026, position: RECORDS });
+}
+
+#[tokio::test]
+async fn every_entry_is_proved_by_its_bytes_and_the_public_key_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(directory.path()).await;
+    let (reader, key) = (shelf.reader(2026).unwrap(), shelf.verifier(2026).unwrap());
+    for position in 0..RECORDS {
+        let entry = reader.entry(position).unwrap().unwrap();
+        let text = reader.prove(&entry).unwrap().unwrap().to_string();
+        let proof = Proof::parse(&text).unwrap();
+        let (checkpoint, _) = proof.verify(&key, &[], &entry.envelope).unwrap();
+        assert_eq!((proof.index, checkpoint.tree().size), (position, RECORDS));
+        let mut tampered = entry.envelope.clone();
+        *tampered.last_mut().unwrap() ^= 1;
+        assert!(proof.verify(&key, &[], &tampered).is_err());
+    }
+}
+
+#[tokio::test]
+async fn tiles_that_are_missing_or_damaged_prove_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(directory.path()).await;
+    let reader = shelf.reader(2026).unwrap();
+    let entry = reader.entry(3).unwrap().unwrap();
+    let tile = shelf.directory(2026).join("tile/0/000");
+    let whole = std::fs::read(&tile).unwrap();
+    let mut changed = whole.clone();
+    changed[2 * 32] ^= 1;
+    std::fs::write(&tile, &changed).unwrap();
+    assert!(matches!(reader.prove(&entry), Err(crate::log::ProveError::Proof { seq: 3, .. })));
+    std::fs::write(&tile, &whole[1..]).unwrap();
+    assert!(matches!(reader.prove(&entry), Err(crate::log::ProveError::Tile(_))));
+    std::fs::remove_file(&tile).unwrap();
+    assert!(reader.prove(&entry).unwrap().is_none());
+    std::fs::write(&tile, &whole).unwrap();
+    assert!(reader.prove(&entry).unwrap().is_some());
+    let (ahead, envelope) = (RECORDS, entry.envelope.clone());
+    assert!(reader.prove(&Entry { seq: ahead, envelope, ..entry }).unwrap().is_none());
+}

@@ -1,0 +1,297 @@
+//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint.
+//!
+//! INVARIANT (receipt before permit) holds for reading too: what was read, or that there is nothing, leaves
+//! only once the record of this reading is durable. Only the checkpoint is nobody's record, and is given
+//! without one. Who lacks the right is told what somebody is told who asks about no organization of ours.
+
+mod archive;
+mod query;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assent_audit::log::Entry;
+use assent_audit::record::{Actor, AuditRead, AuditUse, Record};
+use assent_audit::shelf::{Found, Page, Place, Shelf, ShelfError, decoded};
+use assent_engine::{Caller, Right};
+use assent_model::{EntityId, OrganizationId};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::callers::Connection;
+use crate::http::edge::Noted;
+use crate::http::refusal::Refusal;
+use crate::http::reply::{NO_STORE, json_reply, typed_reply};
+use crate::http::router::{organization, reads};
+use crate::service::Service;
+
+pub(crate) use archive::Archive;
+#[cfg(test)]
+pub(super) use query::PARAMETERS;
+
+/// How long a proof waits for a checkpoint: twice the time between two.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it looks: a look reads two small files.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum What {
+    Record,
+    Records,
+    Proof,
+    Entry,
+    Checkpoint,
+}
+
+/// One record.
+pub(super) async fn record(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, &request, What::Record).await
+}
+
+/// A page of records.
+pub(super) async fn records(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, &request, What::Records).await
+}
+
+/// That a record is in the log (c2sp.org/tlog-proof).
+pub(super) async fn proof(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, &request, What::Proof).await
+}
+
+/// The bytes that a proof is about: the record, sealed.
+pub(super) async fn entry(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, &request, What::Entry).await
+}
+
+/// The newest checkpoint, as it was signed.
+pub(super) async fn checkpoint(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, &request, What::Checkpoint).await
+}
+
+async fn answer(service: &Service, request: &Request, what: What) -> Response {
+    let mut noted = Noted::default();
+    let result = attempt(service, request, what, &mut noted).await;
+    let mut response = result.unwrap_or_else(IntoResponse::into_response);
+    response.extensions_mut().insert(noted);
+    response
+}
+
+async fn attempt(
+    service: &Service,
+    request: &Request,
+    what: What,
+    noted: &mut Noted,
+) -> Result<Response, Refusal> {
+    let connection = request.extensions().get::<Connection>();
+    let caller = service.callers.authenticate(request.headers(), connection).map_err(Refusal::Caller)?;
+    noted.caller = Some(caller.id.clone());
+    reads(request.method())?;
+    let (organization, archive) = archive(service, caller, organization(request.uri()))?;
+    noted.organization = Some(organization);
+    let archive = archive.ok_or(Refusal::NotFound)?;
+    let asking = Asking { service, archive, caller, connection };
+    let uri = request.uri();
+    let work = async {
+        match what {
+            What::Records => asking.records(uri).await,
+            What::Record => asking.record(wanted(uri)?).await,
+            What::Proof => asking.proof(wanted(uri)?).await,
+            What::Entry => asking.entry(wanted(uri)?).await,
+            What::Checkpoint => asking.checkpoint(uri).await,
+        }
+    };
+    timeout(service.limits.request_timeout(), work).await.unwrap_or(Err(Refusal::ReadTimeout))
+}
+
+/// An organization whose log the caller may read, and its log if that is kept.
+fn archive<'a>(
+    service: &'a Service,
+    caller: &Caller,
+    organization: &str,
+) -> Result<(OrganizationId, Option<&'a Archive>), Refusal> {
+    OrganizationId::new(organization)
+        .ok()
+        .filter(|organization| caller.may(Right::Audit, organization))
+        .and_then(|organization| {
+            let served = service.served(&organization)?;
+            Some((organization, served.archive.as_ref()))
+        })
+        .ok_or(Refusal::Organization)
+}
+
+/// One record, by the id of its decision or by its place.
+#[derive(Clone, Debug)]
+enum Wanted {
+    Place(Place),
+    Decision(String),
+}
+
+/// Bits of a decision's id, as hexadecimal digits.
+const ID_DIGITS: usize = 32;
+
+impl FromStr for Wanted {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let is_id = text.len() == ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        match text.parse() {
+            Ok(place) => Ok(Self::Place(place)),
+            Err(_) if is_id => Ok(Self::Decision(text.to_owned())),
+            Err(_) => Err(Refusal::RecordId),
+        }
+    }
+}
+
+/// What the path names. There are no parameters beside it.
+fn wanted(uri: &Uri) -> Result<Wanted, Refusal> {
+    query::none(uri)?;
+    uri.path().rsplit('/').next().unwrap_or_default().parse()
+}
+
+impl Wanted {
+    fn as_query(&self, form: &str) -> Value {
+        match self {
+            Self::Place(place) => json!({ "form": form, "place": place.to_string() }),
+            Self::Decision(id) => json!({ "form": form, "id": id }),
+        }
+    }
+
+    /// Blocks.
+    fn look_up(&self, shelf: &Shelf) -> Result<Option<LookedUp>, ShelfError> {
+        let place = match self {
+            Self::Place(place) => Some(*place),
+            Self::Decision(id) => shelf.by_id(id)?.map(|(place, _)| place),
+        };
+        let Some(place) = place else { return Ok(None) };
+        let Some(entry) = shelf.entry(place)? else { return Ok(None) };
+        let (_, record) = decoded(place.year, &entry)?;
+        Ok(Some(LookedUp { place, entry, record }))
+    }
+}
+
+/// A record as the log has it and as it reads.
+struct LookedUp {
+    place: Place,
+    entry: Entry,
+    record: Record,
+}
+
+/// A record as it is answered.
+#[derive(Serialize)]
+struct Shown {
+    place: String,
+    log: String,
+    position: u64,
+    record: Record,
+}
+
+impl Shown {
+    fn of(shelf: &Shelf, (place, record): Found) -> Self {
+        Self { place: place.to_string(), log: shelf.log(place.year), position: place.position, record }
+    }
+}
+
+#[derive(Serialize)]
+struct Shelved {
+    records: Vec<Shown>,
+    /// Where the next page begins: its `after`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// A request of a caller with the right.
+struct Asking<'a> {
+    service: &'a Service,
+    archive: &'a Archive,
+    caller: &'a Caller,
+    connection: Option<&'a Connection>,
+}
+
+impl Asking<'_> {
+    async fn record(&self, wanted: Wanted) -> Result<Response, Refusal> {
+        let LookedUp { place, record, .. } = self.one(wanted, "record").await?;
+        let shown = Shown::of(self.archive.shelf(), (place, record));
+        Ok(json_reply(StatusCode::OK, NO_STORE, &shown))
+    }
+
+    async fn entry(&self, wanted: Wanted) -> Result<Response, Refusal> {
+        let LookedUp { entry, .. } = self.one(wanted, "entry").await?;
+        Ok(typed_reply(StatusCode::OK, NO_STORE, "application/octet-stream", entry.envelope))
+    }
+
+    async fn proof(&self, wanted: Wanted) -> Result<Response, Refusal> {
+        let LookedUp { place, entry, .. } = self.one(wanted, "proof").await?;
+        let entry = Arc::new(entry);
+        let patience = Instant::now() + CHECKPOINT_PATIENCE;
+        loop {
+            let looked_at = Arc::clone(&entry);
+            let proof =
+                self.archive.read(move |shelf| Ok(shelf.reader(place.year)?.prove(&looked_at)?)).await?;
+            if let Some(proof) = proof {
+                return Ok(typed_reply(StatusCode::OK, NO_STORE, TEXT, proof.to_string()));
+            }
+            if Instant::now() >= patience {
+                return Err(Refusal::Unpublished);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn checkpoint(&self, uri: &Uri) -> Result<Response, Refusal> {
+        query::none(uri)?;
+        let read = |shelf: &Shelf| match shelf.years()?.last() {
+            Some(year) => Ok(shelf.reader(*year)?.signed_checkpoint()?),
+            None => Ok(None),
+        };
+        let checkpoint = self.archive.read(read).await?.ok_or(Refusal::Unpublished)?;
+        Ok(typed_reply(StatusCode::OK, NO_STORE, TEXT, checkpoint))
+    }
+
+    async fn records(&self, uri: &Uri) -> Result<Response, Refusal> {
+        let query::Wanted { query, order, after, limit } = query::page(uri)?;
+        let sought = query.clone();
+        let find = move |shelf: &Shelf| shelf.find(Page { query: &sought, order, after, limit });
+        let found = self.archive.read(find).await?;
+        let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        let put = serde_json::to_value(&query).map_err(|_| Refusal::Internal)?;
+        self.note(AuditUse::Search, query.patient, put, count).await?;
+        let next = found.last().filter(|_| found.len() == limit).map(|(place, _)| place.to_string());
+        let shelf = self.archive.shelf();
+        let records = found.into_iter().map(|found| Shown::of(shelf, found)).collect();
+        Ok(json_reply(StatusCode::OK, NO_STORE, &Shelved { records, next }))
+    }
+
+    /// Looks one record up, and records that.
+    async fn one(&self, wanted: Wanted, form: &str) -> Result<LookedUp, Refusal> {
+        let put = wanted.as_query(form);
+        let found = self.archive.read(move |shelf| wanted.look_up(shelf)).await?;
+        let patient = found.as_ref().and_then(|found| found.record.event.patient().cloned());
+        self.note(AuditUse::Show, patient, put, u64::from(found.is_some())).await?;
+        found.ok_or(Refusal::NoRecord)
+    }
+
+    async fn note(
+        &self,
+        what: AuditUse,
+        patient: Option<EntityId>,
+        query: Value,
+        records: u64,
+    ) -> Result<(), Refusal> {
+        let by = Actor {
+            entity: EntityId::new("Service", self.caller.id.as_str()),
+            caller: Some(self.caller.id.clone()),
+            address: self.connection.map(|connection| connection.peer.ip().to_string()),
+        };
+        let read = AuditRead { by, what, patient, query: Some(query), records, destination: None };
+        self.archive.note(self.service.clock.now(), read).await
+    }
+}
+
+/// The formats of C2SP are UTF-8.
+const TEXT: &str = "text/plain; charset=utf-8";
