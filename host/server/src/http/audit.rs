@@ -17,6 +17,7 @@ use assent_audit::shelf::{Found, Page, Place, Shelf, ShelfError, decoded};
 use assent_engine::{Caller, Right};
 use assent_model::{EntityId, OrganizationId};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -51,32 +52,34 @@ enum What {
 
 /// One record.
 pub(super) async fn record(State(service): State<Arc<Service>>, request: Request) -> Response {
-    answer(&service, &request, What::Record).await
+    answer(&service, request, What::Record).await
 }
 
 /// A page of records.
 pub(super) async fn records(State(service): State<Arc<Service>>, request: Request) -> Response {
-    answer(&service, &request, What::Records).await
+    answer(&service, request, What::Records).await
 }
 
 /// That a record is in the log (c2sp.org/tlog-proof).
 pub(super) async fn proof(State(service): State<Arc<Service>>, request: Request) -> Response {
-    answer(&service, &request, What::Proof).await
+    answer(&service, request, What::Proof).await
 }
 
 /// The bytes that a proof is about: the record, sealed.
 pub(super) async fn entry(State(service): State<Arc<Service>>, request: Request) -> Response {
-    answer(&service, &request, What::Entry).await
+    answer(&service, request, What::Entry).await
 }
 
 /// The newest checkpoint, as it was signed.
 pub(super) async fn checkpoint(State(service): State<Arc<Service>>, request: Request) -> Response {
-    answer(&service, &request, What::Checkpoint).await
+    answer(&service, request, What::Checkpoint).await
 }
 
-async fn answer(service: &Service, request: &Request, what: What) -> Response {
+async fn answer(service: &Service, request: Request, what: What) -> Response {
     let mut noted = Noted::default();
-    let result = attempt(service, request, what, &mut noted).await;
+    // Nothing is read of a body.
+    let (parts, _body) = request.into_parts();
+    let result = attempt(service, &parts, what, &mut noted).await;
     let mut response = result.unwrap_or_else(IntoResponse::into_response);
     response.extensions_mut().insert(noted);
     response
@@ -84,19 +87,19 @@ async fn answer(service: &Service, request: &Request, what: What) -> Response {
 
 async fn attempt(
     service: &Service,
-    request: &Request,
+    parts: &Parts,
     what: What,
     noted: &mut Noted,
 ) -> Result<Response, Refusal> {
-    let connection = request.extensions().get::<Connection>();
-    let caller = service.callers.authenticate(request.headers(), connection).map_err(Refusal::Caller)?;
+    let connection = parts.extensions.get::<Connection>();
+    let caller = service.callers.authenticate(&parts.headers, connection).map_err(Refusal::Caller)?;
     noted.caller = Some(caller.id.clone());
-    reads(request.method())?;
-    let (organization, archive) = archive(service, caller, organization(request.uri()))?;
+    reads(&parts.method)?;
+    let (organization, archive) = archive(service, caller, organization(&parts.uri))?;
     noted.organization = Some(organization);
     let archive = archive.ok_or(Refusal::NotFound)?;
     let asking = Asking { service, archive, caller, connection };
-    let uri = request.uri();
+    let uri = &parts.uri;
     let work = async {
         match what {
             What::Records => asking.records(uri).await,
