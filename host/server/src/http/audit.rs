@@ -76,10 +76,10 @@ pub(super) async fn checkpoint(State(service): State<Arc<Service>>, request: Req
 }
 
 async fn answer(service: &Service, request: Request, what: What) -> Response {
-    // A body is not read: nothing is asked in one.
-    let (head, _body) = request.into_parts();
     let mut noted = Noted::default();
-    let result = attempt(service, &head, what, &mut noted).await;
+    // Nothing is read of a body.
+    let (parts, _body) = request.into_parts();
+    let result = attempt(service, &parts, what, &mut noted).await;
     let mut response = result.unwrap_or_else(IntoResponse::into_response);
     response.extensions_mut().insert(noted);
     response
@@ -87,19 +87,19 @@ async fn answer(service: &Service, request: Request, what: What) -> Response {
 
 async fn attempt(
     service: &Service,
-    head: &Parts,
+    parts: &Parts,
     what: What,
     noted: &mut Noted,
 ) -> Result<Response, Refusal> {
-    let connection = head.extensions.get::<Connection>();
-    let caller = service.callers.authenticate(&head.headers, connection).map_err(Refusal::Caller)?;
+    let connection = parts.extensions.get::<Connection>();
+    let caller = service.callers.authenticate(&parts.headers, connection).map_err(Refusal::Caller)?;
     noted.caller = Some(caller.id.clone());
-    reads(&head.method)?;
-    let (organization, archive) = archive(service, caller, organization(&head.uri))?;
+    reads(&parts.method)?;
+    let (organization, archive) = archive(service, caller, organization(&parts.uri))?;
     noted.organization = Some(organization);
     let archive = archive.ok_or(Refusal::NotFound)?;
     let asking = Asking { service, archive, caller, connection };
-    let uri = &head.uri;
+    let uri = &parts.uri;
     let work = async {
         match what {
             What::Records => asking.records(uri).await,

@@ -63,8 +63,8 @@ pub fn export(
         let mut cursor = Cursor::open(path, &source.log)?;
         let entries = shelf.reader(year)?.entries(cursor.next())?;
         let items = entries.map(|entry| -> Result<_, Failure> {
-            let entry = entry.map_err(anyhow::Error::from)?;
-            let (place, record) = decoded(year, &entry).map_err(anyhow::Error::from)?;
+            let (place, record) =
+                decoded(year, &entry.map_err(anyhow::Error::from)?).map_err(anyhow::Error::from)?;
             Ok((place.position, record))
         });
         let delivered = export::follow(&mut cursor, items, BATCH, |batch| {
