@@ -14,5 +14,5 @@ pub mod log;
 pub mod logs;
 pub mod record;
 pub mod reports;
-mod text;
+pub mod text;
 pub mod tlog;

@@ -4,10 +4,13 @@
 //! of one organization, year by year.
 
 pub mod export;
+mod page;
+mod progress;
 pub mod records;
 pub mod replay;
 pub mod report;
 pub mod search;
+mod table;
 pub mod verify;
 
 use std::io::Write;
@@ -87,7 +90,7 @@ impl Shelf {
         };
         let mut years = config.years(organization).context("the logs cannot be listed")?;
         if let Some(year) = which.year {
-            ensure!(years.contains(&year), "`{organization}` has no log of {year}: it has {years:?}");
+            ensure!(years.contains(&year), "`{organization}` has no log of {year}: {}", listed(&years));
             years = vec![year];
         }
         ensure!(
@@ -128,6 +131,12 @@ impl Shelf {
             }
         })
     }
+}
+
+/// Which years there are logs of, in words.
+fn listed(years: &[i32]) -> String {
+    let years: Vec<_> = years.iter().map(ToString::to_string).collect();
+    if years.is_empty() { "it has none yet".to_owned() } else { format!("it has {}", years.join(", ")) }
 }
 
 fn decoded(year: i32, entry: &Entry) -> anyhow::Result<(Place, Record)> {

@@ -13,13 +13,14 @@ use assent_audit::record::{DecisionEvent, Record};
 use assent_engine::{Question, Release, describe, judge};
 use assent_model::{Digest, Instant};
 
-use super::records::by_id;
-use super::{Place, Shelf, Which};
+use super::progress::Bar;
+use super::records::look_up;
+use super::{Place, Shelf, Which, decoded};
 
 /// Which decisions to make again.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
-    /// One, by its id; left out: all between `from` and `until`.
+    /// One, by its id or place; left out: all between `from` and `until`.
     pub id: Option<&'a str>,
     /// From this moment on.
     pub from: Option<Instant>,
@@ -56,14 +57,19 @@ pub fn replay(
         .context("the deployment has no such organization")?;
     let mut tally = Tally::default();
     if let Some(id) = wanted.id {
-        let (place, record) = by_id(&shelf, id)?;
+        let Place { year, position } = look_up(&shelf, id)?;
+        let entry = shelf.reader(year)?.entry(position)?;
+        let entry = entry.with_context(|| format!("the log of {year} has no record {position}"))?;
+        let (place, record) = decoded(year, &entry)?;
         if record.decision().is_none() {
             bail!("record {place} is not a decision");
         }
         again(release, place, &record, &mut tally, out)?;
     } else {
-        for record in shelf.records() {
+        let mut bar = Bar::over(&shelf)?;
+        for (done, record) in (1..).zip(shelf.records()) {
             let (place, record) = record?;
+            bar.show(done);
             let within = wanted.from.is_none_or(|from| from <= record.at)
                 && wanted.until.is_none_or(|until| record.at < until);
             if within {

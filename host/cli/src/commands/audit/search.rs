@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use assent_audit::index::{Index, IndexError, Order, PAGE_MAX, Query};
-use assent_audit::record::{DecisionEvent, Event, Record};
+use assent_audit::record::Record;
 use serde_json::json;
 
+use super::table::table;
 use super::{Place, Shelf, Which, decoded};
 use crate::audit_keys;
 
@@ -34,12 +35,12 @@ pub fn search(root: &Path, which: &Which<'_>, page: &Page<'_>, out: &mut dyn Wri
     anyhow::ensure!((1..=PAGE_MAX).contains(&page.limit), "`--limit`: expected 1 to {PAGE_MAX}");
     let shelf = Shelf::open(root, which)?;
     let found = find(&shelf, page)?;
-    for (place, record) in &found {
-        if page.json {
+    if page.json {
+        for (place, record) in &found {
             writeln!(out, "{}", json!({ "place": place.to_string(), "record": record }))?;
-        } else {
-            writeln!(out, "{}", line(*place, record))?;
         }
+    } else if !found.is_empty() {
+        write!(out, "{}", table(&found))?;
     }
     match found.last() {
         Some((last, _)) if found.len() == page.limit && !page.json => {
@@ -81,12 +82,17 @@ fn indexed(shelf: &Shelf, year: i32) -> anyhow::Result<Index> {
     let path = directory.with_extension("index");
     let (key, verifier) = (audit_keys::index_key(&shelf.config), shelf.verifier(year)?);
     let mut index = match Index::open(&path, &key, verifier.name()) {
-        Err(IndexError::OtherForm { .. } | IndexError::OtherKey | IndexError::OtherLog) => {
+        Err(
+            IndexError::OtherForm { .. }
+            | IndexError::OtherKey
+            | IndexError::OtherLog
+            | IndexError::NotAnIndex,
+        ) => {
             // It can always be made again; see `Index`.
             Index::discard(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
             Index::open(&path, &key, verifier.name())?
         }
-        index => index?,
+        index => index.with_context(|| format!("{}", path.display()))?,
     };
     for entry in shelf.reader(year)?.entries(index.next())? {
         let (place, record) = decoded(year, &entry?)?;
@@ -124,24 +130,4 @@ fn fetch(shelf: &Shelf, year: i32, positions: &[u64]) -> anyhow::Result<Vec<(Pla
         found.reverse();
     }
     Ok(found)
-}
-
-/// A record on one line.
-pub(super) fn line(place: Place, record: &Record) -> String {
-    let what = match &record.event {
-        Event::Decision(decision) => {
-            let DecisionEvent { subject, action, resource, outcome, caller, id, .. } = decision.as_ref();
-            let purpose = decision.purpose.as_deref().map(|p| format!(" for {p}")).unwrap_or_default();
-            format!(
-                "{:<13} {} {action} {}{purpose}, asked by {} [{}] {id}",
-                outcome.cause.code(),
-                subject.entity,
-                resource.entity,
-                caller.id,
-                outcome.reasons().join(" ")
-            )
-        }
-        other => other.kind().to_owned(),
-    };
-    format!("{place:<12} {}  {what}", record.at)
 }
