@@ -41,7 +41,7 @@ struct Page(Vec<String>);
 
 impl Page {
     fn line(&mut self, what: &str, text: &str) {
-        self.0.push(printable(&format!("  {what:<12}{text}")));
+        self.0.push(printable(&format!("  {what:<14}{text}")));
     }
 
     fn lines(&mut self, what: &str, texts: impl IntoIterator<Item = String>) {
