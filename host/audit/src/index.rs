@@ -83,8 +83,8 @@ impl Index {
     /// Opens the index of this log, or begins a new one. Feed it the log from [`Index::next`] on.
     ///
     /// # Errors
-    /// [`IndexError::OtherForm`], [`IndexError::OtherKey`], [`IndexError::OtherLog`]: [`Index::discard`] it
-    /// and build it again. [`IndexError::Database`] where the file cannot be used.
+    /// [`IndexError::OtherForm`], [`IndexError::OtherKey`], [`IndexError::OtherLog`], [`IndexError::NotAnIndex`]:
+    /// [`Index::discard`] it and build it again. [`IndexError::Database`] where the file cannot be used.
     pub fn open(path: &Path, key: &IndexKey, log: &str) -> Result<Self, IndexError> {
         let db = Connection::open(path)?;
         // After a crash the file is as after some commit; what is missing is read from the log again.

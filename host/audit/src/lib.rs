@@ -15,5 +15,5 @@ pub mod logs;
 pub mod record;
 pub mod reports;
 pub mod shelf;
-mod text;
+pub mod text;
 pub mod tlog;

@@ -41,7 +41,7 @@ mod verify;
 mod writer;
 
 pub use disk::DiskError;
-pub use error::{AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
+pub use error::{ADVICE, AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
 pub use prove::ProveError;
 pub use read::{Entries, Entry, Reader};
 pub use recover::Recovered;

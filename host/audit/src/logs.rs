@@ -89,7 +89,7 @@ fn years(directory: &Path) -> std::io::Result<Vec<i32>> {
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
     /// The deployment's name cannot be part of an origin.
-    #[error("the name `{name}` of the audit log")]
+    #[error("`{name}` cannot be the name of the audit log")]
     Name {
         /// The name as configured.
         name: String,
@@ -98,7 +98,7 @@ pub enum LogsError {
         source: NoteError,
     },
     /// A log cannot be opened.
-    #[error("the audit log of `{organization}` in {}", directory.display())]
+    #[error("the audit log of `{organization}` in {} cannot be opened", directory.display())]
     Open {
         /// Whose.
         organization: OrganizationId,

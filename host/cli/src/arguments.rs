@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use assent_audit::index::{Order, Query, entity};
+use assent_audit::record::Event;
 use assent_audit::shelf::{Page, Place};
 use assent_cli::commands::audit::records::{Asked, Form};
 use assent_cli::commands::audit::replay::Wanted;
@@ -51,16 +52,16 @@ pub(crate) enum Audit {
         #[arg(required_unless_present = "log", conflicts_with = "log")]
         dir: Option<PathBuf>,
         /// The organization; may be left out where there is only one.
-        #[arg(long, short)]
+        #[arg(long, short, conflicts_with = "log")]
         organization: Option<String>,
         /// One year's log; left out: all years.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "log")]
         year: Option<i32>,
         /// The directory of one log, to verify without the deployment.
         #[arg(long, requires = "key")]
         log: Option<PathBuf>,
         /// Its public key, as `assent audit keys` prints it.
-        #[arg(long)]
+        #[arg(long, requires = "log", conflicts_with = "dir")]
         key: Option<String>,
     },
     /// Find records.
@@ -89,6 +90,9 @@ pub(crate) enum Audit {
         /// The decision's id, as in the header X-Decision-ID; or a place, such as `2026-17`.
         #[arg(long, value_name = "ID")]
         id: String,
+        /// Print the record as it is in the log, as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// The accounting of disclosures of a patient (45 CFR 164.528; 42 CFR 2.25).
     Disclosures {
@@ -128,7 +132,7 @@ pub(crate) enum Audit {
     Replay {
         #[command(flatten)]
         log: Log,
-        /// One decision, by its id; left out: all.
+        /// One decision, by its id or place; left out: all.
         #[arg(long)]
         id: Option<String>,
         /// From this moment on.
@@ -181,8 +185,8 @@ pub(crate) struct Find {
     /// A plugin that was asked: its binding, or its name.
     #[arg(long)]
     plugin: Option<String>,
-    /// The kind of record: `decision`, `release-activated`, `service-started`, …
-    #[arg(long)]
+    /// The kind of record.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Event::KINDS))]
     kind: Option<String>,
     /// A decision's id, or the caller's request id.
     #[arg(long)]
@@ -259,7 +263,7 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
             let page = Page { query: &query, order, after, limit };
             search::search(&log.dir, &log.which(), page, json, out)?;
         }
-        Audit::Show { log, id } => records::show(&log.dir, &log.which(), &id, out)?,
+        Audit::Show { log, id, json } => records::show(&log.dir, &log.which(), &id, json, out)?,
         Audit::Disclosures { log, patient, from, now: at, time_zone, all, format } => {
             let asked = Asked { patient, from, now: now(at), time_zone: &time_zone, all, form: format };
             records::disclosures(&log.dir, &log.which(), asked, out)?;

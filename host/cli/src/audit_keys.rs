@@ -24,14 +24,16 @@ const SEED_BYTES: usize = 32;
 /// When a key is missing, exposed or malformed.
 pub fn load(deployment: &Deployment) -> anyhow::Result<Option<LogsConfig>> {
     let Some(audit) = &deployment.config.audit else { return Ok(None) };
-    let advised = |what: &'static str, error: anyhow::Error| {
-        let root = deployment.root.display();
-        anyhow::anyhow!("{what}: {error:#}; `assent audit init {root}` makes the keys of a log that has none")
-    };
-    let sealing = source(&deployment.root, &audit.sealing_key);
-    let kek = MasterKey::load(&sealing, environment);
-    let kek = kek.map_err(|error| advised("audit.sealing_key", error.into()))?;
-    let signing_seed = seed(&deployment.root, audit).map_err(|error| advised("audit.signing_key", error))?;
+    for (what, key) in [("audit.sealing_key", &audit.sealing_key), ("audit.signing_key", &audit.signing_key)]
+    {
+        let Some(path) = missing(&deployment.root, key)? else { continue };
+        refuse_beside_logs(&deployment.root, audit, what, &path)?;
+        let (path, root) = (path.display(), deployment.root.display());
+        bail!("{what}: {path} does not exist; `assent audit init {root}` makes the keys");
+    }
+    let kek = MasterKey::load(&source(&deployment.root, &audit.sealing_key), environment);
+    let kek = kek.context("audit.sealing_key")?;
+    let signing_seed = seed(&deployment.root, audit).context("audit.signing_key")?;
     let kek: Arc<dyn KeyEncryption> = Arc::new(kek);
     Ok(Some(LogsConfig {
         directory: deployment.root.join(&audit.directory),
@@ -44,7 +46,7 @@ pub fn load(deployment: &Deployment) -> anyhow::Result<Option<LogsConfig>> {
 /// Makes the keys that are missing; existing ones are left as they are. Says what it did.
 ///
 /// # Errors
-/// When the deployment has no audit log, or a key cannot be written.
+/// When the deployment has no audit log, a key of logs that exist is missing, or one cannot be written.
 pub fn init(deployment: &Deployment, out: &mut dyn Write) -> anyhow::Result<()> {
     let Some(audit) = &deployment.config.audit else {
         bail!(
@@ -52,7 +54,13 @@ pub fn init(deployment: &Deployment, out: &mut dyn Write) -> anyhow::Result<()> 
             deployment.root.join(crate::deployment::DEPLOYMENT_FILE).display()
         );
     };
-    for (what, key) in [("sealing key", &audit.sealing_key), ("signing key", &audit.signing_key)] {
+    let keys = [("sealing key", &audit.sealing_key), ("signing key", &audit.signing_key)];
+    for (what, key) in keys {
+        if let Some(path) = missing(&deployment.root, key)? {
+            refuse_beside_logs(&deployment.root, audit, what, &path)?;
+        }
+    }
+    for (what, key) in keys {
         let Some(path) = file(&deployment.root, key) else {
             writeln!(out, "{what}: `{key}` is not a file; make it where it is kept")?;
             continue;
@@ -64,11 +72,28 @@ pub fn init(deployment: &Deployment, out: &mut dyn Write) -> anyhow::Result<()> 
         make(&path).with_context(|| format!("{what}: {} cannot be written", path.display()))?;
         writeln!(out, "{what}: made {}", path.display())?;
     }
-    writeln!(
-        out,
-        "keep copies of both keys where the log is not: without the first it cannot be read, without"
-    )?;
-    writeln!(out, "the second not continued; with the second somebody could forge it")?;
+    writeln!(out, "keep copies of both where the log is not: without the sealing key nobody can read it,")?;
+    writeln!(out, "without the signing key it cannot go on; and who has that one can forge it")?;
+    Ok(())
+}
+
+/// The file of a key, if there is to be one and there is none.
+fn missing(root: &Path, key: &str) -> anyhow::Result<Option<PathBuf>> {
+    let Some(path) = file(root, key) else { return Ok(None) };
+    let exists = path.try_exists().with_context(|| format!("{} cannot be looked at", path.display()))?;
+    Ok((!exists).then_some(path))
+}
+
+/// Another key would neither open nor continue the logs that there are.
+fn refuse_beside_logs(root: &Path, audit: &AuditConfig, what: &str, path: &Path) -> anyhow::Result<()> {
+    let directory = root.join(&audit.directory);
+    let has_logs = std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_some());
+    anyhow::ensure!(
+        !has_logs,
+        "{what}: {} does not exist, but the logs in {} need it: restore it from a copy",
+        path.display(),
+        directory.display()
+    );
     Ok(())
 }
 

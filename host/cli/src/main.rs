@@ -2,7 +2,7 @@
 
 mod arguments;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -83,13 +83,28 @@ fn main() -> ExitCode {
     };
     match run(arguments.command) {
         Ok(code) => code,
+        // `… | head` has seen enough. Not a success: nobody knows how the rest would have ended.
+        Err(error) if causes(&error).any(|error| error.kind() == ErrorKind::BrokenPipe) => {
+            ExitCode::from(OUTPUT_CLOSED)
+        }
         Err(error) => {
             let mut stderr = std::io::stderr().lock();
+            // Other files are named by those who use them.
+            let bare = causes(&error).next().is_some() && error.chain().count() == 1;
+            let place = if bare { "the output cannot be written: " } else { "" };
             // A closed standard error leaves nobody to tell.
-            writeln!(stderr, "{error:#}").ok();
+            writeln!(stderr, "{place}{error:#}").ok();
             ExitCode::FAILURE
         }
     }
+}
+
+/// How shells see other commands end whose output was closed: 128 and the number of the signal.
+const OUTPUT_CLOSED: u8 = 141;
+
+/// The errors of the operating system among the causes of this one.
+fn causes(error: &anyhow::Error) -> impl Iterator<Item = &std::io::Error> {
+    error.chain().filter_map(|cause| cause.downcast_ref())
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {

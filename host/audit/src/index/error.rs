@@ -19,6 +19,9 @@ pub enum IndexError {
     /// It belongs to another log.
     #[error("the search index belongs to another log: discard it, it is built again from the log")]
     OtherLog,
+    /// The file is no database, or a damaged one.
+    #[error("the file of the search index is damaged: discard it, it is built again from the log")]
+    NotAnIndex,
     /// A stored set does not have the form of one.
     #[error("chunk {chunk} of the search index is damaged: discard it, it is built again from the log")]
     Damaged {
@@ -35,5 +38,16 @@ pub enum IndexError {
     },
     /// SQLite could not do it.
     #[error("the database of the search index failed")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for IndexError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+
+        match error.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => Self::NotAnIndex,
+            _ => Self::Database(error),
+        }
+    }
 }

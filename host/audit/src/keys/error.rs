@@ -59,7 +59,7 @@ pub enum KeyError {
         what: String,
     },
     /// A key file made for another key-encryption key.
-    #[error("{} is wrapped with `{expected}`, but `{given}` was given; give that key, or rewrap with it", path.display())]
+    #[error("{} is wrapped with `{expected}`, but `{given}` was given; give the key it was wrapped with", path.display())]
     OtherKek {
         /// The key file.
         path: PathBuf,

@@ -25,7 +25,8 @@ impl LogScan {
         Ok(Self { source: source.clone(), current: SegmentScan::open(source, number)?, tail: None })
     }
 
-    /// Begins with the last segment that starts at or before entry `seq`. `None` if there is no segment.
+    /// Begins with the last segment that starts at or before entry `seq`. `None` if there is no segment;
+    /// an error if segments were removed before the first that is there.
     pub(crate) fn from_entry(source: &Source, seq: u64) -> Result<Option<Self>, ScanError> {
         let numbers = source.layout.segment_numbers()?;
         let (mut low, mut high) = (0, numbers.len());
@@ -38,8 +39,18 @@ impl LogScan {
                 high = middle;
             }
         }
-        let found = low.checked_sub(1).and_then(|index| numbers.get(index)).or(numbers.first());
-        found.map(|number| Self::from_segment(source, *number)).transpose()
+        let found = low.checked_sub(1).and_then(|index| numbers.get(index));
+        match (found, numbers.first()) {
+            (Some(number), _) => Self::from_segment(source, *number).map(Some),
+            (None, None) => Ok(None),
+            // The first segment starts at entry 0, so this one is not it. To begin here would pass over
+            // entries in silence.
+            (None, Some(first)) => {
+                let number = first.saturating_sub(1);
+                let file = source.layout.segment(number);
+                Err(Problem { file, offset: 0, fault: Fault::SegmentMissing { number } }.into())
+            }
+        }
     }
 
     /// Goes on to the next batch, if there is one yet; its entries are in [`Self::segment`].

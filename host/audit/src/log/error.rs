@@ -24,7 +24,7 @@ pub enum Fault {
     #[error("expected the first bytes of a segment of format 1")]
     NotASegment,
     /// A segment of another log.
-    #[error("the segment is not one of `{origin}`")]
+    #[error("the segment is of another log than `{origin}`")]
     OtherLog {
         /// The log expected.
         origin: String,
@@ -149,10 +149,10 @@ pub enum Fault {
         size: u64,
     },
     /// A log without its checkpoint.
-    #[error("there is no checkpoint; restore it from a copy")]
+    #[error("there is no checkpoint, without which nobody sees whether the log was cut")]
     CheckpointMissing,
     /// A checkpoint that cannot be opened.
-    #[error("the checkpoint is not valid")]
+    #[error("the checkpoint does not hold: it was changed, is another log's, or another key is expected")]
     Checkpoint(#[source] Box<CheckpointError>),
     /// A key file with a problem.
     #[error("the data key of segment {segment} is not usable")]
@@ -183,14 +183,28 @@ pub struct Problem {
 /// Why a scan of a log ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// The log itself is wrong.
-    #[error(
-        "the log is not as it must be; keep it as it is, restore it from a copy, and find out what happened"
-    )]
-    Problem(#[from] Problem),
+    /// The log itself is wrong. The advice stands last, after what is wrong; so the causes are in the text.
+    #[error("{}; {ADVICE}", in_full(.0))]
+    Problem(Problem),
     /// A file operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+impl From<Problem> for ScanError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// What to do about a log that is damaged or was changed. Nothing here repairs one: evidence would go with it.
+pub const ADVICE: &str =
+    "keep the log as it is, find out what happened, and restore what is damaged or missing from a copy";
+
+/// The error and its causes on one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Why a log cannot be read.
@@ -232,19 +246,19 @@ pub enum VerifyError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process writes this log.
-    #[error("{} is held by another process; one log has one writer", path.display())]
+    #[error("{} is held: another service writes this log already; stop it first, for a log has one writer", path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,
     },
     /// The log is damaged, cut or not this one; or the disk fails.
-    #[error("the log cannot be continued")]
+    #[error(transparent)]
     Scan(#[from] ScanError),
     /// A file operation failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// The data key of the last segment does not open: probably the wrong key-encryption key.
-    #[error("the log's keys do not open with the key given")]
+    #[error("its data keys cannot be used")]
     Key(#[from] KeyError),
     /// The first segment or checkpoint could not be made.
     #[error("the log could not be begun")]

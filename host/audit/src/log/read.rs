@@ -13,7 +13,7 @@ use crate::tlog::merkle::{Hash, Tree};
 use crate::tlog::note::Verifier;
 
 use super::chain::{Against, LogScan};
-use super::error::{Fault, ReadError, ScanError};
+use super::error::{Fault, Problem, ReadError, ScanError};
 use super::published;
 use super::scan::SegmentScan;
 use super::source::Source;
@@ -78,6 +78,10 @@ impl Reader {
     pub fn entries(&self, first: u64) -> Result<Entries, ReadError> {
         let published = self.checkpoint()?;
         let scan = LogScan::from_entry(&self.source, first)?;
+        if scan.is_none() && published.size > 0 {
+            let (file, fault) = (self.source.layout.segment(1), Fault::SegmentMissing { number: 1 });
+            return Err(ScanError::from(Problem { file, offset: 0, fault }).into());
+        }
         let keys = self
             .kek
             .clone()

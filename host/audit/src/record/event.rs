@@ -46,6 +46,22 @@ pub enum Event {
 }
 
 impl Event {
+    /// All kinds, as they are written.
+    pub const KINDS: [&'static str; 12] = [
+        "decision",
+        "service-started",
+        "service-stopped",
+        "tail-discarded",
+        "release-activated",
+        "key",
+        "retention",
+        "clock-jump",
+        "caller-refused",
+        "audit-read",
+        "administration",
+        "state-changed",
+    ];
+
     /// The kind, as it is written.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,8 +1,10 @@
 //! `assent serve DIR`: the decision API of a deployment, until interrupted.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use assent_audit::logs::{Logs, Opened};
@@ -56,7 +58,10 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
         announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
-        let ended = assent_server::serve(service, listener, interrupted()).await.context("the service ended");
+        let ended = tokio::select! {
+            ended = assent_server::serve(service, listener, interrupted()) => ended.context("the service ended"),
+            never = watch(kept.as_ref()) => match never {},
+        };
         if let Some(recorder) = kept {
             note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(run())).await?;
             recorder.logs().close().context("the audit log could not be closed")?;
@@ -200,6 +205,23 @@ fn announce(address: SocketAddr, built: &Built, stopped_clock: Option<Instant>, 
     }
     if !durable {
         eprintln!("the audit log is in memory: records are lost when the process ends; `[audit]` keeps one");
+    }
+}
+
+/// How soon an operator reads that a log stopped; requests are denied from that moment on by themselves.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Says once why the log stopped, when it does. The lines of requests only say that it did.
+#[expect(clippy::print_stderr, reason = "the person who runs the service must see why it denies")]
+async fn watch(recorder: Option<&AuditRecorder>) -> Infallible {
+    let Some(recorder) = recorder else { return std::future::pending().await };
+    let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = recorder.ready() {
+            eprintln!("everything is denied: {}; start the service again once this is mended", error.reason);
+            return std::future::pending().await;
+        }
     }
 }
 

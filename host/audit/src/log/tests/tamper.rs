@@ -102,6 +102,26 @@ fn a_missing_segment_is_named() {
 }
 
 #[test]
+fn a_missing_segment_is_not_read_over() {
+    let bench = log();
+    let whole = bench.snapshot();
+    for removed in [&[1][..], &[2], &[3], &[1, 2], &[1, 2, 3]] {
+        for number in removed {
+            fs::remove_file(bench.segment(*number)).unwrap();
+        }
+        let read: Result<Vec<_>, _> = bench.reader().entries(0).and_then(Iterator::collect);
+        assert!(matches!(read, Err(ReadError::Scan(ScanError::Problem(_)))), "{removed:?}");
+        if removed.contains(&1) {
+            assert!(bench.reader().entry(0).is_err(), "{removed:?}");
+        }
+        for number in removed {
+            fs::write(bench.segment(*number), &whole[&bench.segment(*number)]).unwrap();
+        }
+    }
+    assert_eq!(bench.reader().entries(0).unwrap().count(), 30);
+}
+
+#[test]
 fn exchanged_and_foreign_segments_are_found() {
     let bench = log();
     let (one, two) = (fs::read(bench.segment(1)).unwrap(), fs::read(bench.segment(2)).unwrap());

@@ -3,10 +3,13 @@
 //! Everything here reads the log beside a running service, without its lock, through a [`Shelf`].
 
 pub mod export;
+mod page;
+mod progress;
 pub mod records;
 pub mod replay;
 pub mod report;
 pub mod search;
+mod table;
 pub mod verify;
 
 use std::io::Write;
@@ -33,6 +36,12 @@ struct Opened {
     /// The years that were asked for, oldest first; never none.
     years: Vec<i32>,
     name: String,
+}
+
+/// Which years there are logs of, in words.
+fn listed(years: &[i32]) -> String {
+    let years: Vec<_> = years.iter().map(ToString::to_string).collect();
+    if years.is_empty() { "it has none yet".to_owned() } else { format!("it has {}", years.join(", ")) }
 }
 
 /// Opens the logs that `which` names.

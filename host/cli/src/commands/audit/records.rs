@@ -4,37 +4,57 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use assent_audit::disclosures::{Scope, account};
-use assent_audit::shelf::{Found, Place, Shelf};
+use assent_audit::shelf::{Place, decoded};
 use assent_model::{EntityId, Instant};
 use serde_json::json;
 
-use super::{Opened, Which, open};
+use super::page::page;
+use super::progress::Bar;
+use super::table::name;
+use super::{Opened, Which, listed, open};
 
-/// Prints one record: by its place, or by the id of its decision.
+/// Prints one record: by its place, or by the id of its decision. As a page, or as it is in the log.
 ///
 /// # Errors
 /// When there is none.
-pub fn show(root: &Path, which: &Which<'_>, wanted: &str, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Opened { shelf, .. } = open(root, which)?;
-    let (place, record) = match wanted.parse::<Place>() {
-        Ok(place) => shelf.at(place)?.with_context(|| format!("the log has no record {place}"))?,
-        Err(_) => by_id(&shelf, wanted)?,
-    };
-    let shown = json!({ "place": place.to_string(), "record": record });
-    writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+pub fn show(
+    root: &Path,
+    which: &Which<'_>,
+    wanted: &str,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let opened = open(root, which)?;
+    let place = look_up(&opened, wanted)?;
+    let entry = opened.shelf.entry(place)?.with_context(|| {
+        format!("the log of {} has no record {}: positions begin at 0", place.year, place.position)
+    })?;
+    let (place, record) = decoded(place.year, &entry)?;
+    if as_json {
+        let leaf = hex::encode(entry.leaf);
+        let shown = json!({ "place": place.to_string(), "leaf": leaf, "record": record });
+        writeln!(out, "{}", serde_json::to_string_pretty(&shown)?)?;
+    } else {
+        write!(out, "{}", page(&opened.shelf.log(place.year), place, &entry.leaf, &record))?;
+    }
     Ok(())
 }
 
-/// The record of the decision with this id.
-pub(super) fn by_id(shelf: &Shelf, id: &str) -> anyhow::Result<Found> {
-    shelf.by_id(id)?.with_context(|| {
+/// The place of the record that somebody names: by its place, or by the id of its decision.
+pub(super) fn look_up(Opened { shelf, years, .. }: &Opened, wanted: &str) -> anyhow::Result<Place> {
+    if let Ok(place) = wanted.parse::<Place>() {
+        ensure!(years.contains(&place.year), "there is no log of {}: {}", place.year, listed(years));
+        return Ok(place);
+    }
+    let found = shelf.by_id(wanted)?.with_context(|| {
         format!(
-            "no record has the id `{id}`: expected a decision's id, as in the header X-Decision-ID, or a place, \
-             such as `2026-17`"
+            "no record has the id `{wanted}`: expected a decision's id, as in the header X-Decision-ID, or a \
+             place, such as `2026-17`"
         )
-    })
+    })?;
+    Ok(found.0)
 }
 
 /// How an accounting is written.
@@ -70,24 +90,41 @@ pub struct Asked<'a> {
 /// Prints the accounting of disclosures of a patient (45 CFR 164.528; 42 CFR 2.25).
 ///
 /// # Errors
-/// When the log cannot be read: an accounting is whole or it is none.
+/// When the time zone is unknown, or the log cannot be read: an accounting is whole or it is none.
 pub fn disclosures(
     root: &Path,
     which: &Which<'_>,
     asked: Asked<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let Opened { shelf, .. } = open(root, which)?;
-    let mut records = vec![];
+    // An unknown one would silently be UTC, and days would be wrong.
+    ensure!(
+        asked.now.date_in(asked.time_zone).is_some(),
+        "`--time-zone {}`: expected a name of the IANA time zone database, such as `America/Chicago`",
+        asked.time_zone
+    );
+    let opened = open(root, which)?;
+    let shelf = &opened.shelf;
+    let (mut records, mut named) = (vec![], false);
+    let mut bar = Bar::over(&opened)?;
     // The whole log, not the index: evidence must not rest on what can be damaged unseen.
-    for record in shelf.records()? {
+    for (done, record) in (1..).zip(shelf.records()?) {
         let (_, record) = record?;
+        bar.show(done);
+        let patient = record.decision().and_then(|decision| decision.patient.as_ref());
+        named |= patient == Some(&asked.patient);
         let concerns = |decision: &assent_audit::record::DecisionEvent| {
             decision.permits() && decision.patient.as_ref().is_none_or(|patient| *patient == asked.patient)
         };
         if record.decision().is_some_and(concerns) {
             records.push(record);
         }
+    }
+    drop(bar);
+    if !named {
+        // Nobody should take the empty accounting of a mistyped id for an answer.
+        writeln!(std::io::stderr(), "note: no record names `{}`; is the id right?", name(&asked.patient))
+            .ok();
     }
     let scope = Scope {
         patient: asked.patient,

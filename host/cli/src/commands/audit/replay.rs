@@ -14,13 +14,14 @@ use assent_audit::shelf::Place;
 use assent_engine::{Question, Release, describe, judge};
 use assent_model::{Digest, Instant};
 
-use super::records::by_id;
-use super::{Opened, Which, open};
+use super::progress::Bar;
+use super::records::look_up;
+use super::{Which, open};
 
 /// Which decisions to make again.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
-    /// One, by its id; left out: all between `from` and `until`.
+    /// One, by its id or place; left out: all between `from` and `until`.
     pub id: Option<&'a str>,
     /// From this moment on.
     pub from: Option<Instant>,
@@ -48,7 +49,8 @@ pub fn replay(
     wanted: &Wanted<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let Opened { shelf, .. } = open(root, which)?;
+    let opened = open(root, which)?;
+    let shelf = &opened.shelf;
     let (_, built) = crate::commands::load(root)?;
     let organizations = built.organizations.iter();
     let release = organizations
@@ -57,14 +59,19 @@ pub fn replay(
         .context("the deployment has no such organization")?;
     let mut tally = Tally::default();
     if let Some(id) = wanted.id {
-        let (place, record) = by_id(&shelf, id)?;
+        let place = look_up(&opened, id)?;
+        let (place, record) = shelf
+            .at(place)?
+            .with_context(|| format!("the log of {} has no record {}", place.year, place.position))?;
         if record.decision().is_none() {
             bail!("record {place} is not a decision");
         }
         again(release, place, &record, &mut tally, out)?;
     } else {
-        for record in shelf.records()? {
+        let mut bar = Bar::over(&opened)?;
+        for (done, record) in (1..).zip(shelf.records()?) {
             let (place, record) = record?;
+            bar.show(done);
             let within = wanted.from.is_none_or(|from| from <= record.at)
                 && wanted.until.is_none_or(|until| record.at < until);
             if within {

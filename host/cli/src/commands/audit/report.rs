@@ -8,7 +8,8 @@ use assent_audit::reports;
 use assent_model::Instant;
 use serde::Serialize;
 
-use super::{Opened, Which, open};
+use super::progress::Bar;
+use super::{Which, open};
 
 /// A report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,14 +41,21 @@ pub fn report(
     now: Instant,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let Opened { shelf, .. } = open(root, which)?;
-    let records: Vec<Record> =
-        shelf.records()?.map(|record| record.map(|(_, record)| record)).collect::<Result<_, _>>()?;
+    let opened = open(root, which)?;
+    let mut bar = Bar::over(&opened)?;
+    let mut records: Vec<Record> = vec![];
+    for (done, record) in (1..).zip(opened.shelf.records()?) {
+        records.push(record?.1);
+        bar.show(done);
+    }
+    drop(bar);
+    // Periods end before their last moment, and what happens in this one belongs to the report.
+    let end = Instant::from_millis(now.as_millis() + 1)?;
     let since = |days: i64| Instant::from_millis(now.as_millis() - days * DAY_MS);
     match report {
         Report::BreakGlass => lines(out, &reports::break_glass_unreviewed(&records, now, DAY_MS)),
-        Report::Exports => lines(out, &reports::exports(&records, since(7)?, now)),
-        Report::WithoutRelationship => lines(out, &reports::without_relationship(&records, since(30)?, now)),
+        Report::Exports => lines(out, &reports::exports(&records, since(7)?, end)),
+        Report::WithoutRelationship => lines(out, &reports::without_relationship(&records, since(30)?, end)),
         Report::Accounts => {
             let found = reports::accounts(&records, now, 7 * DAY_MS, 90 * DAY_MS);
             writeln!(out, "{}", serde_json::to_string(&found)?)?;
@@ -61,8 +69,10 @@ fn lines<T: Serialize>(out: &mut dyn Write, found: &[T]) -> anyhow::Result<()> {
     for finding in found {
         writeln!(out, "{}", serde_json::to_string(finding)?)?;
     }
-    if found.is_empty() {
-        writeln!(out, "nothing to review")?;
-    }
+    // For the person; programs read the lines.
+    match found.len() {
+        0 => writeln!(std::io::stderr(), "nothing to review").ok(),
+        count => writeln!(std::io::stderr(), "to review: {count}").ok(),
+    };
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! `assent audit verify`: is every byte of the log as it was written? Needs no key that is secret.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use assent_audit::log::{Reader, VerifyError, verify};
+use assent_audit::log::{ADVICE, Reader, VerifyError, verify};
 use assent_audit::tlog::note::Verifier;
 
+use super::progress::Bar;
 use super::{Opened, Which, open};
 
 /// Verifies all logs of an organization that `which` names; whether all are whole.
@@ -29,6 +30,13 @@ pub fn deployment(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow
 pub fn directory(path: &Path, key: &str, out: &mut dyn Write) -> anyhow::Result<bool> {
     let verifier = Verifier::parse(key.trim())
         .context("`--key`: expected a verifier key, as `assent audit keys` prints it")?;
+    // Rather than a missing checkpoint, which would be an alarm.
+    anyhow::ensure!(
+        path.join("segments").exists() || path.join("checkpoint").exists(),
+        "{} holds no log: expected a directory with `checkpoint` and `segments`; each year of an organization \
+         has one",
+        path.display()
+    );
     log(path, &verifier, out)
 }
 
@@ -37,7 +45,7 @@ fn log(path: &Path, verifier: &Verifier, out: &mut dyn Write) -> anyhow::Result<
     let expected = Reader::new(path, verifier, None).checkpoint().map_or(0, |tree| tree.size);
     let mut bar = Bar::new(expected);
     let result = verify(path, verifier, &mut |done| bar.show(done));
-    bar.clear();
+    drop(bar);
     match result {
         Ok(verified) => {
             let (size, root) = (verified.published.size, hex::encode(verified.published.root));
@@ -45,10 +53,10 @@ fn log(path: &Path, verifier: &Verifier, out: &mut dyn Write) -> anyhow::Result<
             writeln!(out, "  {size} records under the signed checkpoint, root {root}")?;
             writeln!(
                 out,
-                "  {} after it, in {} segments and {} signed batches",
+                "  {} after it; signed batches: {}, segments: {}",
                 verified.tree.size.saturating_sub(size),
-                verified.segments,
-                verified.batches
+                verified.batches,
+                verified.segments
             )?;
             if verified.unfinished_bytes > 0 {
                 writeln!(
@@ -70,39 +78,8 @@ fn log(path: &Path, verifier: &Verifier, out: &mut dyn Write) -> anyhow::Result<
                     cause = error.source();
                 }
             }
+            writeln!(out, "  {ADVICE}")?;
             Ok(false)
-        }
-    }
-}
-
-/// How far it is, on a terminal.
-struct Bar {
-    total: u64,
-    shown: u64,
-    on: bool,
-}
-
-/// How many steps a bar has.
-const STEPS: u64 = 40;
-
-impl Bar {
-    fn new(total: u64) -> Self {
-        Self { total, shown: 0, on: std::io::stderr().is_terminal() && total > 0 }
-    }
-
-    fn show(&mut self, done: u64) {
-        let step = done.min(self.total) * STEPS / self.total.max(1);
-        if self.on && step > self.shown {
-            self.shown = step;
-            let filled = "#".repeat(usize::try_from(step).unwrap_or_default());
-            // Whoever closed the terminal does not look.
-            write!(std::io::stderr(), "\r[{filled:40}] {done} of {} records", self.total).ok();
-        }
-    }
-
-    fn clear(&self) {
-        if self.on {
-            write!(std::io::stderr(), "\r{:80}\r", "").ok();
         }
     }
 }

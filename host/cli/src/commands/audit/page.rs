@@ -1,0 +1,147 @@
+//! One record as a page to read: who asked for what and why, what decided, and where the record is.
+//!
+//! Who asks chooses some of the text, so every line goes through [`printable`].
+
+use assent_audit::record::{DecisionEvent, Event, Outcome, Record};
+use assent_audit::shelf::Place;
+use assent_audit::text::printable;
+use assent_model::{BindingOutcome, Effect, Obligation};
+
+use super::table::name;
+
+/// The page of a record: its log, its place there, and the hash of its entry, by which it is proved.
+pub(super) fn page(log: &str, place: Place, leaf: &[u8; 32], record: &Record) -> String {
+    let mut page = Page(vec![]);
+    match &record.event {
+        Event::Decision(decision) => {
+            let effect = match decision.outcome.effect {
+                Effect::Permit => "PERMIT",
+                Effect::Deny => "DENY",
+            };
+            page.0.push(format!("{effect} ({}), record {place}", decision.outcome.cause.code()));
+            page.line("at", &record.at.to_string());
+            asked(&mut page, decision);
+            answered(&mut page, &decision.outcome);
+            page.line("release", &decision.release.to_string());
+            page.line("facts", &decision.facts.snapshot.to_string());
+        }
+        other => {
+            page.0.push(format!("{}, record {place}", other.kind()));
+            page.line("at", &record.at.to_string());
+            members(&mut page, other);
+        }
+    }
+    page.line("log", log);
+    page.line("leaf", &hex::encode(leaf));
+    page.0.push(String::new());
+    page.0.join("\n")
+}
+
+struct Page(Vec<String>);
+
+impl Page {
+    fn line(&mut self, what: &str, text: &str) {
+        self.0.push(printable(&format!("  {what:<14}{text}")));
+    }
+
+    fn lines(&mut self, what: &str, texts: impl IntoIterator<Item = String>) {
+        for (index, text) in texts.into_iter().enumerate() {
+            self.line(if index == 0 { what } else { "" }, &text);
+        }
+    }
+}
+
+fn asked(page: &mut Page, decision: &DecisionEvent) {
+    let DecisionEvent { subject, resource, caller, .. } = decision;
+    page.line("decision", &decision.id.to_string());
+    let mut who = name(&subject.entity);
+    if !subject.roles.is_empty() {
+        who = format!("{who}, as {}", subject.roles.join(", "));
+    }
+    if let Some(organization) = &subject.organization {
+        who = format!("{who}, of {}", name(organization));
+    }
+    page.line("who", &who);
+    page.line("action", &decision.action);
+    let mut on = name(&resource.entity);
+    if !resource.labels.is_empty() {
+        on = format!("{on}, labels {}", resource.labels.join(", "));
+    }
+    if resource.part2 {
+        on.push_str(", 42 CFR Part 2");
+    }
+    page.line("on", &on);
+    page.lines("patient", decision.patient.iter().map(name));
+    page.lines("recipient", decision.recipient.iter().map(name));
+    page.lines("purpose", decision.purpose.iter().cloned());
+    page.lines("reason", decision.justification.iter().cloned());
+    page.lines("relation", decision.relations.iter().map(name));
+    page.lines("consent", decision.consents.iter().map(name));
+    let address = caller.address.as_ref().map(|address| format!(", from {address}")).unwrap_or_default();
+    page.line("caller", &format!("{} ({}){address}", caller.id, caller.environment));
+    page.lines("request id", decision.request_id.iter().cloned());
+}
+
+fn answered(page: &mut Page, outcome: &Outcome) {
+    page.lines(
+        "not said",
+        outcome.problems.iter().map(|problem| format!("{}: {}", problem.code, problem.detail)),
+    );
+    if let Some(verdict) = &outcome.verdict {
+        page.lines(
+            "policy",
+            verdict.determining.iter().map(|note| {
+                let verb = if note.permits { "permits" } else { "forbids" };
+                let intent = note.intent.as_ref().map(|intent| format!(": {intent}")).unwrap_or_default();
+                let source = note.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+                format!("{} {verb}{intent}{source}", note.id)
+            }),
+        );
+        page.lines("failed", verdict.errors.iter().map(|error| format!("{}: {}", error.id, error.message)));
+        if verdict.determining.is_empty() && verdict.errors.is_empty() {
+            page.line("policy", "none applies");
+        }
+    }
+    page.lines("plugin", outcome.plugins.iter().flat_map(plugin));
+    page.lines("obligation", outcome.obligations.iter().map(obligation));
+    page.lines("advice", outcome.advice.iter().map(obligation));
+}
+
+fn plugin(outcome: &BindingOutcome) -> Vec<String> {
+    let name = format!("{} ({})", outcome.binding, outcome.plugin);
+    let findings = match &outcome.result {
+        Ok(findings) => findings,
+        Err(failure) => return vec![format!("{name} failed: {}: {}", failure.kind.code(), failure.message)],
+    };
+    if findings.allows() {
+        return vec![format!("{name} has nothing against it")];
+    }
+    let cited = |citation: &Option<String>| {
+        citation.as_ref().map(|citation| format!(" ({citation})")).unwrap_or_default()
+    };
+    let denials = findings.denials.iter().map(|denial| {
+        let (code, ground, cited) = (&denial.code, &denial.ground, cited(&denial.citation));
+        format!("{name} denies [{code}, {ground}]: {}{cited}", denial.message)
+    });
+    let reviews = findings.reviews.iter().map(|review| {
+        let (code, ground, cited) = (&review.code, &review.ground, cited(&review.citation));
+        format!("{name} asks {} [{code}, {ground}]: {}{cited}", review.queue, review.question)
+    });
+    denials.chain(reviews).collect()
+}
+
+fn obligation(obligation: &Obligation) -> String {
+    if obligation.parameters.is_empty() {
+        return obligation.code.to_string();
+    }
+    format!("{} {}", obligation.code, serde_json::to_string(&obligation.parameters).unwrap_or_default())
+}
+
+/// The members of an event that is no decision, as they are recorded.
+fn members(page: &mut Page, event: &Event) {
+    let json = serde_json::to_value(event).unwrap_or_default();
+    for (member, value) in json.as_object().into_iter().flatten().filter(|(member, _)| *member != "kind") {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        page.line(member, &text);
+    }
+}
