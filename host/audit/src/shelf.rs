@@ -222,7 +222,12 @@ impl Shelf {
         let path = self.directory(year).with_extension("index");
         let (key, verifier) = (self.config.index_key(), self.verifier(year)?);
         match Index::open(&path, &key, verifier.name()) {
-            Err(IndexError::OtherForm { .. } | IndexError::OtherKey | IndexError::OtherLog) => {
+            Err(
+                IndexError::OtherForm { .. }
+                | IndexError::OtherKey
+                | IndexError::OtherLog
+                | IndexError::NotAnIndex,
+            ) => {
                 // It can always be made again; see `Index`.
                 Index::discard(&path).map_err(|source| ShelfError::Discard { path: path.clone(), source })?;
                 Ok(Index::open(&path, &key, verifier.name())?)

@@ -67,7 +67,7 @@ fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<Opened> {
     let mut shelf = Shelf::new(config, organization.clone());
     let mut years = shelf.years().context("the logs cannot be listed")?;
     if let Some(year) = which.year {
-        ensure!(years.contains(&year), "`{organization}` has no log of {year}: it has {years:?}");
+        ensure!(years.contains(&year), "`{organization}` has no log of {year}: {}", listed(&years));
         (shelf, years) = (shelf.of_year(year), vec![year]);
     }
     ensure!(
