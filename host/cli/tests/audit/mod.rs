@@ -311,7 +311,7 @@ fn what_is_asked_wrongly_is_refused_with_what_was_expected() {
         (&["search", path, "--after", "7"], "such as `2026-17`"),
         (&["search", path, "--limit", "0"], "expected 1 to"),
         (&["show", path, "--id", "2026-99"], "the log of 2026 has no record 99"),
-        (&["show", path, "--id", "2025/1"], "there is no log of 2025: it has 2026"),
+        (&["show", path, "--id", "2025-1"], "there is no log of 2025: it has 2026"),
         (&["show", path, "--id", "abc"], "X-Decision-ID"),
         (&["replay", path, "--id", "2026-0"], "record 2026-0 is not a decision"),
         (&["disclosures", path, "--patient", "Patient::x", "--time-zone", "Mars"], "America/Chicago"),
