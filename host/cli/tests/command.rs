@@ -221,7 +221,7 @@ fn check_reports_every_mistake_with_its_place() {
             format!(
                 "{ORGANIZATION}[[plugin]]\nid = \"p\"\ncomponent = \"p.wasm\"\nscope = {{ actions = [\"raed\"] }}\n"
             ),
-            &["organization.toml:14:23: plugin `p`", "raed", "did you mean `read`?"],
+            &["organization.toml:14:22: plugin `p`", "raed", "did you mean `read`?"],
         ),
         (
             "org/clinic.toml",
@@ -269,21 +269,21 @@ fn check_looks_up_every_name_in_a_case() {
         (
             CASES.replace("name = \"read\"", "name = \"raed\""),
             &[
-                "clinic.toml:3:12: action.name the action `raed` is not known; did you mean `read`?",
+                "clinic.toml:3:12: action.name: the action `raed` is not known; did you mean `read`?",
                 "1 problem found",
             ],
         ),
         (
             CASES.replace("type = \"record\"", "type = \"recrod\""),
-            &["clinic.toml:4:14: resource.type the type `recrod`", "did you mean `record`?"],
+            &["clinic.toml:4:14: resource.type: the type `recrod`", "did you mean `record`?"],
         ),
         (
             CASES.replace("\"r1\"", "\"r99999\""),
-            &["clinic.toml:4:31: resource.id names `Record::\"r99999\"`", "cause = \"indeterminate\""],
+            &["clinic.toml:4:31: resource.id: `Record::\"r99999\"`", "cause = \"indeterminate\""],
         ),
         (
             CASES.replace("\"ann\"", "\"anna\""),
-            &["clinic.toml:7:29: subject.id names `User::\"anna\"`", "did you mean `ann`?"],
+            &["clinic.toml:7:28: subject.id: `User::\"anna\"`", "did you mean `ann`?"],
         ),
         (
             CASES.replace("now =", "caller = \"portl\"\nnow ="),

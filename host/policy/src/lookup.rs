@@ -7,7 +7,6 @@
 use assent_model::{EntityId, Party, Request};
 
 use crate::entities::Snapshot;
-use crate::error::NOT_AMONG_ENTITIES;
 use crate::policies::Policies;
 use crate::schema::types::EntityType;
 use crate::source::{known_names, suggestion};
@@ -73,7 +72,7 @@ fn unknown_id(
     let same_type = snapshot.facts().iter().filter(|other| other.id.kind == id.kind);
     Some(UnknownName {
         path,
-        message: format!("names `{id}`, {NOT_AMONG_ENTITIES}"),
+        message: format!("`{id}` is not among the entities"),
         help: suggestion(&id.id, same_type.map(|other| other.id.id.as_str())),
     })
 }
@@ -96,14 +95,14 @@ mod tests {
                 (("usr", "nina"), "can_veiw", ("doc", "notes")),
                 vec![
                     "subject.type: the type `usr` is not mapped to an entity type; did you mean `user`?",
-                    "resource.id: names `Document::\"notes\"`, which is not among the entities; did you mean `note`?",
+                    "resource.id: `Document::\"notes\"` is not among the entities; did you mean `note`?",
                     "action.name: the action `can_veiw` is not known; did you mean `can_view`?",
                 ],
             ),
             (
                 (("user", "somebody-else"), "fly", ("doc", "note")),
                 vec![
-                    "subject.id: names `User::\"somebody-else\"`, which is not among the entities",
+                    "subject.id: `User::\"somebody-else\"` is not among the entities",
                     "action.name: the action `fly` is not known; known are `can_view`, `export`, `history`, `view`",
                 ],
             ),

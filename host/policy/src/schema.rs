@@ -91,5 +91,14 @@ pub(crate) fn load(files: &[SourceFile]) -> Result<Schema, Vec<LoadProblem>> {
         Ok(cedar) => cedar,
         Err(error) => return Err(locate::schema_problems(&error, files)),
     };
-    build::build(cedar, &parsed)
+    let schema = build::build(cedar, &parsed)?;
+    if schema.types.is_empty() {
+        // Every name in policies and entities would be reported as unknown.
+        let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+        let problem = LoadProblem::of_file(&names.join(", "), "the schema declares no entity type");
+        return Err(vec![
+            problem.with_help("begin with `policies/base/health.cedarschema`, or declare your own"),
+        ]);
+    }
+    Ok(schema)
 }

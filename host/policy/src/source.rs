@@ -174,6 +174,9 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 /// Advice on a name that is not known: the nearest one, or else all of them.
 pub(crate) fn known_names<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     suggestion(name, known.clone()).unwrap_or_else(|| {
+        if known.clone().into_iter().next().is_none() {
+            return "there are none".to_owned();
+        }
         let mut names: Vec<_> = known.into_iter().map(|name| format!("`{name}`")).collect();
         names.sort();
         format!("known are {}", names.join(", "))

@@ -79,42 +79,47 @@ pub(crate) fn parse<S: DeserializeOwned, T>(
     if depth(text) > MAX_DEPTH {
         return Err(vec![Problem::new("", format!("nested more than {MAX_DEPTH} levels deep"))]);
     }
-    let first = match read(text) {
-        // serde also reads a struct from a list of its fields in order, which nobody means.
-        Ok(_) if text.trim_start().starts_with('[') => Problem::new("", "expected an object, found an array"),
-        Ok(settings) => return accept(settings).map_err(Problems::into_vec),
-        Err(error) => Problem::new("", error.to_string()),
-    };
-    let mut all = match (serde_json::from_str(schema), serde_json::from_str(text)) {
-        (Ok(schema), Ok(value)) => compare::problems(&schema, &value),
-        (_, Err(error)) => return Err(vec![Problem::new("", format!("not JSON: {error}"))]),
-        (Err(_), Ok(_)) => vec![],
-    };
-    // What the schema cannot say (a type that reads itself) is left to the first error.
-    if all.is_empty() {
-        return Err(vec![first]);
-    }
-    let mut without: Vec<String> = all.iter().map(|problem| problem.path.clone()).collect();
+    let mut shape: Vec<Problem> = vec![];
+    let mut without: Vec<String> = vec![];
+    let mut rest = Rest::whole(text);
+    // One loop for the whole and for what is left of it: one copy of the rule's `accept`.
     loop {
-        let rest = Rest::of(text, &without);
-        if let Ok(settings) = read(&rest.text) {
-            let meaning = accept(settings).err().map(Problems::into_vec).unwrap_or_default();
-            add(&mut all, meaning, &rest, &without);
-            return Err(all);
-        }
-        if !widen(&mut without) {
-            if text.trim_start().starts_with('{') {
-                all.push(unchecked("the settings mean"));
+        let error = match read(&rest.text) {
+            // serde also reads a struct from a list of its fields in order, which nobody means.
+            Ok(_) if text.trim_start().starts_with('[') => "expected an object, found an array".to_owned(),
+            Ok(settings) => match accept(settings) {
+                Ok(accepted) if shape.is_empty() => return Ok(accepted),
+                Ok(_) => return Err(shape),
+                Err(meaning) => {
+                    for problem in meaning.0 {
+                        let path = rest.place(problem.path);
+                        // What was left out is absent there, which is nothing to report.
+                        if !without.contains(&path) {
+                            shape.push(Problem { path, ..problem });
+                        }
+                    }
+                    return Err(shape);
+                }
+            },
+            Err(error) => error.to_string(),
+        };
+        if shape.is_empty() {
+            shape = compared(text, schema, error)?;
+            without.extend(shape.iter().map(|problem| problem.path.clone()));
+        } else {
+            // Once: from now on more is left out than what is wrong.
+            if shape.last().is_none_or(|last| last.message != UNCHECKED) {
+                shape.push(Problem::new("", UNCHECKED));
             }
-            return Err(all);
+            if !widen(&mut without) {
+                return Err(shape);
+            }
         }
+        rest = Rest::of(text, &without);
     }
 }
 
-/// The problem that says what could not be checked yet.
-fn unchecked(what: &str) -> Problem {
-    Problem::new("", format!("what {what} is checked once the names and types are right"))
-}
+const UNCHECKED: &str = "what the settings mean is checked in full once the names and types are right";
 
 /// One copy of the reader, which is the largest part of many a component.
 #[inline(never)]
@@ -122,32 +127,38 @@ fn read<S: DeserializeOwned>(text: &str) -> serde_json::Result<S> {
     serde_json::from_str(text)
 }
 
-/// Leaves out more, where what is left cannot be read: what the innermost parts belong to. False where
-/// there is no more to leave out.
-fn widen(without: &mut Vec<String>) -> bool {
-    let depth = |path: &str| path.bytes().filter(|&byte| byte == b'/').count();
-    let deepest = without.iter().map(|path| depth(path)).max().unwrap_or_default();
-    for path in without.iter_mut().filter(|path| depth(path) == deepest) {
-        path.truncate(path.rfind('/').unwrap_or_default());
+/// Everything in which the text differs from the schema.
+///
+/// # Errors
+/// The only problem there is: that it is not JSON or not an object, or the reader's own error where the
+/// schema cannot say what is wrong (a type that reads itself).
+fn compared(text: &str, schema: &str, error: String) -> Result<Vec<Problem>, Vec<Problem>> {
+    let only = |message| Err(vec![Problem { path: String::new(), message }]);
+    match (serde_json::from_str(schema), serde_json::from_str(text)) {
+        (Ok(schema), Ok(value)) => {
+            let all = compare::problems(&schema, &value);
+            if all.is_empty() {
+                only(error)
+            } else if value.is_object() {
+                Ok(all)
+            } else {
+                Err(all)
+            }
+        }
+        (_, Err(error)) => only(format!("not JSON: {error}")),
+        (Err(_), Ok(_)) => only(error),
     }
-    without.sort();
-    without.dedup();
-    deepest > 1
 }
 
-/// Adds what is wrong with the meaning of the rest. What was left out is absent there, which is nothing
-/// to report; where whole parts were left out for the sake of a smaller one, that is said.
-fn add(all: &mut Vec<Problem>, meaning: Vec<Problem>, rest: &Rest, without: &[String]) {
-    let is_shape = |path: &str| all.iter().any(|problem| problem.path == path);
-    let wider: Vec<&str> = without.iter().map(String::as_str).filter(|path| !is_shape(path)).collect();
-    let note = (!wider.is_empty()).then(|| unchecked(&format!("`{}` means", wider.join("`, `"))));
-    for problem in meaning {
-        let path = rest.place(&problem.path);
-        if !without.contains(&path) {
-            all.push(Problem { path, ..problem });
-        }
+/// Leaves out more, where what is left cannot be read: what the innermost parts belong to. False where
+/// there is no more to leave out.
+fn widen(without: &mut [String]) -> bool {
+    let depth = |path: &String| path.bytes().filter(|&byte| byte == b'/').count();
+    let deepest = without.iter().map(depth).max().unwrap_or_default();
+    for path in without.iter_mut().filter(|path| depth(path) == deepest) {
+        while path.pop().is_some_and(|last| last != '/') {}
     }
-    all.extend(note);
+    deepest > 1
 }
 
 /// More than any settings type has, and well within a plugin's small stack: the JSON reader recurses.
@@ -181,15 +192,20 @@ fn skip_string(bytes: &mut std::str::Bytes<'_>) {
 
 /// A name as a step of a JSON Pointer (RFC 6901).
 fn escape(name: &str) -> String {
-    // Not `str::replace`, whose search is larger than all the rest of this file.
+    // Neither `str::replace` nor a loop over characters, which are larger than all the rest of this file.
     let mut escaped = String::with_capacity(name.len());
-    for character in name.chars() {
-        match character {
-            '~' => escaped.push_str("~0"),
-            '/' => escaped.push_str("~1"),
-            other => escaped.push(other),
-        }
+    let mut start = 0;
+    for (at, byte) in name.bytes().enumerate() {
+        let step = match byte {
+            b'~' => "~0",
+            b'/' => "~1",
+            _ => continue,
+        };
+        escaped.push_str(name.get(start..at).unwrap_or_default());
+        escaped.push_str(step);
+        start = at + 1;
     }
+    escaped.push_str(name.get(start..).unwrap_or_default());
     escaped
 }
 

@@ -45,7 +45,7 @@ pub fn check(
     let about_names = "if nobody is meant to have it, let the case expect `cause = \"indeterminate\"`";
     for name in &unknown {
         let pointer = format!("/{}", name.path.replace('.', "/"));
-        let problem = case.problem(&pointer, format!("{} {}", name.path, name.message));
+        let problem = case.problem(&pointer, format!("{}: {}", name.path, name.message));
         problems.push(problem.with_help(name.help.clone().unwrap_or_else(|| about_names.to_owned())));
     }
     if let (true, Ok(caller)) = (unknown.is_empty(), caller) {

@@ -37,25 +37,10 @@ impl<'a> Compare<'a> {
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             self.value(part, value, path, depth + 1);
         }
-        if let Some(expected) = schema.get("const")
-            && expected != value
-        {
-            let mut choices = Choices::default();
-            choices.name(expected);
+        let mut choices = Choices::default();
+        choices.add(schema);
+        if !choices.offer(value) {
             self.report(path, choices.refusal(value));
-        }
-        if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
-            && !allowed.contains(value)
-        {
-            let mut choices = Choices::default();
-            allowed.iter().for_each(|name| choices.name(name));
-            self.report(path, choices.refusal(value));
-            return;
-        }
-        if let Some(expected) = schema.get("type")
-            && !has_type(expected, value)
-        {
-            self.report(path, format!("expected {}, found {}", type_names(expected), type_of(value)));
             return;
         }
         match value {
@@ -70,7 +55,8 @@ impl<'a> Compare<'a> {
     fn resolve(&self, schema: &'a Value) -> Option<&'a Map<String, Value>> {
         let object = schema.as_object()?;
         match object.get("$ref").and_then(Value::as_str) {
-            Some(reference) => self.root.pointer(reference.strip_prefix('#')?)?.as_object(),
+            // Not `Value::pointer`, which brings a search and replace along.
+            Some(reference) => self.root.get("$defs")?.get(reference.strip_prefix("#/$defs/")?)?.as_object(),
             None => Some(object),
         }
     }
@@ -78,25 +64,24 @@ impl<'a> Compare<'a> {
     /// One alternative must fit; otherwise the one that was intended says what is wrong, or all of them
     /// say what there is to choose from.
     fn alternatives(&mut self, alternatives: &'a [Value], value: &Value, path: &str, depth: u32) {
-        let mut nearest: Option<Vec<Problem>> = None;
+        let mut nearest: Option<(usize, Vec<Problem>)> = None;
         let mut choices = Choices::default();
         for alternative in alternatives {
             let mut trial = Compare { root: self.root, found: vec![] };
             trial.value(alternative, value, path, depth + 1);
-            if trial.found.is_empty() {
-                return;
+            let Some(inward) = trial.found.iter().map(|problem| problem.path.len()).min() else { return };
+            let mut own = Choices::default();
+            self.choices(alternative, depth + 1, &mut own);
+            // It is of the right type, so what is wrong is its inside; the further in, the likelier is
+            // it that this alternative was intended.
+            if own.take(value) && nearest.as_ref().is_none_or(|(best, _)| inward > *best) {
+                nearest = Some((inward, trial.found));
             }
-            let types_before = choices.types.len();
-            self.choices(alternative, depth + 1, &mut choices);
-            let takes = choices.types.iter().skip(types_before).any(|expected| has_type(expected, value));
-            // A problem further in means that the alternative was the one intended.
-            let depth_of = |found: &[Problem]| found.iter().map(|problem| problem.path.len()).min();
-            if takes && nearest.as_ref().is_none_or(|best| depth_of(&trial.found) > depth_of(best)) {
-                nearest = Some(trial.found);
-            }
+            choices.names.append(&mut own.names);
+            choices.types.append(&mut own.types);
         }
         match nearest {
-            Some(found) => self.found.extend(found),
+            Some((_, found)) => self.found.extend(found),
             None => self.report(path, choices.refusal(value)),
         }
     }
@@ -104,16 +89,11 @@ impl<'a> Compare<'a> {
     /// Adds what a schema lets one choose from.
     fn choices(&self, schema: &'a Value, depth: u32, choices: &mut Choices<'a>) {
         let Some(schema) = self.resolve(schema).filter(|_| depth <= MAX_STEPS) else { return };
-        let list = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
-        if let Some(name) = schema.get("const") {
-            choices.name(name);
-        } else if schema.contains_key("enum") {
-            list("enum").for_each(|name| choices.name(name));
-        } else if let Some(expected) = schema.get("type") {
-            choices.types.push(expected);
-        }
-        for alternative in list("anyOf").chain(list("oneOf")) {
-            self.choices(alternative, depth + 1, choices);
+        choices.add(schema);
+        for key in ["anyOf", "oneOf"] {
+            for alternative in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+                self.choices(alternative, depth + 1, choices);
+            }
         }
     }
 
@@ -137,8 +117,9 @@ impl<'a> Compare<'a> {
             match (properties.and_then(|known| known.get(name)), schema.get("additionalProperties")) {
                 (Some(known), _) => self.value(known, member, &inner, depth + 1),
                 (None, Some(Value::Bool(false))) => {
-                    let known = properties.into_iter().flatten().map(|(name, _)| name.as_str());
-                    self.report(&inner, unknown_name(name, known));
+                    let known: Vec<&str> =
+                        properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+                    self.report(&inner, unknown_name(name, &known));
                 }
                 (None, Some(other)) => self.value(other, member, &inner, depth + 1),
                 (None, None) => {}
@@ -194,115 +175,160 @@ impl<'a> Compare<'a> {
     }
 }
 
-fn has_type(expected: &Value, value: &Value) -> bool {
-    match expected {
-        Value::String(name) => match name.as_str() {
-            "object" => value.is_object(),
-            "array" => value.is_array(),
-            "string" => value.is_string(),
-            "boolean" => value.is_boolean(),
-            "null" => value.is_null(),
-            "integer" => value.is_i64() || value.is_u64(),
-            "number" => value.is_number(),
-            _ => true,
-        },
-        Value::Array(names) => names.iter().any(|name| has_type(name, value)),
+fn has_type(name: &str, value: &Value) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         _ => true,
     }
 }
 
-fn type_names(expected: &Value) -> String {
-    match expected {
-        Value::String(name) => article(name),
-        Value::Array(names) => {
-            names.iter().filter_map(Value::as_str).map(article).collect::<Vec<_>>().join(" or ")
-        }
-        _ => "another type".to_owned(),
-    }
-}
-
-fn article(name: &str) -> String {
+fn article(name: &str) -> &str {
     match name {
-        "null" => "nothing".to_owned(),
-        "object" | "array" | "integer" => format!("an {name}"),
-        _ => format!("a {name}"),
+        "null" => "nothing",
+        "object" => "an object",
+        "array" => "an array",
+        "integer" => "an integer",
+        "string" => "a string",
+        "boolean" => "a boolean",
+        "number" => "a number",
+        other => other,
     }
 }
 
-fn type_of(value: &Value) -> String {
-    article(match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    })
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(number) if number.is_f64() => "a number",
+        Value::Number(_) => "an integer",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
 }
 
 /// What there is to choose from: names, or any value of some types.
 #[derive(Default)]
 struct Choices<'a> {
     names: Vec<&'a str>,
-    types: Vec<&'a Value>,
+    types: Vec<&'a str>,
 }
 
 impl<'a> Choices<'a> {
-    fn name(&mut self, name: &'a Value) {
-        self.names.extend(name.as_str());
+    /// Adds what this schema itself says: names, or else types.
+    fn add(&mut self, schema: &'a Map<String, Value>) {
+        if let Some(name) = schema.get("const") {
+            self.names.extend(name.as_str());
+        } else if let Some(names) = schema.get("enum").and_then(Value::as_array) {
+            self.names.extend(names.iter().filter_map(Value::as_str));
+            if names.iter().any(Value::is_null) {
+                self.types.push("null");
+            }
+        } else {
+            match schema.get("type") {
+                Some(Value::String(name)) => self.types.push(name),
+                Some(Value::Array(names)) => self.types.extend(names.iter().filter_map(Value::as_str)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether values of this one's type are among them.
+    fn take(&self, value: &Value) -> bool {
+        self.types.iter().any(|name| has_type(name, value))
+    }
+
+    /// Whether this value is among them, or nothing is said.
+    fn offer(&self, value: &Value) -> bool {
+        let nothing_said = self.names.is_empty() && self.types.is_empty();
+        nothing_said || self.take(value) || value.as_str().is_some_and(|text| self.names.contains(&text))
     }
 
     /// What to say of a value that is none of them.
     fn refusal(&self, value: &Value) -> String {
         let mut expected = String::new();
         if !self.names.is_empty() {
-            expected = format!("one of `{}`", self.names.join("`, `"));
+            expected.push_str("one of ");
+            quote(&self.names, &mut expected);
         }
-        for name in self.types.iter().map(|expected| type_names(expected)) {
-            // "Nothing" is how a setting is left out, which needs no saying where there are names.
-            if expected.is_empty() || (name != "nothing" && !expected.contains(&name)) {
-                let joint = if expected.is_empty() { "" } else { " or " };
-                expected = format!("{expected}{joint}{name}");
+        // That a setting can be null, which is how it is left out, needs no saying.
+        for name in self.types.iter().filter(|name| **name != "null") {
+            if !expected.is_empty() {
+                expected.push_str(" or ");
             }
+            expected.push_str(article(name));
         }
         match value.as_str() {
             Some(text) if !self.names.is_empty() => {
-                let near = nearest(text, &self.names);
-                let near = near.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-                format!("unknown name `{text}`: expected {expected}{near}")
+                let mut message = format!("unknown name `{text}`: expected {expected}");
+                if let Some(name) = nearest(text, &self.names) {
+                    message.push_str("; did you mean ");
+                    quote(&[name], &mut message);
+                    message.push('?');
+                }
+                message
             }
             _ => format!("expected {expected}, found {}", type_of(value)),
         }
     }
 }
 
-fn unknown_name<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
-    let known: Vec<_> = known.collect();
-    match nearest(name, &known) {
-        Some(nearest) => format!("unknown name `{name}`; did you mean `{nearest}`?"),
-        None => format!("unknown name `{name}`; expected one of `{}`", known.join("`, `")),
+fn quote(names: &[&str], text: &mut String) {
+    for (index, name) in names.iter().enumerate() {
+        text.push_str(if index == 0 { "`" } else { ", `" });
+        text.push_str(name);
+        text.push('`');
     }
 }
 
-fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
-    let nearest = known.iter().map(|&other| (distance(name, other), other)).min()?;
-    (nearest.0 <= name.len().max(nearest.1.len()) / 3).then_some(nearest.1)
-}
-
-/// How many letters to add, drop or change (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut next = Vec::with_capacity(row.len());
-        next.push(i + 1);
-        let mut left = i + 1;
-        for ((&b, &diagonal), &above) in to.iter().zip(&row).zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
-            next.push(left);
+fn unknown_name(name: &str, known: &[&str]) -> String {
+    let mut message = format!("unknown name `{name}`; ");
+    match nearest(name, known) {
+        Some(nearest) => {
+            message.push_str("did you mean ");
+            quote(&[nearest], &mut message);
+            message.push('?');
         }
-        row = next;
+        None => {
+            message.push_str("expected one of ");
+            quote(known, &mut message);
+        }
     }
-    row.last().copied().unwrap_or_default()
+    message
+}
+
+/// The name of which at most a third differs, if there is one.
+fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let mut nearest = None;
+    let mut least = usize::MAX;
+    for &other in known {
+        let distance = distance(name, other);
+        if distance < least && distance <= name.len().max(other.len()) / 3 {
+            (nearest, least) = (Some(other), distance);
+        }
+    }
+    nearest
+}
+
+/// How many bytes to add, drop or change (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    // The row for the bytes of `from` so far; its first cell is their number.
+    let mut row: Vec<usize> = (1..=to.len()).collect();
+    let mut last = from.len();
+    for (before, a) in from.bytes().enumerate() {
+        let (mut diagonal, mut left) = (before, before + 1);
+        for (b, cell) in to.bytes().zip(&mut row) {
+            left = (diagonal + usize::from(a != b)).min(*cell + 1).min(left + 1);
+            diagonal = *cell;
+            *cell = left;
+        }
+        last = left;
+    }
+    if from.is_empty() { to.len() } else { last }
 }

@@ -15,6 +15,11 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    /// All of them.
+    pub(super) fn whole(text: &str) -> Self {
+        Self { text: text.to_owned(), gaps: vec![] }
+    }
+
     /// The text without these parts, each named by a JSON Pointer.
     pub(super) fn of(text: &str, without: &[String]) -> Self {
         let mut copy = Copy { from: text, at: 0, without, rest: Self { text: String::new(), gaps: vec![] } };
@@ -23,21 +28,21 @@ impl Rest {
     }
 
     /// The place in the whole settings of a place in what is left of them.
-    pub(super) fn place(&self, path: &str) -> String {
-        let mut place = String::new();
-        for step in path.split('/').skip(1) {
-            let mut gaps = self.gaps.iter().filter(|(list, _)| *list == place).peekable();
-            // Only entries of lists move, and their steps are numbers.
-            let shifted = gaps.peek().is_some().then(|| step.parse::<usize>()).and_then(Result::ok);
-            // Gaps are in order: each that is passed makes the next comparison right.
-            let index = shifted.map(|index| gaps.fold(index, |at, (_, gap)| at + usize::from(*gap <= at)));
-            place.push('/');
-            match index {
-                Some(index) => place.push_str(&index.to_string()),
-                None => place.push_str(step),
+    pub(super) fn place(&self, mut path: String) -> String {
+        // In the order of the text, so that each gap finds the path as it is up to there.
+        for (list, gap) in &self.gaps {
+            let Some(entry) = path.strip_prefix(list.as_str()).and_then(|rest| rest.strip_prefix('/')) else {
+                continue;
+            };
+            let digits = entry.bytes().take_while(u8::is_ascii_digit).count();
+            if let Some((index, inner)) = entry.split_at_checked(digits)
+                && let Ok(index) = index.parse::<usize>()
+                && index >= *gap
+            {
+                path = format!("{list}/{}{inner}", index + 1);
             }
         }
-        place
+        path
     }
 }
 
@@ -77,7 +82,11 @@ impl<'a> Copy<'a> {
                 b',' => self.at += 1,
                 _ => {
                     let key = if is_list { "" } else { self.scalar() };
-                    let step = if is_list { index.to_string() } else { escape(key.trim_matches('"')) };
+                    let step = if is_list {
+                        index.to_string()
+                    } else {
+                        escape(key.get(1..key.len() - 1).unwrap_or_default())
+                    };
                     let inner = format!("{path}/{step}");
                     let keep_entry = keep && !self.without.contains(&inner);
                     if keep && is_list && !keep_entry {
