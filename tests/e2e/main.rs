@@ -12,6 +12,7 @@ mod authzen;
 mod cases;
 mod coverage;
 mod matrix;
+mod mistakes;
 mod stories;
 mod support;
 mod tidy;

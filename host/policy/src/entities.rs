@@ -124,14 +124,17 @@ impl Policies {
 
     /// Entities that policies name and a snapshot does not hold, as `file:line` of the policy. Such a
     /// name is always "not in" and "not equal": right where an organization has no such role or
-    /// group, and a forbid that never holds where it is a slip of the pen.
+    /// group, and a forbid that never holds where it is a slip of the pen. Entities that callers may
+    /// supply need not be there.
     pub fn missing_entities(&self, snapshot: &Snapshot) -> MissingEntities {
         let mut missing = MissingEntities::default();
         for policy in &self.policies {
             for uid in &policy.named {
                 let id: &str = uid.eid().as_ref();
                 let id = EntityId::new(uid.entity_type().to_string(), id);
-                if uid.entity_type().is_action() || snapshot.entity(&id).is_some() {
+                let entity_type = self.schema.types.get(id.kind.as_str());
+                let need_not_be_stored = entity_type.is_none_or(|of| of.caller_may_supply);
+                if uid.entity_type().is_action() || need_not_be_stored || snapshot.entity(&id).is_some() {
                     continue;
                 }
                 let problem = LoadProblem {

@@ -618,5 +618,24 @@ fn settings_that_make_no_sense_are_refused_all_at_once() {
     ];
     assert_eq!(paths, expected);
     let problems = configure::<ExportApproval>(json!({ "quorum": 2 })).unwrap_err();
-    assert_eq!(problems.len(), 2, "an unknown name, and `approvals` is missing: {problems:?}");
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["", "/quorum", ""], "`approvals` is missing, an unknown name, a note: {problems:?}");
+    // A misspelt name and a wrong type hide nothing of what the rest means.
+    let problems = configure::<ExportApproval>(json!({
+        "justification_min_lenght": 20,
+        "approval_max_age": 7,
+        "approvals": [{ "records_over": "many", "quorum": 1 }, { "records_over": 200, "quorum": 0 }],
+        "countries": ["us"],
+    }))
+    .unwrap_err();
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    let expected = [
+        "/approval_max_age",
+        "/approvals/0/records_over",
+        "/justification_min_lenght",
+        "",
+        "/approvals/1/quorum",
+        "/countries/0",
+    ];
+    assert_eq!(paths, expected, "{problems:?}");
 }

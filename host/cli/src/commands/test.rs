@@ -31,7 +31,7 @@ pub fn test(root: &Path, filter: Option<&str>, out: &mut dyn Write) -> anyhow::R
 }
 
 /// The callers that cases can name.
-pub(super) fn callers(deployment: &Deployment) -> BTreeMap<String, Caller> {
+pub fn callers(deployment: &Deployment) -> BTreeMap<String, Caller> {
     deployment.config.callers.iter().map(|config| (config.id.clone(), build::caller(config))).collect()
 }
 

@@ -213,10 +213,9 @@ impl Entry<'_> {
 }
 
 fn read_component(path: &Path, entry: &Entry<'_>) -> Result<Vec<u8>, LoadProblem> {
-    std::fs::read(path).map_err(|error| {
-        let shown = files::shown(path);
-        let message = format!("the component `{shown}` cannot be read ({error})");
-        let help = "build it first: `cargo xtask plugins` builds those of this project";
+    files::read_bytes(path).map_err(|what| {
+        let message = format!("the component `{}` {what}", files::shown(path));
+        let help = "`cargo xtask plugins` builds the components of this project";
         entry.problem("/component", message).with_help(help)
     })
 }

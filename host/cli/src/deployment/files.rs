@@ -1,5 +1,6 @@
 //! Reading files: TOML with positions and suggestions, and folders of sources in a stable order.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use assent_policy::{LoadProblem, SourceFile};
@@ -16,21 +17,40 @@ pub fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
+/// Reads a file.
+///
+/// # Errors
+/// What is wrong with it, to follow its name: `does not exist`.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+    if metadata.is_dir() {
+        return Err("is a folder: expected a file here".to_owned());
+    }
+    // A pipe or a device might never end.
+    if !metadata.is_file() {
+        return Err("is not an ordinary file".to_owned());
+    }
+    if metadata.len() > FILE_MAX_BYTES {
+        return Err(format!("is larger than {} MiB", FILE_MAX_BYTES >> 20));
+    }
+    std::fs::read(path).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "does not exist".to_owned(),
+        ErrorKind::PermissionDenied => "may not be read by the user who runs `assent`".to_owned(),
+        _ => format!("cannot be read ({error})"),
+    }
+}
+
 /// Reads a text file.
 ///
 /// # Errors
 /// When it is missing, too large, or not UTF-8; what to do is in the message.
 pub fn read_text(path: &Path) -> Result<String, LoadProblem> {
     let problem = |message: String| LoadProblem::of_file(&shown(path), message);
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| problem(format!("cannot be read ({error}): expected a file here")))?;
-    if metadata.is_dir() {
-        return Err(problem("is a folder: expected a file here".to_owned()));
-    }
-    if metadata.len() > FILE_MAX_BYTES {
-        return Err(problem(format!("is larger than {} MiB", FILE_MAX_BYTES >> 20)));
-    }
-    let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read ({error})")))?;
+    let bytes = read_bytes(path).map_err(|what| problem(format!("this file {what}")))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
@@ -137,15 +157,13 @@ fn collect(path: &Path, ending: &str, depth: usize, found: &mut Vec<PathBuf>) ->
     if depth > FOLDERS_MAX {
         return Err(format!("holds folders nested more than {FOLDERS_MAX} deep"));
     }
-    let unreadable = |error| format!("cannot be read ({error})");
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| format!("cannot be read ({error}): expected a file or folder here"))?;
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     if !metadata.is_dir() {
         found.push(path.to_owned());
         return Ok(());
     }
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?.path();
+    for entry in std::fs::read_dir(path).map_err(|error| unreadable(&error))? {
+        let entry = entry.map_err(|error| unreadable(&error))?.path();
         if entry.is_dir() {
             collect(&entry, ending, depth + 1, found)?;
         } else if entry.to_string_lossy().ends_with(ending) {

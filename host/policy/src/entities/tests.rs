@@ -276,6 +276,8 @@ fn names_in_policies_that_no_entity_has_are_slips_or_noted() {
         // Short names and numbers in a series are other names, not slips.
         "forbid(principal in Role::\"ward-2\", action, resource);",
         "forbid(principal in Role::\"b\", action, resource);",
+        // Callers describe it.
+        "forbid(principal, action == Action::\"export\", resource == DataSet::\"all\");",
     ]);
     let roles = json!([{"uid": {"type": "Role", "id": "ward-1"}}, {"uid": {"type": "Role", "id": "a"}}]);
     let missing = policies.missing_entities(&snapshot_with(&policies, &roles));

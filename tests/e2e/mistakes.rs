@@ -1,0 +1,105 @@
+//! What an author is told of mistakes around plugins, where only real components can tell: each at its
+//! line, all at once.
+
+use std::path::Path;
+
+use assent_cli::deployment;
+
+use crate::support::root;
+
+/// The problems of a deployment whose one organization is the example clinic with this change.
+fn problems(from: &str, to: &str) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let example = root().join("examples/clinics/organizations/bay-pediatrics");
+    let written = std::fs::read_to_string(example.join("organization.toml")).unwrap();
+    assert!(written.contains(from), "`{from}` is not in the example any more");
+    // Relative paths lead from the example to the project.
+    let absolute = |text: &str| text.replace("../../../..", root().to_str().unwrap());
+    let changed = absolute(&written.replacen(from, to, 1));
+    let path = |name: &str| directory.path().join("bay").join(name);
+    std::fs::create_dir(directory.path().join("bay")).unwrap();
+    std::fs::write(path("organization.toml"), changed).unwrap();
+    for folder in ["policies", "entities", "cases"] {
+        std::os::unix::fs::symlink(example.join(folder), path(folder)).unwrap();
+    }
+    std::fs::write(directory.path().join("assent.toml"), "organizations = [\"bay\"]\n").unwrap();
+    let shown = |text: String| text.replace(&format!("{}/", path("").display()), "");
+    let built = deployment::read(Path::new(directory.path())).and_then(|d| deployment::build::build(&d));
+    match built {
+        Ok(_) => vec![],
+        Err(errors) => errors.0.iter().map(|problem| shown(problem.to_string())).collect(),
+    }
+}
+
+/// The line of the example's file that begins so.
+fn line(start: &str) -> usize {
+    let example = root().join("examples/clinics/organizations/bay-pediatrics/organization.toml");
+    let text = std::fs::read_to_string(example).unwrap();
+    text.lines().position(|line| line.starts_with(start)).unwrap() + 1
+}
+
+#[test]
+fn the_example_itself_has_no_problem() {
+    assert_eq!(problems("quorum = 1", "quorum = 1"), Vec::<String>::new());
+}
+
+#[test]
+fn mistakes_in_settings_are_reported_at_their_lines_shape_and_meaning_together() {
+    let quorum = line("quorum = 1");
+    let posture = line("posture = ");
+    assert_eq!(
+        problems("quorum = 1", "quorum = 0"),
+        [format!(
+            "organization.toml:{quorum}:1: plugin `exports`: settings at `/approvals/0/quorum`: expected 1 to 20"
+        )]
+    );
+    assert_eq!(
+        problems("posture = \"category_scoped\"", "posture = \"category-scoped\"\nmajority_age = 30"),
+        [
+            format!(
+                "organization.toml:{posture}:1: plugin `adolescent`: settings at `/posture`: unknown name `category-scoped`: \
+                 expected one of `category_scoped`, `limited`; did you mean `category_scoped`?"
+            ),
+            format!(
+                "organization.toml:{}:1: plugin `adolescent`: settings at `/majority_age`: expected 18 to 21; leave it out \
+                 for the table's age by state",
+                posture + 1
+            ),
+        ]
+    );
+}
+
+#[test]
+fn mistakes_in_grants_and_scopes_are_reported_at_their_lines() {
+    let grants = line("    \"patient.birthDate\", \"patient.state\"");
+    let missing = problems("    \"patient.birthDate\", ", "    ");
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    let place = format!(
+        "organization.toml:{}:1: plugin `adolescent`: the plugin needs `patient.birthDate`",
+        grants - 1
+    );
+    assert!(missing[0].starts_with(&place), "{missing:?}");
+    let misspelt = problems("    \"patient.birthDate\", ", "    \"patient.birthDat\", ");
+    let place = format!("organization.toml:{grants}:5: plugin `adolescent`: `patient.birthDat` is granted");
+    assert!(misspelt.iter().any(|problem| problem.starts_with(&place)), "{misspelt:?}");
+    let scope = line("    \"download\", \"print\"");
+    assert_eq!(
+        problems("    \"download\", \"print\"", "    \"download\", \"prnt\""),
+        [format!(
+            "organization.toml:{scope}:17: plugin `state-consent`: its scope names the action `prnt`, which the schema does \
+             not have; did you mean `print`?"
+        )]
+    );
+}
+
+#[test]
+fn a_missing_component_is_reported_where_it_is_named() {
+    let component = line("component = ");
+    let problems = problems("adolescent-privacy.wasm", "adolescent.wasm");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0]
+            .starts_with(&format!("organization.toml:{component}:1: plugin `adolescent`: the component"))
+    );
+    assert!(problems[0].contains("does not exist; `cargo xtask plugins` builds"), "{problems:?}");
+}
