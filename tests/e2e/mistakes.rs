@@ -1,30 +1,34 @@
 //! What an author is told of mistakes around plugins, where only real components can tell: each at its
 //! line, all at once.
 
-use std::path::Path;
-
 use assent_cli::deployment;
 
 use crate::support::root;
 
-/// The problems of a deployment whose one organization is the example clinic with this change.
-fn problems(from: &str, to: &str) -> Vec<String> {
+/// The problems of a deployment whose one organization is the example clinic with these changes.
+fn problems(changes: &[(&str, &str)]) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let example = root().join("examples/clinics/organizations/bay-pediatrics");
     let written = std::fs::read_to_string(example.join("organization.toml")).unwrap();
-    assert!(written.contains(from), "`{from}` is not in the example any more");
+    let mut changed = written;
+    for (from, to) in changes {
+        assert!(changed.contains(from), "`{from}` is not in the example any more");
+        changed = changed.replacen(from, to, 1);
+    }
     // Relative paths lead from the example to the project.
-    let absolute = |text: &str| text.replace("../../../..", root().to_str().unwrap());
-    let changed = absolute(&written.replacen(from, to, 1));
+    let changed = changed.replace("../../../..", root().to_str().unwrap());
     let path = |name: &str| directory.path().join("bay").join(name);
     std::fs::create_dir(directory.path().join("bay")).unwrap();
     std::fs::write(path("organization.toml"), changed).unwrap();
     for folder in ["policies", "entities", "cases"] {
         std::os::unix::fs::symlink(example.join(folder), path(folder)).unwrap();
     }
-    std::fs::write(directory.path().join("assent.toml"), "organizations = [\"bay\"]\n").unwrap();
-    let shown = |text: String| text.replace(&format!("{}/", path("").display()), "");
-    let built = deployment::read(Path::new(directory.path())).and_then(|d| deployment::build::build(&d));
+    // What did not change has been compiled for the example.
+    let cache = root().join("examples/clinics/.assent/plugin-cache");
+    let deployment = format!("organizations = [\"bay\"]\n[plugins]\ncache = {cache:?}\n");
+    std::fs::write(directory.path().join("assent.toml"), deployment).unwrap();
+    let shown = |text: String| text.replace(&path("").display().to_string(), "");
+    let built = deployment::read(directory.path()).and_then(|d| deployment::build::build(&d));
     match built {
         Ok(_) => vec![],
         Err(errors) => errors.0.iter().map(|problem| shown(problem.to_string())).collect(),
@@ -39,31 +43,26 @@ fn line(start: &str) -> usize {
 }
 
 #[test]
-fn the_example_itself_has_no_problem() {
-    assert_eq!(problems("quorum = 1", "quorum = 1"), Vec::<String>::new());
-}
-
-#[test]
 fn mistakes_in_settings_are_reported_at_their_lines_shape_and_meaning_together() {
-    let quorum = line("quorum = 1");
-    let posture = line("posture = ");
+    let (quorum, posture) = (line("quorum = 1"), line("posture = "));
     assert_eq!(
-        problems("quorum = 1", "quorum = 0"),
-        [format!(
-            "organization.toml:{quorum}:1: plugin `exports`: settings at `/approvals/0/quorum`: expected 1 to 20"
-        )]
-    );
-    assert_eq!(
-        problems("posture = \"category_scoped\"", "posture = \"category-scoped\"\nmajority_age = 30"),
+        problems(&[
+            ("quorum = 1", "quorum = 0"),
+            ("posture = \"category_scoped\"", "majority_age = 30\nposture = \"category-scoped\""),
+        ]),
         [
             format!(
-                "organization.toml:{posture}:1: plugin `adolescent`: settings at `/posture`: unknown name `category-scoped`: \
-                 expected one of `category_scoped`, `limited`; did you mean `category_scoped`?"
+                "organization.toml:{}:1: plugin `adolescent`: settings at `/posture`: unknown name `category-scoped`: \
+                 expected one of `category_scoped`, `limited`; did you mean `category_scoped`?",
+                posture + 1
             ),
             format!(
-                "organization.toml:{}:1: plugin `adolescent`: settings at `/majority_age`: expected 18 to 21; leave it out \
-                 for the table's age by state",
-                posture + 1
+                "organization.toml:{posture}:1: plugin `adolescent`: settings at `/majority_age`: expected 18 to 21; leave \
+                 it out for the table's age by state"
+            ),
+            format!(
+                "organization.toml:{}:1: plugin `exports`: settings at `/approvals/0/quorum`: expected 1 to 20",
+                quorum + 1
             ),
         ]
     );
@@ -72,19 +71,19 @@ fn mistakes_in_settings_are_reported_at_their_lines_shape_and_meaning_together()
 #[test]
 fn mistakes_in_grants_and_scopes_are_reported_at_their_lines() {
     let grants = line("    \"patient.birthDate\", \"patient.state\"");
-    let missing = problems("    \"patient.birthDate\", ", "    ");
+    let missing = problems(&[("    \"patient.birthDate\", ", "    ")]);
     assert_eq!(missing.len(), 1, "{missing:?}");
     let place = format!(
         "organization.toml:{}:1: plugin `adolescent`: the plugin needs `patient.birthDate`",
         grants - 1
     );
     assert!(missing[0].starts_with(&place), "{missing:?}");
-    let misspelt = problems("    \"patient.birthDate\", ", "    \"patient.birthDat\", ");
+    let misspelt = problems(&[("    \"patient.birthDate\", ", "    \"patient.birthDat\", ")]);
     let place = format!("organization.toml:{grants}:5: plugin `adolescent`: `patient.birthDat` is granted");
     assert!(misspelt.iter().any(|problem| problem.starts_with(&place)), "{misspelt:?}");
     let scope = line("    \"download\", \"print\"");
     assert_eq!(
-        problems("    \"download\", \"print\"", "    \"download\", \"prnt\""),
+        problems(&[("    \"download\", \"print\"", "    \"download\", \"prnt\"")]),
         [format!(
             "organization.toml:{scope}:17: plugin `state-consent`: its scope names the action `prnt`, which the schema does \
              not have; did you mean `print`?"
@@ -95,7 +94,7 @@ fn mistakes_in_grants_and_scopes_are_reported_at_their_lines() {
 #[test]
 fn a_missing_component_is_reported_where_it_is_named() {
     let component = line("component = ");
-    let problems = problems("adolescent-privacy.wasm", "adolescent.wasm");
+    let problems = problems(&[("adolescent-privacy.wasm", "adolescent.wasm")]);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(
         problems[0]

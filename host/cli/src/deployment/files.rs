@@ -50,7 +50,7 @@ fn unreadable(error: &std::io::Error) -> String {
 /// When it is missing, too large, or not UTF-8; what to do is in the message.
 pub fn read_text(path: &Path) -> Result<String, LoadProblem> {
     let problem = |message: String| LoadProblem::of_file(&shown(path), message);
-    let bytes = read_bytes(path).map_err(|what| problem(format!("this file {what}")))?;
+    let bytes = read_bytes(path).map_err(|what| problem(what))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
@@ -79,7 +79,8 @@ pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<(T, Places), LoadPr
 pub fn parse_toml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, LoadProblem> {
     toml::from_str(text).map_err(|error| {
         let (line, column) = error.span().map_or((1, 1), |span| position(text, span.start));
-        let message = error.message().trim().replace('\n', "; ");
+        // The reader of numbers is named for another format.
+        let message = error.message().trim().replace('\n', "; ").replace("JSON number", "number");
         let help = suggestion(&message);
         LoadProblem { file: name.to_owned(), line, column, message, help }
     })
