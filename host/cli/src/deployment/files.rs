@@ -81,7 +81,10 @@ pub fn parse_toml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Load
         let (line, column) = error.span().map_or((1, 1), |span| position(text, span.start));
         // The reader of numbers is named for another format.
         let message = error.message().trim().replace('\n', "; ").replace("JSON number", "number");
-        let help = suggestion(&message);
+        let help = suggestion(&message).or_else(|| {
+            let example = "write an address and a port, such as `127.0.0.1:8180`";
+            (message == "invalid socket address syntax").then(|| example.to_owned())
+        });
         LoadProblem { file: name.to_owned(), line, column, message, help }
     })
 }
