@@ -1,7 +1,7 @@
 //! The `assent` command as a person runs it: what it prints, how it ends, how it refuses.
 //!
 //! Plugins are not needed here: the deployments are the AuthZEN examples and small ones of its own.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -50,7 +50,7 @@ fn unreadable(error: &std::io::Error) -> String {
 /// When it is missing, too large, or not UTF-8; what to do is in the message.
 pub fn read_text(path: &Path) -> Result<String, LoadProblem> {
     let problem = |message: String| LoadProblem::of_file(&shown(path), message);
-    let bytes = read_bytes(path).map_err(|what| problem(what))?;
+    let bytes = read_bytes(path).map_err(problem)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
