@@ -1,7 +1,7 @@
 //! The `assent` command as a person runs it: what it prints, how it ends, how it refuses.
 //!
 //! Plugins are not needed here: the deployments are the AuthZEN examples and small ones of its own.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod audit;
 
@@ -166,6 +166,24 @@ fn check_reports_every_mistake_with_its_place() {
             "assent.toml",
             format!("{ASSENT}[server]\nlisten = \"0.0.0.0:80\"\n"),
             &["assent.toml:10:1", "0.0.0.0:80", "127.0.0.1"],
+        ),
+        (
+            "assent.toml",
+            format!("{ASSENT}[server]\nlisten = \"localhost\"\n"),
+            &["assent.toml:10:10", "socket address", "such as `127.0.0.1:8180`"],
+        ),
+        (
+            "org/organization.toml",
+            ORGANIZATION.replace("[\"clinic.cedarschema\"]", "[]"),
+            &["organization.toml:3:1: `schema` is empty", "1 problem found"],
+        ),
+        (
+            "org/organization.toml",
+            format!("{ORGANIZATION}[[plugin]]\nid = \"p\"\ncomponent = \"clinic.toml\"\n"),
+            &[
+                "organization.toml:13:1: plugin `p`: this is not a WebAssembly component: the file does not begin",
+                "1 problem found",
+            ],
         ),
         (
             "assent.toml",
@@ -509,8 +527,24 @@ fn the_clock_stands_still_on_loopback_only() {
 }
 
 #[test]
+fn two_organizations_of_one_id_are_one_problem() {
+    let deployment = Deployment::new(&[("assent.toml", &ASSENT.replace("[\"org\"]", "[\"org\", \"two\"]"))]);
+    let two = deployment.0.path().join("two");
+    std::fs::create_dir(&two).unwrap();
+    std::fs::write(two.join("organization.toml"), ORGANIZATION).unwrap();
+    let said = stderr(&assent(&["check", deployment.path()]));
+    assert!(said.contains("two/organization.toml:1:1: the id `clinic` is already taken"), "{said}");
+    assert!(said.contains("org/organization.toml") && said.contains("1 problem found"), "{said}");
+}
+
+#[test]
 fn a_directory_that_is_no_deployment_is_refused_with_what_is_missing() {
     let empty = tempfile::tempdir().unwrap();
     let output = assent(&["check", empty.path().to_str().unwrap()]);
-    assert!(stderr(&output).contains("assent.toml") && !output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("assent.toml: does not exist"), "{}", stderr(&output));
+    assert!(!output.status.success());
+    let deployment = Deployment::new(&[]);
+    let file = format!("{}/assent.toml", deployment.path());
+    let said = stderr(&assent(&["check", &file]));
+    assert!(said.contains("this is a file: expected the folder that holds `assent.toml`"), "{said}");
 }

@@ -9,7 +9,7 @@ use wit_parser::Resolve;
 
 use crate::classify::contained;
 use crate::error::AdmissionProblem;
-use crate::v0_1::{INTERFACE, WIT, WORLD};
+use crate::v0_1::{INTERFACE, WIT, WORLD, printable};
 
 /// The package and interface without version, as a component of any version exports it.
 const ANY_VERSION: &str = "assent:plugin/rules@";
@@ -19,7 +19,13 @@ pub(crate) fn check(component: &[u8]) -> Vec<AdmissionProblem> {
     if Parser::is_core_wasm(component) {
         return vec![AdmissionProblem::CoreModule];
     }
-    let malformed = |message: String| vec![AdmissionProblem::Malformed { message }];
+    // The parser says this in the numbers of the bytes.
+    if !component.starts_with(b"\0asm") {
+        let message = "the file does not begin as WebAssembly does".to_owned();
+        return vec![AdmissionProblem::Malformed { message }];
+    }
+    let malformed =
+        |message: String| vec![AdmissionProblem::Malformed { message: printable(&message, 1_000) }];
     let names = match contained(|| names(component)) {
         Ok(Ok(names)) => names,
         Ok(Err(error)) => return malformed(error.to_string()),

@@ -66,10 +66,15 @@ fn build_organization(
     let mut sources = |list: (&str, &[_]), ending: &str| {
         files::sources(root, list, ending, places).map_err(|more| problems.extend(more)).ok()
     };
-    let schema = sources(("schema", &config.schema), ".cedarschema");
+    let schema = sources(("schema", &config.schema), ".cedarschema").filter(|files| !files.is_empty());
     let policy_files = sources(("policies", &config.policies), ".cedar");
     let entity_files = sources(("entities", &config.entities), ".json");
     let case_files = sources(("cases", &config.cases), ".toml");
+
+    if config.schema.is_empty() {
+        let problem = places.problem("/schema", "`schema` is empty: name at least one schema file");
+        problems.push(problem.with_help("the base schema is `policies/base/health.cedarschema`"));
+    }
 
     let names = Names {
         subjects: config.subjects.clone(),

@@ -1,6 +1,6 @@
 //! The shape of `assent.toml` and `organization.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -259,7 +259,7 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, places: &Places) -> Ve
 /// What is wrong with the callers, given the organizations there are.
 pub(crate) fn check_callers(
     config: &DeploymentConfig,
-    organizations: &[&str],
+    organizations: &BTreeSet<&str>,
     places: &Places,
 ) -> Vec<LoadProblem> {
     let mut problems = vec![];
@@ -301,7 +301,7 @@ pub(crate) fn check_callers(
             problem("/rights".into(), message, None);
         }
         for (at, organization) in caller.organizations.iter().enumerate() {
-            if !organizations.contains(&organization.as_str()) {
+            if !organizations.contains(organization.as_str()) {
                 let nearest = files::nearest(organization.as_str(), organizations.iter().copied());
                 problem(
                     format!("/organizations/{at}"),

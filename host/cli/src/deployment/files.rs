@@ -50,7 +50,7 @@ fn unreadable(error: &std::io::Error) -> String {
 /// When it is missing, too large, or not UTF-8; what to do is in the message.
 pub fn read_text(path: &Path) -> Result<String, LoadProblem> {
     let problem = |message: String| LoadProblem::of_file(&shown(path), message);
-    let bytes = read_bytes(path).map_err(|what| problem(what))?;
+    let bytes = read_bytes(path).map_err(problem)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
@@ -81,7 +81,10 @@ pub fn parse_toml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Load
         let (line, column) = error.span().map_or((1, 1), |span| position(text, span.start));
         // The reader of numbers is named for another format.
         let message = error.message().trim().replace('\n', "; ").replace("JSON number", "number");
-        let help = suggestion(&message);
+        let help = suggestion(&message).or_else(|| {
+            let example = "write an address and a port, such as `127.0.0.1:8180`";
+            (message == "invalid socket address syntax").then(|| example.to_owned())
+        });
         LoadProblem { file: name.to_owned(), line, column, message, help }
     })
 }

@@ -9,9 +9,10 @@ pub mod config;
 pub mod files;
 pub mod places;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use assent_policy::LoadErrors;
+use assent_policy::{LoadErrors, LoadProblem};
 
 use config::{DeploymentConfig, OrganizationConfig};
 use places::Places;
@@ -50,6 +51,10 @@ pub const ORGANIZATION_FILE: &str = "organization.toml";
 /// # Errors
 /// All problems of all files.
 pub fn read(root: &Path) -> Result<Deployment, LoadErrors> {
+    if root.is_file() {
+        let message = format!("this is a file: expected the folder that holds `{DEPLOYMENT_FILE}`");
+        return Err(LoadErrors(vec![LoadProblem::of_file(&files::shown(root), message)]));
+    }
     let (config, places): (DeploymentConfig, Places) =
         files::read_toml(&root.join(DEPLOYMENT_FILE)).map_err(|problem| LoadErrors(vec![problem]))?;
     let mut problems = config::check_deployment(&config, &places);
@@ -82,9 +87,9 @@ pub fn read(root: &Path) -> Result<Deployment, LoadErrors> {
             }
         }
     }
-    // An organization that did not read is not one that a caller must not name.
-    if organizations.len() == config.organizations.len() {
-        let known: Vec<&str> = organizations.iter().map(|o| o.config.id.as_str()).collect();
+    // An organization that did not read, or took another's id, is not one that a caller must not name.
+    let known: BTreeSet<&str> = organizations.iter().map(|o| o.config.id.as_str()).collect();
+    if known.len() == config.organizations.len() {
         problems.extend(config::check_callers(&config, &known, &places));
     }
     if problems.is_empty() {

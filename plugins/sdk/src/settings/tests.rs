@@ -227,7 +227,8 @@ fn what_the_settings_mean_is_checked_with_their_shape() {
         let mut found: Vec<_> =
             found.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
         let mut expected = expected;
-        (found.sort_unstable(), expected.sort_unstable());
+        found.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(found, expected, "{text}");
     }
 }
