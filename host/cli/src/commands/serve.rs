@@ -83,6 +83,7 @@ async fn open_log(
     let Some(config) = audit_keys::load(deployment)? else { return Ok(None) };
     let organizations = built.organizations.iter().map(|built| built.release.organization().clone());
     let (logs, opened) = Logs::open(config, organizations, now)?;
+    say_begun(&opened);
     let recorder = AuditRecorder::new(Arc::new(logs));
     for Opened { organization, year, recovered } in opened.iter().filter(|o| o.recovered.discarded_bytes > 0)
     {
@@ -99,6 +100,14 @@ async fn open_log(
         recorder.note(organization.release.organization(), now, event).await?;
     }
     Ok(Some(recorder))
+}
+
+/// A log that was not there: expected once a year, and at other times a sign that one was removed.
+#[expect(clippy::print_stderr, reason = "the person who starts the service must see this")]
+fn say_begun(opened: &[Opened]) {
+    for Opened { organization, year, .. } in opened.iter().filter(|opened| opened.recovered.created) {
+        eprintln!("a new audit log begins for `{organization}`, year {year}: there was none");
+    }
 }
 
 async fn note_all(
