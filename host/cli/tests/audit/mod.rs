@@ -55,7 +55,12 @@ impl Running {
             .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        stderr.read_line(&mut line).unwrap();
+        // The first start says that a log begins.
+        while line.is_empty() || line.starts_with("a new audit log begins") {
+            line.clear();
+            stderr.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "the service ended without a word");
+        }
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split_once('/'));
         let address = address.unwrap_or_else(|| panic!("did not start: {line}")).0.to_owned();
         Self { child, address, _stderr: stderr }
