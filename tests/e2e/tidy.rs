@@ -22,6 +22,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("cedar_policy_core", "policy"),
     ("wasmtime", "plugin"),
     ("wasmtime_wizer", "plugin"),
+    ("aws_lc_rs", "audit"),
+    ("rusqlite", "audit"),
     ("axum", "server"),
 ];
 
