@@ -11,9 +11,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("plugin", &["model"]),
     ("audit", &["model"]),
+    ("outbound", &["model", "audit"]),
     ("engine", &["model", "policy", "plugin", "audit"]),
     ("server", &["model", "policy", "plugin", "audit", "engine"]),
-    ("cli", &["model", "policy", "plugin", "audit", "engine", "server"]),
+    ("cli", &["model", "policy", "plugin", "audit", "outbound", "engine", "server"]),
 ];
 
 /// Libraries that only one crate may name.
@@ -25,6 +26,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("aws_lc_rs", "audit"),
     ("rusqlite", "audit"),
     ("axum", "server"),
+    ("reqwest", "outbound"),
 ];
 
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {

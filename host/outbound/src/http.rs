@@ -1,0 +1,145 @@
+//! The client that all of this crate speaks HTTP with.
+//!
+//! It speaks TLS to everybody but this machine, follows no redirects and uses no proxy, so that what is
+//! sent goes where the configuration says and nowhere else; and it takes no more of an answer than asked.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, Response, Url, redirect};
+
+/// How long a connection may take to come about: the slowest that are any use do in a few seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may take with its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest file of certificates: a whole system's collection is a fifth of it.
+const CERTIFICATES_BYTES_MAX: u64 = 1 << 20;
+
+/// Why there is no client, or an address is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// It is no URL.
+    #[error("`{url}` is not a URL: expected such as `https://witness.example.org/`")]
+    Malformed {
+        /// As configured.
+        url: String,
+    },
+    /// It is a URL that nothing is sent to.
+    #[error(
+        "`{url}` is refused: expected `https`, or `http` on this machine, without user, query or fragment"
+    )]
+    Refused {
+        /// As configured.
+        url: String,
+    },
+    /// The file of certificates is not one.
+    #[error("{path} cannot be used: expected certificates in PEM of at most {CERTIFICATES_BYTES_MAX} bytes")]
+    Certificates {
+        /// Which.
+        path: String,
+        /// Why not, where that is known.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The client itself could not be made.
+    #[error("no HTTP client could be made")]
+    Client(#[source] reqwest::Error),
+}
+
+/// A client. With `authorities`, a file of certificates in PEM, only servers that these vouch for are
+/// spoken to; without, those that the system trusts.
+///
+/// # Errors
+/// When the file is missing or holds no certificates, or TLS cannot be set up.
+pub fn client(authorities: Option<&Path>) -> Result<Client, ClientError> {
+    let mut builder = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("assent/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = authorities {
+        builder = builder.tls_certs_only(certificates(path)?);
+    }
+    builder.build().map_err(ClientError::Client)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
+    let refuse = |source| ClientError::Certificates { path: path.display().to_string(), source };
+    let size = std::fs::metadata(path).map_err(|error| refuse(Some(error.into())))?.len();
+    if size > CERTIFICATES_BYTES_MAX {
+        return Err(refuse(None));
+    }
+    let bytes = std::fs::read(path).map_err(|error| refuse(Some(error.into())))?;
+    let found = Certificate::from_pem_bundle(&bytes).map_err(|error| refuse(Some(error.into())))?;
+    if found.is_empty() { Err(refuse(None)) } else { Ok(found) }
+}
+
+/// The URL of a server that something may be sent to.
+///
+/// # Errors
+/// When it is none, or not `https` (or `http` on a loopback address), or carries more than a path.
+pub fn address(url: &str) -> Result<Url, ClientError> {
+    let parsed: Url = url.parse().map_err(|_| ClientError::Malformed { url: url.to_owned() })?;
+    let here = match parsed.host_str() {
+        Some("localhost" | "[::1]") => true,
+        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+        None => false,
+    };
+    let plain = parsed.username().is_empty()
+        && parsed.password().is_none()
+        && parsed.query().is_none()
+        && parsed.fragment().is_none();
+    let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && here);
+    if secure && plain { Ok(parsed) } else { Err(ClientError::Refused { url: url.to_owned() }) }
+}
+
+/// The body of an answer, if it is at most `max` bytes long; `None` where it is longer.
+///
+/// # Errors
+/// When the connection breaks.
+pub async fn body(mut answer: Response, max: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut bytes = vec![];
+    while let Some(chunk) = answer.chunk().await? {
+        if bytes.len() + chunk.len() > max {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_secure_addresses_and_this_machine_are_spoken_to() {
+        for (url, good) in [
+            ("https://witness.example.org/", true),
+            ("https://witness.example.org:8443/log", true),
+            ("http://127.0.0.1:8080/", true),
+            ("http://localhost/", true),
+            ("http://[::1]:1/", true),
+            ("http://witness.example.org/", false),
+            ("http://10.0.0.1/", false),
+            ("http://localhost.example.org/", false),
+            ("https://user@witness.example.org/", false),
+            ("https://witness.example.org/?key=1", false),
+            ("https://witness.example.org/#a", false),
+            ("ftp://witness.example.org/", false),
+            ("witness.example.org", false),
+        ] {
+            assert_eq!(address(url).is_ok(), good, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        assert!(client(Some(&path)).unwrap_err().to_string().contains("ca.pem"));
+        std::fs::write(&path, "not a certificate").unwrap();
+        assert!(client(Some(&path)).unwrap_err().to_string().contains("ca.pem"));
+    }
+}
