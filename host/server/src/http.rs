@@ -18,6 +18,7 @@ mod panic;
 mod refusal;
 mod reply;
 mod router;
+mod turned_away;
 
 pub(crate) use audit::Archive;
 pub use connection::{ServeError, runtime, serve};
@@ -26,6 +27,7 @@ pub(crate) use lane::Lane;
 pub use log::{CompletedRequest, RequestLog, StderrLog, Tally};
 pub use panic::note_panics_by_place;
 pub use router::{ROUTES, Route, router};
+pub(crate) use turned_away::TurnedAway;
 
 pub use crate::callers::Connection;
 

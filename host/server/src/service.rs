@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::callers::Callers;
 use crate::clock::{Clock, Ids};
-use crate::http::{Archive, Lane, RequestLog};
+use crate::http::{Archive, Lane, RequestLog, TurnedAway};
 use crate::limits::{LimitError, Limits};
 
 /// The parts that a service is built of.
@@ -50,6 +50,8 @@ pub struct Service {
     organization_to_served: BTreeMap<OrganizationId, Served>,
     pub(crate) callers: Callers,
     pub(crate) recorder: Arc<dyn Recorder>,
+    /// `None` where records are kept in memory.
+    pub(crate) turned_away: Option<TurnedAway>,
     pub(crate) limits: Limits,
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) allow_remote_peers: bool,
@@ -135,6 +137,7 @@ impl Service {
             organization_to_served,
             callers: parts.callers,
             recorder: parts.recorder,
+            turned_away: parts.audit.map(TurnedAway::new),
             in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_max)),
             limits: parts.limits,
             public_url: parts.public_url.as_deref().map(PublicUrl::new).transpose()?,

@@ -33,7 +33,7 @@ pub fn ocsf(source: &Source, position: u64, record: &Record) -> Value {
                 "service": { "name": "assent", "uid": source.node },
                 "src_endpoint": endpoint(event.address.as_deref(), event.caller.as_deref()),
                 "status_id": 2,
-                "status_detail": event.reason,
+                "status_detail": event.reasons(),
             });
             (class, own)
         }

@@ -42,6 +42,8 @@ fn hostile() -> impl Strategy<Value = Record> {
                     address: Some(other),
                     organization: None,
                     reason: text,
+                    times: 2,
+                    since: None,
                 };
             }
             Event::Administration(event) => {
@@ -262,6 +264,8 @@ fn what_leaves_can_be_told_apart_and_recognised() {
             address: None,
             organization: Some(OrganizationId::new("clinic").unwrap()),
             reason: "expired".into(),
+            times: 1,
+            since: None,
         }),
     );
     let other = Source { log: "audit.example.org/clinic/2027".into(), ..source() };

@@ -249,8 +249,33 @@ pub struct CallerRefused {
     /// The organization it asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<OrganizationId>,
-    /// Why, as a code: `unknown-credential`, `expired`, `no-right`, …
+    /// Why, as a code: `unknown-credential`, `no-credential`, `no-right`, …
     pub reason: String,
+    /// How often, where several are one record.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u64,
+    /// When the first of several was; the last was no later than the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Instant>,
+}
+
+impl CallerRefused {
+    /// Why, and how often: `no-right, 17 times`.
+    pub fn reasons(&self) -> String {
+        match self.times {
+            1 => self.reason.clone(),
+            times => format!("{}, {times} times", self.reason),
+        }
+    }
+}
+
+const fn once() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_once(times: &u64) -> bool {
+    *times == 1
 }
 
 /// Somebody read the audit log.

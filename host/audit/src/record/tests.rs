@@ -59,6 +59,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             address: Some("10.0.0.9".into()),
             organization: None,
             reason: "expired".into(),
+            times: 1,
+            since: None,
         })),
     ]
 }

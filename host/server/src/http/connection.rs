@@ -19,10 +19,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::callers::Connection;
 use crate::http::router::router;
+use crate::http::turned_away::WINDOW;
 use crate::limits::Limits;
 use crate::service::Service;
 
@@ -85,6 +86,7 @@ pub async fn serve(
     let app = router(Arc::clone(&service));
     let builder = builder(&service.limits);
     let mut shutdown = pin!(shutdown);
+    let mut windows = interval(WINDOW);
     loop {
         // The place comes first: at the limit, further connections wait in the kernel's backlog.
         let accept = async {
@@ -93,6 +95,10 @@ pub async fn serve(
         };
         let (stream, peer, place) = tokio::select! {
             () = &mut shutdown => break,
+            _ = windows.tick() => {
+                end_window(&service);
+                continue;
+            }
             accepted = accept => match accepted {
                 Some((Ok((stream, peer)), place)) => (stream, peer, place),
                 Some((Err(_), _)) => {
@@ -113,7 +119,21 @@ pub async fn serve(
     service.begin_draining();
     drop(listener);
     stop.send_replace(true);
-    drain(&service, &connections).await
+    let drained = drain(&service, &connections).await;
+    if let Some(turned_away) = &service.turned_away {
+        turned_away.end_window(service.clock.now()).await;
+    }
+    drained
+}
+
+/// Writes what was counted beside the loop that accepts: a slow log must not keep callers out.
+fn end_window(service: &Arc<Service>) {
+    let service = Arc::clone(service);
+    tokio::spawn(async move {
+        if let Some(turned_away) = &service.turned_away {
+            turned_away.end_window(service.clock.now()).await;
+        }
+    });
 }
 
 fn builder(limits: &Limits) -> http1::Builder {

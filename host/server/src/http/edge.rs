@@ -16,8 +16,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
+use crate::callers::Connection;
 use crate::http::log::{CompletedRequest, Tally, loggable};
 use crate::http::refusal::Refusal;
+use crate::http::router::organization;
+use crate::http::turned_away::{Kind, Reason};
 use crate::service::Service;
 
 /// Bytes of a request id. The specification lets it be any text; this is twenty times what any
@@ -46,6 +49,7 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
     };
     // A request that is framed twice (with a length and in chunks) is read as chunks; whatever a
     // proxy in front took for its rest must not be read as a next request.
+    let asked = Asked::of(&request);
     let close = request.headers().contains_key(TRANSFER_ENCODING);
 
     let mut response = match refusal {
@@ -63,6 +67,9 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
     if noted.panicked {
         service.count_panic();
     }
+    if let Some(reason) = response.extensions_mut().remove::<Reason>() {
+        asked.turned_away(&service, noted.caller.as_deref(), reason);
+    }
     service.log.completed(&CompletedRequest {
         request_id: loggable(request_id.as_bytes()),
         method,
@@ -79,6 +86,39 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
     }
     response.headers_mut().insert(X_REQUEST_ID, request_id);
     response
+}
+
+/// Whom a request is about, and from where it came, for the record of a caller that is turned away.
+struct Asked {
+    organization: Option<OrganizationId>,
+    address: Option<String>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let connection = request.extensions().get::<Connection>();
+        Self {
+            organization: OrganizationId::new(organization(request.uri())).ok(),
+            address: connection.map(|connection| connection.peer.ip().to_string()),
+        }
+    }
+
+    /// Records it for the organization asked about; where there is none of that name, for those of the
+    /// caller. A stranger who asks about nobody concerns no log.
+    fn turned_away(self, service: &Service, caller: Option<&str>, Reason(reason): Reason) {
+        let Some(book) = &service.turned_away else { return };
+        let asked = self.organization.filter(|organization| service.served(organization).is_some());
+        let own = || service.callers.iter().find(|known| Some(known.id.as_str()) == caller);
+        let concerned = match asked {
+            Some(organization) => vec![organization],
+            None => own().map(|caller| caller.organizations.iter().cloned().collect()).unwrap_or_default(),
+        };
+        let at = service.clock.now();
+        for organization in concerned {
+            let (caller, address) = (caller.map(str::to_owned), self.address.clone());
+            book.note(at, Kind { organization, caller, address, reason });
+        }
+    }
 }
 
 /// The id that came with the request, byte for byte; or a fresh one. With a refusal where the one

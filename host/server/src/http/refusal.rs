@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::callers::Unauthenticated;
 use crate::http::reply::{NO_STORE, json_reply};
+use crate::http::turned_away::Reason;
 use crate::wire::WireError;
 
 /// Why a request is refused.
@@ -102,6 +103,17 @@ impl Refusal {
         }
     }
 
+    /// Why a caller is turned away, as a code; `None` where it is not the caller that is refused.
+    const fn turns_away(&self) -> Option<Reason> {
+        match self {
+            Self::Caller(Unauthenticated::Missing) => Some(Reason("no-credential")),
+            Self::Caller(Unauthenticated::Invalid) => Some(Reason("unknown-credential")),
+            Self::Organization => Some(Reason("no-right")),
+            Self::Explain => Some(Reason("no-right-to-explain")),
+            _ => None,
+        }
+    }
+
     fn header(&self) -> Option<(axum::http::HeaderName, HeaderValue)> {
         match self {
             Self::Method(allow) => Some((ALLOW, HeaderValue::from_static(allow))),
@@ -150,6 +162,9 @@ impl IntoResponse for Refusal {
         let mut response = json_reply(status, NO_STORE, &body);
         if let Some((name, value)) = self.header() {
             response.headers_mut().insert(name, value);
+        }
+        if let Some(reason) = self.turns_away() {
+            response.extensions_mut().insert(reason);
         }
         response
     }

@@ -10,6 +10,7 @@ mod openapi;
 mod recording;
 mod requests;
 mod sockets;
+mod turned_away;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -73,7 +73,8 @@ fn row(event: &Event) -> Row {
         Event::Retention(retention) => row.because = retention.reason.clone(),
         Event::ClockJump { before, after } => row.because = format!("from {before} to {after}"),
         Event::CallerRefused(refused) => {
-            (row.caller, row.because) = (refused.caller.clone().unwrap_or_default(), refused.reason.clone());
+            row.caller = refused.caller.clone().unwrap_or_default();
+            row.because = refused.reasons();
         }
         Event::AuditRead(read) => {
             row.action = code(&read.what);
