@@ -1,6 +1,8 @@
 //! `assent serve DIR`: the decision API of a deployment, until interrupted.
 
+mod clock;
 mod log;
+mod settings;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,12 +55,14 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
         };
         let service = Arc::new(service(&deployment, &built, recorder, kept.clone(), Arc::clone(&clock))?);
+        let organizations: Vec<_> = service.releases().map(|release| release.organization().clone()).collect();
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
         announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
         let ended = tokio::select! {
             ended = assent_server::serve(service, listener, interrupted()) => ended.context("the service ended"),
             never = log::watch(kept.as_ref()) => match never {},
+            never = clock::watch(kept.as_ref(), &organizations, clock.as_ref()), if stopped_clock.is_none() => match never {},
         };
         if let Some(recorder) = kept {
             log::note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(log::run())).await?;

@@ -26,6 +26,8 @@ pub struct Deployment {
     pub config: DeploymentConfig,
     /// Where its parts stand.
     pub places: Places,
+    /// `assent.toml` as it is written, for the record.
+    pub settings: serde_json::Value,
     /// Its organizations, in the order of `assent.toml`.
     pub organizations: Vec<OrganizationFiles>,
 }
@@ -46,6 +48,14 @@ pub const DEPLOYMENT_FILE: &str = "assent.toml";
 /// The name of an organization's file.
 pub const ORGANIZATION_FILE: &str = "organization.toml";
 
+/// `assent.toml`, understood and as it is written, and where its parts stand.
+fn read_settings(file: &Path) -> Result<(DeploymentConfig, serde_json::Value, Places), LoadProblem> {
+    let text = files::read_text(file)?;
+    let name = files::shown(file);
+    let config = files::parse_toml(&name, &text)?;
+    Ok((config, files::parse_toml(&name, &text)?, Places::of(&name, &text)))
+}
+
 /// Reads `assent.toml` and every organization's `organization.toml`.
 ///
 /// # Errors
@@ -55,8 +65,8 @@ pub fn read(root: &Path) -> Result<Deployment, LoadErrors> {
         let message = format!("this is a file: expected the folder that holds `{DEPLOYMENT_FILE}`");
         return Err(LoadErrors(vec![LoadProblem::of_file(&files::shown(root), message)]));
     }
-    let (config, places): (DeploymentConfig, Places) =
-        files::read_toml(&root.join(DEPLOYMENT_FILE)).map_err(|problem| LoadErrors(vec![problem]))?;
+    let file = root.join(DEPLOYMENT_FILE);
+    let (config, settings, places) = read_settings(&file).map_err(|problem| LoadErrors(vec![problem]))?;
     let mut problems = config::check_deployment(&config, &places);
     let mut organizations: Vec<OrganizationFiles> = vec![];
     for (index, path) in config.organizations.iter().enumerate() {
@@ -93,7 +103,7 @@ pub fn read(root: &Path) -> Result<Deployment, LoadErrors> {
         problems.extend(config::check_callers(&config, &known, &places));
     }
     if problems.is_empty() {
-        Ok(Deployment { root: root.to_owned(), config, places, organizations })
+        Ok(Deployment { root: root.to_owned(), config, places, settings, organizations })
     } else {
         Err(LoadErrors(problems))
     }

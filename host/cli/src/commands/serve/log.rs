@@ -10,6 +10,7 @@ use assent_audit::record::{Actor, Event, PluginUsed, ReleaseActivated, ServiceRu
 use assent_engine::{AuditRecorder, Binding, Recorder, Release};
 use assent_model::{EntityId, Instant};
 
+use super::{clock, settings};
 use crate::audit_keys;
 use crate::deployment::Deployment;
 use crate::deployment::build::Built;
@@ -38,8 +39,10 @@ pub(super) async fn open(
         });
         recorder.note(organization, now, event).await?;
     }
+    clock::compare(&recorder, &opened, now).await?;
     note_all(&recorder, built, now, || Event::ServiceStarted(run())).await?;
     for organization in &built.organizations {
+        settings::note(&recorder, deployment, organization.release.organization(), now).await?;
         let event = Event::ReleaseActivated(activated(&organization.release, &deployment.root));
         recorder.note(organization.release.organization(), now, event).await?;
     }
@@ -70,6 +73,11 @@ pub(super) fn run() -> ServiceRun {
     ServiceRun { node: "assent".to_owned(), software: env!("CARGO_PKG_VERSION").to_owned(), note: None }
 }
 
+/// The service, where it does something by itself.
+pub(super) fn service() -> Actor {
+    Actor { entity: EntityId::new("Service", "assent"), caller: Some("cli".to_owned()), address: None }
+}
+
 fn activated(release: &Release, root: &Path) -> ReleaseActivated {
     let plugin = |binding: &Binding| PluginUsed {
         binding: binding.plugin.binding().to_owned(),
@@ -83,11 +91,7 @@ fn activated(release: &Release, root: &Path) -> ReleaseActivated {
         previous: None,
         policies: release.policies().digest(),
         plugins: release.bindings().iter().map(plugin).collect(),
-        by: Actor {
-            entity: EntityId::new("Service", "assent"),
-            caller: Some("cli".to_owned()),
-            address: None,
-        },
+        by: service(),
         source: root.display().to_string(),
     }
 }
