@@ -71,7 +71,7 @@ impl Record {
             Some(found) => return Err(RecordError::UnknownVersion { found, known: VERSION }),
             None => return Err(RecordError::NoVersion),
         }
-        if canonical::of_value(&json)? != bytes {
+        if canonical::bytes(&json)? != bytes {
             return Err(RecordError::NotCanonical);
         }
         let record: Self = serde_json::from_value(json).map_err(|e| RecordError::shape(&e))?;

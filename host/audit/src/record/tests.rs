@@ -229,6 +229,25 @@ fn outcome(cause: Cause, policy: u8, plugin: u8, btg: bool) -> Outcome {
     }
 }
 
+/// The canonical form, by way of a tree and of text.
+fn naive(json: &serde_json::Value) -> Vec<u8> {
+    let text = match json {
+        serde_json::Value::Array(items) => {
+            let items = items.iter().map(|item| String::from_utf8(naive(item)).unwrap());
+            format!("[{}]", items.collect::<Vec<_>>().join(","))
+        }
+        serde_json::Value::Object(members) => {
+            let sorted: BTreeMap<Vec<u16>, _> =
+                members.iter().map(|(name, item)| (name.encode_utf16().collect(), (name, item))).collect();
+            let member =
+                |(name, item)| format!("{}:{}", json!(name), String::from_utf8(naive(item)).unwrap());
+            format!("{{{}}}", sorted.into_values().map(member).collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    };
+    text.into_bytes()
+}
+
 /// A decision as plain as can be, to change in a test.
 pub(crate) fn plain_decision() -> DecisionEvent {
     use proptest::strategy::ValueTree;
@@ -263,14 +282,20 @@ proptest! {
     }
 
     #[test]
+    fn canonical_bytes_are_those_of_a_sorted_tree(record in any_record(), json in any_json()) {
+        prop_assert_eq!(canonical::bytes(&record).unwrap(), naive(&serde_json::to_value(&record).unwrap()));
+        prop_assert_eq!(canonical::bytes(&json).unwrap(), naive(&json));
+    }
+
+    #[test]
     fn canonical_bytes_do_not_depend_on_the_order_of_members(json in any_json(), seed in any::<u64>()) {
         let shuffled = shuffle(&json, seed);
-        prop_assert_eq!(canonical::of_value(&json), canonical::of_value(&shuffled));
+        prop_assert_eq!(canonical::bytes(&json), canonical::bytes(&shuffled));
     }
 
     #[test]
     fn numbers_read_back_to_the_bit(number in any::<f64>().prop_filter("finite", |n| n.is_finite())) {
-        let bytes = canonical::of_value(&json!(number)).unwrap();
+        let bytes = canonical::bytes(&json!(number)).unwrap();
         let read: f64 = serde_json::from_slice(&bytes).unwrap();
         prop_assert_eq!(read.to_bits(), number.to_bits());
     }
@@ -302,7 +327,7 @@ fn shuffle(json: &serde_json::Value, seed: u64) -> serde_json::Value {
 fn members_are_sorted_by_utf_16_as_rfc_8785_section_3_2_3_shows() {
     let json =
         json!({ "\u{20ac}": 1, "\r": 2, "\u{fb33}": 3, "1": 4, "\u{1f600}": 5, "\u{80}": 6, "\u{f6}": 7 });
-    let text = String::from_utf8(canonical::of_value(&json).unwrap()).unwrap();
+    let text = String::from_utf8(canonical::bytes(&json).unwrap()).unwrap();
     let expected =
         "{\"\\r\":2,\"1\":4,\"\u{80}\":6,\"\u{f6}\":7,\"\u{20ac}\":1,\"\u{1f600}\":5,\"\u{fb33}\":3}";
     assert_eq!(text, expected);
@@ -311,7 +336,7 @@ fn members_are_sorted_by_utf_16_as_rfc_8785_section_3_2_3_shows() {
 #[test]
 fn strings_are_escaped_as_rfc_8785_section_3_2_2_2_shows() {
     let json = json!("\u{20ac}$\u{f}\nA'B\"\\\\\"/\u{7f}\u{2028}");
-    let text = String::from_utf8(canonical::of_value(&json).unwrap()).unwrap();
+    let text = String::from_utf8(canonical::bytes(&json).unwrap()).unwrap();
     assert_eq!(text, "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\u{7f}\u{2028}\"");
 }
 
@@ -331,7 +356,7 @@ fn a_member_that_a_later_release_added_is_ignored() {
     let mut json: serde_json::Value = serde_json::from_str(&written()).unwrap();
     json["event"]["weather"] = json!("fair");
     json["note"] = json!("new");
-    let record = Record::decode(&canonical::of_value(&json).unwrap()).unwrap();
+    let record = Record::decode(&canonical::bytes(&json).unwrap()).unwrap();
     assert_eq!(String::from_utf8(record.encode().unwrap()).unwrap(), written());
 }
 
@@ -393,4 +418,16 @@ fn replay_compares_everything_but_the_fuel() {
     assert_eq!(one.replay_bytes(), other.replay_bytes());
     other.plugins[0].settings = Digest::of(b"other settings");
     assert_ne!(one.replay_bytes(), other.replay_bytes());
+}
+
+#[test]
+fn a_member_that_is_there_twice_is_not_written() {
+    struct Twice;
+    impl serde::Serialize for Twice {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map([("a", 1), ("b", 2), ("a", 3)])
+        }
+    }
+    let refused = canonical::bytes(&Twice).unwrap_err();
+    assert!(matches!(refused, RecordError::Shape { .. }), "{refused}");
 }
