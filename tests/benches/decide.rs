@@ -4,8 +4,10 @@
 
 use std::path::Path;
 
+use assent_audit::record::{Event, Record};
 use assent_cli::cases::{self, Case};
 use assent_cli::deployment::{self, build::Built};
+use assent_engine::describe::{Provenance, describe};
 use assent_engine::{Caller, Question, Release, caller::Obligations, judge};
 use assent_model::{DecisionId, Effect};
 use assent_policy::HostContext;
@@ -36,7 +38,7 @@ fn widest(built: &Built, index: usize) -> (&Release, Case, usize) {
     let release = &organization.release;
     let cases = organization.case_files.iter().flat_map(|file| cases::read(&file.name, &file.text).unwrap());
     let asked = cases.filter(|case| case.entities.is_empty()).map(|case| {
-        let decision = judge(release, &caller(release), &question(&case));
+        let decision = judge(release, &caller(release), &question(&case)).decision;
         (case, decision.effect(), decision.outcomes().len())
     });
     let (case, _, plugins) =
@@ -52,6 +54,13 @@ fn decide(criterion: &mut Criterion) {
         let mut group =
             criterion.benchmark_group(format!("{} ({plugins} plugins asked)", release.organization()));
         group.bench_function("whole decision", |b| b.iter(|| judge(release, &caller, &question)));
+        let judged = judge(release, &caller, &question);
+        group.bench_function("its record", |b| {
+            b.iter(|| {
+                let event = describe(release, &caller, &question, &judged, Provenance::default());
+                Record::new(case.now, Event::Decision(Box::new(event))).encode().unwrap()
+            });
+        });
         let host = HostContext {
             now: case.now,
             values: [("callerEnvironment".to_owned(), assent_model::Value::Text("production".into()))].into(),

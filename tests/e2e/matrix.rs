@@ -82,7 +82,7 @@ fn table(matrix: &Matrix) -> String {
                 };
                 let question =
                     Question { id: DecisionId::from_bits(0), at: matrix.now, request, explain: false };
-                let decision = judge(release, &caller, &question);
+                let decision = judge(release, &caller, &question).decision;
                 let shown = match decision.unprepared() {
                     // The schema does not have this combination.
                     Some(unprepared) if unprepared.code() == "not_applicable" => ' ',

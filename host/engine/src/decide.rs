@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use assent_model::{DecisionId, Instant, Request, Value, VerdictEffect};
+use assent_model::{DecisionFacts, DecisionId, Instant, Request, Value, VerdictEffect};
 use assent_policy::HostContext;
 
 use crate::caller::Caller;
@@ -39,6 +39,21 @@ pub struct Answer {
     pub receipt: Option<Receipt>,
 }
 
+/// A decision with what it was made on.
+#[derive(Debug)]
+pub struct Judged {
+    /// The decision.
+    pub decision: Decision,
+    /// The facts, for its record; `None` where the question could not be put, or was not.
+    pub facts: Option<DecisionFacts>,
+}
+
+impl From<Decision> for Judged {
+    fn from(decision: Decision) -> Self {
+        Self { decision, facts: None }
+    }
+}
+
 /// Records the decision that [`judge`] made of this question, and makes it an answer.
 ///
 /// The commit point is the receipt: nothing before it may answer. A crash before it leaves no
@@ -48,11 +63,12 @@ pub async fn record_decision(
     release: &Release,
     caller: &Caller,
     question: Question,
-    decision: Decision,
+    judged: Judged,
     provenance: Provenance,
     recorder: &dyn Recorder,
 ) -> Answer {
-    let event = describe(release, caller, &question, &decision, provenance);
+    let event = describe(release, caller, &question, &judged, provenance);
+    let decision = judged.decision;
     let Question { id, at, .. } = question;
     match recorder.record(at, event).await {
         Ok(receipt) => Answer { id, decision, receipt: Some(receipt) },
@@ -62,26 +78,26 @@ pub async fn record_decision(
 
 /// Decides, without recording: a pure function of release, caller and question. Blocks for as long
 /// as the plugins may take; see [`Release::may_run_long`]. Never panics.
-pub fn judge(release: &Release, caller: &Caller, question: &Question) -> Decision {
+pub fn judge(release: &Release, caller: &Caller, question: &Question) -> Judged {
     contained(|| judgement(release, caller, question))
 }
 
 /// A panic is a bug, and a denial that must be on record like any other answer: so it ends here,
 /// and not in the task that would have recorded it.
-fn contained(judgement: impl FnOnce() -> Decision) -> Decision {
+fn contained(judgement: impl FnOnce() -> Judged) -> Judged {
     // Everything that was borrowed is immutable, so nobody sees what the panic left behind.
     catch_unwind(AssertUnwindSafe(judgement))
-        .unwrap_or_else(|_payload| Decision::internal_failure("judging the question panicked"))
+        .unwrap_or_else(|_payload| Decision::internal_failure("judging the question panicked").into())
 }
 
-fn judgement(release: &Release, caller: &Caller, question: &Question) -> Decision {
+fn judgement(release: &Release, caller: &Caller, question: &Question) -> Judged {
     let supported = supported_obligations(&question.request);
-    let (verdict, outcomes) = match release.policies().prepare(
+    let (verdict, outcomes, facts) = match release.policies().prepare(
         release.snapshot(),
         &question.request,
         &host_context(caller, question.at),
     ) {
-        Err(unprepared) => (Err(unprepared), vec![]),
+        Err(unprepared) => (Err(unprepared), vec![], None),
         Ok(prepared) => {
             let verdict = release.policies().evaluate(&prepared);
             // A denial by Cedar needs no plugin, for no finding could change it; but before it may
@@ -94,10 +110,12 @@ fn judgement(release: &Release, caller: &Caller, question: &Question) -> Decisio
                 .filter(|binding| binding.scope.contains(&prepared.facts))
                 .map(|binding| binding.plugin.call(&prepared.facts, release.slots()))
                 .collect();
-            (Ok(verdict), outcomes)
+            (Ok(verdict), outcomes, Some(prepared.facts))
         }
     };
-    combine(Ingredients { verdict, outcomes, registered: &caller.obligations, supported: supported.as_ref() })
+    let registered = &caller.obligations;
+    let decision = combine(Ingredients { verdict, outcomes, registered, supported: supported.as_ref() });
+    Judged { decision, facts }
 }
 
 /// What the host adds to the context: its clock, and what it knows of the caller.
@@ -127,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_panic_while_judging_is_a_denial_that_can_be_recorded() {
-        let decision = contained(|| panic!("expected by this test"));
+        let decision = contained(|| panic!("expected by this test")).decision;
         assert_eq!(decision.cause(), Cause::Indeterminate);
         assert_eq!(decision.problems()[0].code, ProblemCode::Internal);
         assert!(!decision.problems()[0].detail.contains("expected"));

@@ -13,7 +13,7 @@ use assent_model::{DecisionFacts, Entity, EntityId, EntityKind, Request, Value};
 
 use crate::caller::{Caller, Obligations};
 use crate::combine::Decision;
-use crate::decide::{Question, host_context};
+use crate::decide::{Judged, Question, host_context};
 use crate::explain::paths_read;
 use crate::release::Release;
 
@@ -28,18 +28,21 @@ pub struct Provenance {
     pub latency_us: u64,
 }
 
-/// The decision as it is recorded. The facts are taken again from the same snapshot with the same
-/// clock, so they are the same.
+/// The decision as it is recorded.
 pub fn describe(
     release: &Release,
     caller: &Caller,
     question: &Question,
-    decision: &Decision,
+    Judged { decision, facts }: &Judged,
     provenance: Provenance,
 ) -> DecisionEvent {
-    let host = host_context(caller, question.at);
-    let prepared = release.policies().prepare(release.snapshot(), &question.request, &host);
-    let facts = prepared.as_ref().ok().map(|prepared| &prepared.facts);
+    // A decision that never came to its facts is still about somebody.
+    let again = facts.is_none().then(|| {
+        let host = host_context(caller, question.at);
+        release.policies().prepare(release.snapshot(), &question.request, &host).ok()
+    });
+    let again = again.flatten().map(|prepared| prepared.facts);
+    let facts = facts.as_ref().or(again.as_ref());
     let Question { id, request, explain, .. } = question;
     let asked = |name: &str| request.context.get(name).and_then(|value| value.as_str()).map(str::to_owned);
     DecisionEvent {

@@ -16,7 +16,7 @@ pub mod release;
 pub use audit::AuditRecorder;
 pub use caller::{Caller, Right};
 pub use combine::{Decision, Problem, ProblemCode};
-pub use decide::{Answer, Question, host_context, judge, record_decision};
+pub use decide::{Answer, Judged, Question, host_context, judge, record_decision};
 pub use describe::Provenance;
 pub use explain::{CallerView, FullView, caller_view, full_view};
 pub use record::{MemoryRecorder, Receipt, RecordError, Recorder};

@@ -93,8 +93,8 @@ fn decide(
         explain: false,
     };
     match snapshot(case, release, entities) {
-        Ok(None) => Ok(judge(release, &caller, &question)),
-        Ok(Some(snapshot)) => Ok(judge(&release.with_snapshot(snapshot), &caller, &question)),
+        Ok(None) => Ok(judge(release, &caller, &question).decision),
+        Ok(Some(snapshot)) => Ok(judge(&release.with_snapshot(snapshot), &caller, &question).decision),
         Err(LoadErrors(problems)) => Err(match problems.first() {
             Some(problem) => format!("its entities do not load: {problem}"),
             None => "its entities do not load".to_owned(),

@@ -74,7 +74,7 @@ pub fn eval(arguments: &EvalArguments<'_>, out: &mut dyn Write) -> anyhow::Resul
         .and_then(|body| assent_server::wire::evaluation(&body))
         .with_context(|| format!("{} is not a request", arguments.request.display()))?;
     let question = Question { id: DecisionId::from_bits(0), at: arguments.now, request, explain: true };
-    let decision = judge(release, &caller, &question);
+    let decision = judge(release, &caller, &question).decision;
     let view = full_view(release, &caller, &question, &decision);
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&view)?)?;

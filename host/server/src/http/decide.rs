@@ -139,14 +139,14 @@ async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
     let explained = explain.then(|| question.clone());
     let patience = service.limits.thread_patience();
     let begun = Instant::now();
-    let (question, decision) = lane.judge(release, caller, question, patience).await;
+    let (question, judged) = lane.judge(release, caller, question, patience).await;
     let provenance = Provenance {
         request_id: asker.request_id.clone(),
         address: asker.address.clone(),
         latency_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
     };
     let recorder = service.recorder.as_ref();
-    let answer = record_decision(release, caller, question, decision, provenance, recorder).await;
+    let answer = record_decision(release, caller, question, judged, provenance, recorder).await;
     let view = caller_view(&answer.decision);
     let full = explained.map(|question| full_view(release, caller, &question, &answer.decision));
     let problems = answer.decision.problems();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use assent_engine::{Caller, Decision, Question, Release, judge};
+use assent_engine::{Caller, Decision, Judged, Question, Release, judge};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
@@ -52,33 +52,33 @@ impl Lane {
         caller: &Arc<Caller>,
         question: Question,
         patience: Duration,
-    ) -> (Question, Decision) {
+    ) -> (Question, Judged) {
         if !self.is_apart(release) {
             let begun = Instant::now();
-            let decision = judge(release, caller, &question);
+            let judged = judge(release, caller, &question);
             self.note(begun.elapsed());
-            return (question, decision);
+            return (question, judged);
         }
         let Ok(Ok(thread)) = timeout(patience, Arc::clone(&self.threads).acquire_owned()).await else {
-            return (question, Decision::busy(BUSY));
+            return (question, Decision::busy(BUSY).into());
         };
         let question = Arc::new(question);
         let (release, caller, asked) = (Arc::clone(release), Arc::clone(caller), Arc::clone(&question));
         let judging = spawn_blocking(move || {
             let begun = Instant::now();
-            let decision = judge(&release, &caller, &asked);
+            let judged = judge(&release, &caller, &asked);
             drop(thread);
-            (decision, begun.elapsed())
+            (judged, begun.elapsed())
         });
-        let decision = match judging.await {
-            Ok((decision, took)) => {
+        let judged = match judging.await {
+            Ok((judged, took)) => {
                 self.note(took);
-                decision
+                judged
             }
             // `judge` does not panic; a runtime that is being torn down starts no thread.
-            Err(_ended) => Decision::internal_failure("the thread that judged ended early"),
+            Err(_ended) => Decision::internal_failure("the thread that judged ended early").into(),
         };
-        (Arc::unwrap_or_clone(question), decision)
+        (Arc::unwrap_or_clone(question), judged)
     }
 
     fn is_apart(&self, release: &Release) -> bool {

@@ -114,6 +114,6 @@ fn again(
 fn is_same(release: &Release, at: Instant, event: &DecisionEvent) -> anyhow::Result<bool> {
     let question =
         Question { id: event.id.clone(), at, request: event.request.clone(), explain: event.explained };
-    let decision = judge(release, &describe::caller_again(event), &question);
+    let decision = judge(release, &describe::caller_again(event), &question).decision;
     Ok(describe::outcome(&decision).replay_bytes()? == event.outcome.replay_bytes()?)
 }

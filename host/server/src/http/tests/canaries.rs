@@ -195,18 +195,19 @@ fn nothing_that_a_decision_is_made_of_prints_a_patient() {
                 assert!(is_clean(&unprepared.to_string()));
             }
         }
-        let decision = judge(&release, &caller, &question);
-        assert_clean(&decision);
+        let judged = judge(&release, &caller, &question);
+        assert_clean(&judged);
+        let decision = &judged.decision;
         for outcome in decision.outcomes() {
             assert_clean(outcome);
             assert!(outcome.result.as_ref().err().is_none_or(|failure| is_clean(&failure.to_string())));
         }
-        let (view, full) = (caller_view(&decision), full_view(&release, &caller, &question, &decision));
-        let response = wire::Response::of(&decision, &view, Some(&full));
+        let (view, full) = (caller_view(decision), full_view(&release, &caller, &question, decision));
+        let response = wire::Response::of(decision, &view, Some(&full));
         assert_clean(&(&view, &full, &response));
         let recorder = MemoryRecorder::new(1);
         let recording =
-            record_decision(&release, &caller, question, decision, Provenance::default(), &recorder);
+            record_decision(&release, &caller, question, judged, Provenance::default(), &recorder);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_clean(&runtime.block_on(recording));
         assert_clean(&(&recorder, recorder.records()));
