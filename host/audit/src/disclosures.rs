@@ -87,6 +87,32 @@ pub struct Row {
     pub decisions: Vec<DecisionId>,
 }
 
+/// The records that an accounting is made of.
+#[derive(Debug)]
+pub struct Gathered {
+    /// Permits about the patient, and those that name no patient.
+    pub records: Vec<Record>,
+    /// Whether any decision names the patient: nobody should take the empty accounting of a mistyped id
+    /// for an answer.
+    pub named: bool,
+}
+
+impl Gathered {
+    /// Those among all records of an organization. All, and not those that the index knows: evidence must
+    /// not rest on what can be damaged unseen.
+    pub fn from(records: impl Iterator<Item = Record>, patient: &EntityId) -> Self {
+        let mut gathered = Self { records: vec![], named: false };
+        for record in records {
+            let Some(decision) = record.decision() else { continue };
+            gathered.named |= decision.patient.as_ref() == Some(patient);
+            if decision.permits() && decision.patient.as_ref().is_none_or(|other| other == patient) {
+                gathered.records.push(record);
+            }
+        }
+        gathered
+    }
+}
+
 /// Makes the accounting of these records. Records that do not concern the patient are passed by; so are
 /// those outside the look-back.
 pub fn account<'a>(records: impl IntoIterator<Item = &'a Record>, scope: &Scope) -> Accounting {

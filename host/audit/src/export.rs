@@ -7,6 +7,7 @@
 
 mod cursor;
 mod fhir;
+mod format;
 mod ocsf;
 mod syslog;
 
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use crate::record::{Event, Record};
 pub use cursor::{Cursor, CursorError, FollowError, follow};
 pub use fhir::fhir;
+pub use format::{Format, UnknownFormat};
 pub use ocsf::ocsf;
 pub use syslog::syslog;
 
@@ -33,6 +35,9 @@ pub struct Source {
     /// The private enterprise number for syslog's structured data (RFC 5424, section 7.2.2).
     pub enterprise: u32,
 }
+
+/// Until the project has a private enterprise number: the one that RFC 5612 sets aside for documentation.
+pub const ENTERPRISE: u32 = 32_473;
 
 /// The record as one JSON line, complete, with its place in the log.
 pub fn jsonl(source: &Source, position: u64, record: &Record) -> String {

@@ -1,11 +1,15 @@
 //! The reports that a privacy office reads daily, weekly and monthly, from records alone.
 //!
 //! Each is a pure function of records (in any order) and a fixed definition, which its documentation states:
-//! so two people who run it over the same log get the same report. What the log cannot know (accounts that
+//! so two people who run it over the same log get the same report. Records pass by one at a time, so that a
+//! report needs memory for what it finds and not for the log. What the log cannot know (accounts that
 //! never asked for anything, grants that are not used) is for reports over the stored state.
 //! Source of the list and its cadence: daily validation of break-glass, weekly review of exports and new
 //! accounts, monthly access reviews (45 CFR 164.308(a)(1)(ii)(D)).
 
+mod report;
+
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
@@ -14,6 +18,8 @@ use serde::Serialize;
 
 use crate::disclosures::leaves;
 use crate::record::{DecisionEvent, Event, Record, StateVerb};
+
+pub use report::{Report, UnknownReport};
 
 /// One hour, in milliseconds.
 pub const HOUR_MS: i64 = 3_600_000;
@@ -49,20 +55,21 @@ pub struct Item {
 
 /// Emergency access that nobody has reviewed: permits under break-glass without a `reviewed` change of state
 /// that names them, made at least `grace_ms` before `now`. Daily, with a grace of a day. Oldest first.
-pub fn break_glass_unreviewed<'a>(
-    records: impl IntoIterator<Item = &'a Record>,
+pub fn break_glass_unreviewed<R: Borrow<Record>>(
+    records: impl IntoIterator<Item = R>,
     now: Instant,
     grace_ms: i64,
 ) -> Vec<Item> {
-    let mut open: BTreeMap<&DecisionId, Item> = BTreeMap::new();
-    let mut reviewed: BTreeSet<&DecisionId> = BTreeSet::new();
+    let mut open: BTreeMap<DecisionId, Item> = BTreeMap::new();
+    let mut reviewed: BTreeSet<DecisionId> = BTreeSet::new();
     for record in records {
+        let record = record.borrow();
         match &record.event {
             Event::Decision(decision) if decision.is_break_glass() && age_ms(record.at, now) >= grace_ms => {
-                open.insert(&decision.id, item(record.at, decision));
+                open.insert(decision.id.clone(), item(record.at, decision));
             }
             Event::StateChanged(change) if change.change == StateVerb::Reviewed => {
-                reviewed.extend(&change.decision);
+                reviewed.extend(change.decision.clone());
             }
             _ => {}
         }
@@ -73,15 +80,18 @@ pub fn break_glass_unreviewed<'a>(
 
 /// What left: permitted exports, downloads, prints and shares from `from` on, before `until`. Weekly.
 /// Oldest first.
-pub fn exports<'a>(
-    records: impl IntoIterator<Item = &'a Record>,
+pub fn exports<R: Borrow<Record>>(
+    records: impl IntoIterator<Item = R>,
     from: Instant,
     until: Instant,
 ) -> Vec<Item> {
-    let left = permits(records)
-        .filter(|(at, decision)| (from..until).contains(at) && leaves(&decision.action))
-        .map(|(at, decision)| item(at, decision));
-    by_time(left.collect())
+    let mut left = vec![];
+    each_permit(records, |at, decision| {
+        if (from..until).contains(&at) && leaves(&decision.action) {
+            left.push(item(at, decision));
+        }
+    });
+    by_time(left)
 }
 
 /// One subject's access to patients to whom no relation led.
@@ -99,25 +109,25 @@ pub struct Unrelated {
 
 /// Access without a relation: permits about somebody else's record, from `from` on, before `until`, with no
 /// relation recorded that led from the subject to the patient. Monthly. By number of patients, most first.
-pub fn without_relationship<'a>(
-    records: impl IntoIterator<Item = &'a Record>,
+pub fn without_relationship<R: Borrow<Record>>(
+    records: impl IntoIterator<Item = R>,
     from: Instant,
     until: Instant,
 ) -> Vec<Unrelated> {
-    let mut by_subject: BTreeMap<&EntityId, (usize, Vec<Item>)> = BTreeMap::new();
-    for (at, decision) in permits(records).filter(|(at, _)| (from..until).contains(at)) {
+    let mut by_subject: BTreeMap<EntityId, (usize, Vec<Item>)> = BTreeMap::new();
+    each_permit(records, |at, decision| {
         let subject = &decision.subject.entity;
         let others = decision.patient.as_ref().is_some_and(|patient| patient != subject);
-        if others && decision.relations.is_empty() {
-            let (emergencies, accesses) = by_subject.entry(subject).or_default();
+        if (from..until).contains(&at) && others && decision.relations.is_empty() {
+            let (emergencies, accesses) = by_subject.entry(subject.clone()).or_default();
             *emergencies += usize::from(decision.is_break_glass());
             accesses.push(item(at, decision));
         }
-    }
+    });
     let mut found: Vec<Unrelated> = by_subject
         .into_iter()
         .map(|(subject, (emergencies, accesses))| Unrelated {
-            subject: subject.clone(),
+            subject,
             patients: distinct(&accesses),
             emergencies,
             accesses: by_time(accesses),
@@ -150,16 +160,18 @@ pub struct Accounts {
 /// Accounts that are new (weekly: 7 days) and accounts that are dormant (monthly: 90 days), as far as the
 /// records go back. An account is seen when a decision is asked for it, and by `account.create`,
 /// `account.disable`, `account.enable` and `account.delete`.
-pub fn accounts<'a>(
-    records: impl IntoIterator<Item = &'a Record>,
+pub fn accounts<R: Borrow<Record>>(
+    records: impl IntoIterator<Item = R>,
     now: Instant,
     new_ms: i64,
     dormant_ms: i64,
 ) -> Accounts {
-    let mut records: Vec<&Record> = records.into_iter().filter(|record| record.at <= now).collect();
-    records.sort_by_key(|record| record.at);
-    let mut seen: BTreeMap<&EntityId, (Instant, Instant, bool)> = BTreeMap::new();
+    let mut seen: BTreeMap<EntityId, Seen> = BTreeMap::new();
     for record in records {
+        let record = record.borrow();
+        if record.at > now {
+            continue;
+        }
         let (account, active) = match &record.event {
             Event::Decision(decision) => (&decision.subject.entity, None),
             Event::Administration(event) => match event.action.as_str() {
@@ -169,25 +181,47 @@ pub fn accounts<'a>(
             },
             _ => continue,
         };
-        let (_, last, is_active) = seen.entry(account).or_insert((record.at, record.at, true));
-        *last = record.at;
-        *is_active = active.unwrap_or(*is_active);
+        let seen = match seen.get_mut(account) {
+            Some(seen) => seen,
+            None => seen.entry(account.clone()).or_insert(Seen {
+                first: record.at,
+                last: record.at,
+                active: None,
+            }),
+        };
+        seen.first = seen.first.min(record.at);
+        seen.last = seen.last.max(record.at);
+        // The newest word counts, in whatever order records come.
+        if let Some(active) = active
+            && seen.active.is_none_or(|(at, _)| at <= record.at)
+        {
+            seen.active = Some((record.at, active));
+        }
     }
-    let account = |(subject, (first, last, _)): (&&EntityId, &(Instant, Instant, bool))| Account {
-        subject: (*subject).clone(),
-        first: *first,
-        last: *last,
+    let account = |(subject, seen): (&EntityId, &Seen)| Account {
+        subject: subject.clone(),
+        first: seen.first,
+        last: seen.last,
     };
+    let is_active = |seen: &Seen| seen.active.is_none_or(|(_, active)| active);
     let mut new: Vec<_> =
-        seen.iter().filter(|(_, (first, ..))| age_ms(*first, now) <= new_ms).map(account).collect();
+        seen.iter().filter(|(_, seen)| age_ms(seen.first, now) <= new_ms).map(account).collect();
     let mut dormant: Vec<_> = seen
         .iter()
-        .filter(|(_, (_, last, active))| *active && age_ms(*last, now) >= dormant_ms)
+        .filter(|(_, seen)| is_active(seen) && age_ms(seen.last, now) >= dormant_ms)
         .map(account)
         .collect();
     new.sort_by(|a, b| b.first.cmp(&a.first).then_with(|| a.subject.cmp(&b.subject)));
     dormant.sort_by(|a, b| a.last.cmp(&b.last).then_with(|| a.subject.cmp(&b.subject)));
     Accounts { new, dormant }
+}
+
+/// What is known of an account.
+struct Seen {
+    first: Instant,
+    last: Instant,
+    /// Whether it was enabled or disabled, and when.
+    active: Option<(Instant, bool)>,
 }
 
 /// Many denials of one subject in a short time.
@@ -205,23 +239,25 @@ pub struct Burst {
     pub denials: Vec<Item>,
 }
 
-/// Denials in bursts: at least `count_min` denials of one subject within some `window_ms`. What could not be
-/// said does not count, for it is no fault of the subject. Bursts that overlap are one. Daily, ten in ten
-/// minutes. Oldest first.
-pub fn denial_bursts<'a>(
-    records: impl IntoIterator<Item = &'a Record>,
+/// Denials in bursts: at least `count_min` denials of one subject within some `window_ms`, from `from` on.
+/// What could not be said does not count, for it is no fault of the subject. Bursts that overlap are one.
+/// Daily, ten in ten minutes. Oldest first.
+pub fn denial_bursts<R: Borrow<Record>>(
+    records: impl IntoIterator<Item = R>,
+    from: Instant,
     window_ms: i64,
     count_min: usize,
 ) -> Vec<Burst> {
     let mut by_subject: BTreeMap<EntityId, Vec<Item>> = BTreeMap::new();
     for record in records {
+        let record = record.borrow();
         let Some(decision) = record.decision() else { continue };
         match decision.outcome.cause {
-            Cause::Forbidden | Cause::NoPolicy => {
+            Cause::Forbidden | Cause::NoPolicy if record.at >= from => {
                 let denials = by_subject.entry(decision.subject.entity.clone()).or_default();
                 denials.push(item(record.at, decision));
             }
-            Cause::Permit | Cause::Indeterminate => {}
+            _ => {}
         }
     }
     let mut bursts: Vec<Burst> = by_subject
@@ -270,11 +306,16 @@ fn bursts_of(denials: Vec<Item>, window_ms: i64, count_min: usize) -> Vec<Burst>
     bursts
 }
 
-fn permits<'a>(
-    records: impl IntoIterator<Item = &'a Record>,
-) -> impl Iterator<Item = (Instant, &'a DecisionEvent)> {
-    let decisions = records.into_iter().filter_map(|record| Some((record.at, record.decision()?)));
-    decisions.filter(|(_, decision)| decision.permits())
+fn each_permit<R: Borrow<Record>>(
+    records: impl IntoIterator<Item = R>,
+    mut see: impl FnMut(Instant, &DecisionEvent),
+) {
+    for record in records {
+        let record = record.borrow();
+        if let Some(decision) = record.decision().filter(|decision| decision.permits()) {
+            see(record.at, decision);
+        }
+    }
 }
 
 fn item(at: Instant, decision: &DecisionEvent) -> Item {

@@ -132,6 +132,25 @@ impl Shelf {
         }))
     }
 
+    /// All records in the order of the log, handed to `work` one at a time; what it makes of them, if all
+    /// could be read.
+    ///
+    /// # Errors
+    /// When the log cannot be read: then what was made of a part of it is dropped.
+    pub fn over<T>(&self, work: impl FnOnce(&mut dyn Iterator<Item = Record>) -> T) -> Result<T, ShelfError> {
+        let mut failure = None;
+        let mut records = self.records()?.map_while(|found| match found {
+            Ok((_, record)) => Some(record),
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        });
+        let made = work(&mut records);
+        drop(records);
+        failure.map_or(Ok(made), Err)
+    }
+
     /// The entry at this place, if there is one.
     ///
     /// # Errors

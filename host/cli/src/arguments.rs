@@ -4,8 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use assent_audit::export::Format;
 use assent_audit::index::{Order, Query, entity};
 use assent_audit::record::Event;
+use assent_audit::reports::Report;
 use assent_audit::shelf::{Page, Place};
 use assent_cli::commands::audit::records::{Asked, Form};
 use assent_cli::commands::audit::replay::Wanted;
@@ -121,9 +123,9 @@ pub(crate) enum Audit {
     Export {
         #[command(flatten)]
         log: Log,
-        /// The format.
-        #[arg(long, value_enum)]
-        format: export::Format,
+        /// `json-lines`, `ocsf`, `fhir` or `syslog`.
+        #[arg(long, value_parser = str::parse::<Format>)]
+        format: Format,
         /// A file that remembers how far the last export came; needs `--year`.
         #[arg(long, value_name = "FILE")]
         cursor: Option<PathBuf>,
@@ -146,9 +148,9 @@ pub(crate) enum Audit {
     Report {
         #[command(flatten)]
         log: Log,
-        /// Which.
-        #[arg(long, value_enum)]
-        name: report::Report,
+        /// `break-glass`, `exports`, `without-relationship`, `accounts` or `denial-bursts`.
+        #[arg(long, value_parser = str::parse::<Report>)]
+        name: Report,
         /// The present moment; left out: now.
         #[arg(long, value_name = "INSTANT")]
         now: Option<Instant>,

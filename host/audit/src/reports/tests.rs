@@ -59,6 +59,12 @@ fn administered(when: &str, action: &str, target: &str) -> Record {
     Record::new(at(when), Event::Administration(event))
 }
 
+/// Before all records.
+const BEGINNING: Instant = match Instant::from_millis(0) {
+    Ok(instant) => instant,
+    Err(_) => panic!(),
+};
+
 fn ids(items: &[Item]) -> Vec<u128> {
     items.iter().map(|item| u128::from_str_radix(item.decision.as_str(), 16).unwrap()).collect()
 }
@@ -154,7 +160,7 @@ fn burst_of(seconds: &[i64]) -> Vec<(usize, i64)> {
             Record::new(when, Event::Decision(Box::new(denied(id, "prac-1", Cause::Forbidden))))
         })
         .collect();
-    let bursts = denial_bursts(&records, 10_000, 3);
+    let bursts = denial_bursts(&records, BEGINNING, 10_000, 3);
     bursts.iter().map(|burst| (burst.denials.len(), (burst.from.as_millis() - start) / 1000)).collect()
 }
 
@@ -175,11 +181,11 @@ fn what_could_not_be_said_is_no_burst_and_others_do_not_add_to_it() {
             decided(NOW, denied(id, &format!("prac-{}", id % 4), cause))
         })
         .collect();
-    let bursts = denial_bursts(&records, 10_000, 5);
+    let bursts = denial_bursts(&records, BEGINNING, 10_000, 5);
     let who: Vec<_> =
         bursts.iter().map(|burst| (burst.subject.id.as_str(), burst.denials.len(), burst.patients)).collect();
     assert_eq!(who, [("prac-1", 5, 3), ("prac-3", 5, 3)]);
-    assert!(denial_bursts(&records, 10_000, 6).is_empty());
+    assert!(denial_bursts(&records, BEGINNING, 10_000, 6).is_empty());
 }
 
 /// Every denial that has `count` denials of its subject in some window with it, and no other, is in a burst.
@@ -211,7 +217,7 @@ proptest! {
         count in 2..5_usize,
     ) {
         let window_ms = 10_000_000;
-        let bursts = denial_bursts(&records, window_ms, count);
+        let bursts = denial_bursts(&records, BEGINNING, window_ms, count);
         let in_bursts: Vec<_> = bursts.iter().flat_map(|b| &b.denials).map(|i| i.decision.clone()).collect();
         let distinct: BTreeSet<_> = in_bursts.iter().cloned().collect();
         prop_assert_eq!(in_bursts.len(), distinct.len());
@@ -225,6 +231,6 @@ proptest! {
         prop_assert_eq!(break_glass_unreviewed(&records, until, HOUR_MS), break_glass_unreviewed(&reversed, until, HOUR_MS));
         prop_assert_eq!(exports(&records, from, until), exports(&reversed, from, until));
         prop_assert_eq!(without_relationship(&records, from, until), without_relationship(&reversed, from, until));
-        prop_assert_eq!(denial_bursts(&records, DAY_MS, 2), denial_bursts(&reversed, DAY_MS, 2));
+        prop_assert_eq!(denial_bursts(&records, BEGINNING, DAY_MS, 2), denial_bursts(&reversed, BEGINNING, DAY_MS, 2));
     }
 }

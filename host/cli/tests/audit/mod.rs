@@ -143,14 +143,14 @@ fn what_was_answered_is_found_shown_exported_made_again_and_verified() {
         (&bob_place.as_str().into(), &"deny".into())
     );
 
-    let records = well(&["export", path, "--format", "jsonl"]).lines().count();
+    let records = well(&["export", path, "--format", "json-lines"]).lines().count();
     assert!(records > 2);
     assert!(well(&["export", path, "--format", "ocsf"]).contains("\"class_uid\":6003"));
     assert!(well(&["export", path, "--format", "fhir"]).contains("AuditEvent"));
     assert!(well(&["export", path, "--format", "syslog"]).contains("cause=\"no_policy\""));
     let cursor = deployment.0.path().join("cursor");
     let follow =
-        ["export", path, "--format", "jsonl", "--year", "2026", "--cursor", cursor.to_str().unwrap()];
+        ["export", path, "--format", "json-lines", "--year", "2026", "--cursor", cursor.to_str().unwrap()];
     assert_eq!((well(&follow).lines().count(), well(&follow).lines().count()), (records, 0));
 
     assert_eq!(well(&["replay", path]), "2 came out the same, 0 differ\n");
@@ -174,7 +174,7 @@ fn nothing_answered_is_missing_after_a_service_was_killed() {
     service.end("KILL");
     let service = Running::start(&deployment);
     answered.extend((0..20).map(|_| service.ask(ANN).1));
-    let exported = well(&["export", deployment.path(), "--format", "jsonl"]);
+    let exported = well(&["export", deployment.path(), "--format", "json-lines"]);
     for id in &answered {
         assert_eq!(exported.matches(&format!("\"id\":\"{id}\"")).count(), 1, "{id}");
     }
@@ -213,7 +213,7 @@ fn a_removed_segment_or_checkpoint_is_missed_by_every_reader() {
         Running::start(&deployment).end("TERM");
         std::fs::remove_file(deployment.0.path().join(file)).unwrap();
         let commands: [&[&str]; 5] = [
-            &["export", path, "--format", "jsonl"],
+            &["export", path, "--format", "json-lines"],
             &["disclosures", path, "--patient", "Patient::x"],
             &["search", path],
             &["replay", path],
@@ -337,7 +337,7 @@ fn the_keys_of_another_deployment_neither_verify_nor_open_a_log() {
     // Who has only the wrong key to open it can still verify it.
     well(&["verify", deployment.path()]);
     for output in [
-        audit(&["export", deployment.path(), "--format", "jsonl"]),
+        audit(&["export", deployment.path(), "--format", "json-lines"]),
         assent(&["serve", deployment.path(), "--listen", "127.0.0.1:0"]),
     ] {
         assert!(refused(&output).contains("give the key it was wrapped with"), "{}", stderr(&output));
@@ -392,7 +392,7 @@ fn an_output_that_is_closed_ends_the_command_quietly_and_one_that_is_full_does_n
     let (deployment, ..) = with_two_decisions();
     let export = |out: Stdio| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assent"));
-        command.args(["audit", "export", deployment.path(), "--format", "jsonl"]);
+        command.args(["audit", "export", deployment.path(), "--format", "json-lines"]);
         command.stdout(out).stderr(Stdio::piped()).spawn().unwrap()
     };
     let mut child = export(Stdio::piped());

@@ -1,4 +1,5 @@
-//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint.
+//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint; and what is
+//! made of the whole log.
 //!
 //! INVARIANT (receipt before permit) holds for reading too: what was read, or that there is nothing, leaves
 //! only once the record of this reading is durable. Only the checkpoint is nobody's record, and is given
@@ -6,6 +7,7 @@
 
 mod archive;
 mod query;
+mod whole;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -33,12 +35,15 @@ use crate::service::Service;
 
 pub(crate) use archive::Archive;
 #[cfg(test)]
-pub(super) use query::PARAMETERS;
+pub(super) use query::{ACCOUNTING_PARAMETERS, EXPORT_PARAMETERS, PARAMETERS};
 
 /// How long a proof waits for a checkpoint: twice the time between two.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks: a look reads two small files.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long the whole log may be read for one answer: tens of millions of records.
+const WHOLE_LOG_TIME: Duration = Duration::from_secs(300);
 
 /// What is asked for.
 #[derive(Clone, Copy)]
@@ -48,6 +53,21 @@ enum What {
     Proof,
     Entry,
     Checkpoint,
+    Disclosures,
+    Report,
+    Export,
+}
+
+impl What {
+    /// How long it may take. What reads the whole log does so at some 100,000 records a second.
+    const fn time(self, usual: Duration) -> Duration {
+        match self {
+            Self::Record | Self::Records | Self::Proof | Self::Entry | Self::Checkpoint | Self::Export => {
+                usual
+            }
+            Self::Disclosures | Self::Report => WHOLE_LOG_TIME,
+        }
+    }
 }
 
 /// One record.
@@ -73,6 +93,21 @@ pub(super) async fn entry(State(service): State<Arc<Service>>, request: Request)
 /// The newest checkpoint, as it was signed.
 pub(super) async fn checkpoint(State(service): State<Arc<Service>>, request: Request) -> Response {
     answer(&service, request, What::Checkpoint).await
+}
+
+/// The accounting of disclosures of a patient.
+pub(super) async fn disclosures(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, request, What::Disclosures).await
+}
+
+/// A report.
+pub(super) async fn report(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, request, What::Report).await
+}
+
+/// Records in the format of another system.
+pub(super) async fn export(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, request, What::Export).await
 }
 
 async fn answer(service: &Service, request: Request, what: What) -> Response {
@@ -107,9 +142,12 @@ async fn attempt(
             What::Proof => asking.proof(wanted(uri)?).await,
             What::Entry => asking.entry(wanted(uri)?).await,
             What::Checkpoint => asking.checkpoint(uri).await,
+            What::Disclosures => asking.disclosures(uri).await,
+            What::Report => asking.report(uri).await,
+            What::Export => asking.export(uri).await,
         }
     };
-    timeout(service.limits.request_timeout(), work).await.unwrap_or(Err(Refusal::ReadTimeout))
+    timeout(what.time(service.limits.request_timeout()), work).await.unwrap_or(Err(Refusal::ReadTimeout))
 }
 
 /// An organization whose log the caller may read, and its log if that is kept.

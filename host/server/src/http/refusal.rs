@@ -4,6 +4,7 @@
 //! `{"error":{"status":…,"message":…}}`, the form that items of a batch have too. A denial is never
 //! here: it is a decision, and 200. Messages hold no value of a request.
 
+use assent_audit::reports::UnknownReport;
 use axum::http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -57,6 +58,8 @@ pub(super) enum Refusal {
     Parameter(String),
     #[error("expected a decision's id, as in `X-Decision-ID`, or a place, such as `2026-17`")]
     RecordId,
+    #[error("{}", UnknownReport)]
+    Report,
     #[error("the audit log has no such record")]
     NoRecord,
     #[error("the audit log could not record this read")]
@@ -79,7 +82,7 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoMetadata | Self::NoRecord => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoMetadata | Self::NoRecord | Self::Report => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host
             | Self::RequestIdTooLong(_)
@@ -145,6 +148,7 @@ impl Refusal {
             | Self::Parameter(_)
             | Self::RecordId
             | Self::NoRecord
+            | Self::Report
             | Self::Unreadable
             | Self::ContentType
             | Self::ContentEncoding
@@ -206,6 +210,7 @@ mod tests {
             (Refusal::Parameter("`x`: unknown".into()), 400, None),
             (Refusal::RecordId, 400, None),
             (Refusal::NoRecord, 404, None),
+            (Refusal::Report, 404, None),
             (Refusal::Unrecorded, 503, Some(("retry-after", "1"))),
             (Refusal::ReadTimeout, 503, Some(("retry-after", "1"))),
             (Refusal::Unpublished, 503, Some(("retry-after", "1"))),

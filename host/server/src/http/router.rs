@@ -30,6 +30,9 @@ const RECORDS: Route = Route { path: "/{organization}/audit/v1/records", methods
 const PROOF: Route = Route { path: "/{organization}/audit/v1/proofs/{id}", methods: READ };
 const ENTRY: Route = Route { path: "/{organization}/audit/v1/entries/{id}", methods: READ };
 const CHECKPOINT: Route = Route { path: "/{organization}/audit/v1/checkpoint", methods: READ };
+const DISCLOSURES: Route = Route { path: "/{organization}/audit/v1/disclosures", methods: READ };
+const REPORT: Route = Route { path: "/{organization}/audit/v1/reports/{name}", methods: READ };
+const EXPORT: Route = Route { path: "/{organization}/audit/v1/export", methods: READ };
 const METADATA: Route = Route { path: "/.well-known/authzen-configuration/{organization}", methods: READ };
 const HEALTH: Route = Route { path: "/healthz", methods: READ };
 const READINESS: Route = Route { path: "/readyz", methods: READ };
@@ -44,6 +47,9 @@ pub const ROUTES: &[Route] = &[
     PROOF,
     ENTRY,
     CHECKPOINT,
+    DISCLOSURES,
+    REPORT,
+    EXPORT,
     METADATA,
     HEALTH,
     READINESS,
@@ -64,6 +70,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(PROOF.path, any(audit::proof))
         .route(ENTRY.path, any(audit::entry))
         .route(CHECKPOINT.path, any(audit::checkpoint))
+        .route(DISCLOSURES.path, any(audit::disclosures))
+        .route(REPORT.path, any(audit::report))
+        .route(EXPORT.path, any(audit::export))
         .route(METADATA.path, any(metadata::metadata))
         .route(HEALTH.path, any(health::health))
         .route(READINESS.path, any(health::readiness))

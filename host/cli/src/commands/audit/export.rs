@@ -4,27 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use assent_audit::export::{self, Cursor, FollowError, Source};
-use assent_audit::record::Record;
+use assent_audit::export::{self, Cursor, ENTERPRISE, FollowError, Format, Source};
 use assent_audit::shelf::decoded;
 
 use super::{Opened, Which, open};
 
-/// A format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// The records themselves, one JSON object a line.
-    Jsonl,
-    /// OCSF 1.8, one event a line.
-    Ocsf,
-    /// FHIR R4 AuditEvent, one resource a line.
-    Fhir,
-    /// RFC 5424 messages, one a line.
-    Syslog,
-}
-
-/// Until the project has a private enterprise number: the one that RFC 5612 sets aside for documentation.
-const ENTERPRISE: u32 = 32_473;
 /// How many records are written before the cursor moves.
 const BATCH: usize = 1_000;
 
@@ -56,7 +40,7 @@ pub fn export(
         let Some(path) = cursor else {
             for entry in shelf.reader(year)?.entries(0)? {
                 let (place, record) = decoded(year, &entry?)?;
-                writeln!(out, "{}", line(format, &source, place.position, &record))?;
+                writeln!(out, "{}", format.render(&source, place.position, &record))?;
             }
             continue;
         };
@@ -69,7 +53,8 @@ pub fn export(
         });
         let delivered = export::follow(&mut cursor, items, BATCH, |batch| {
             for (position, record) in batch {
-                writeln!(out, "{}", line(format, &source, *position, record)).map_err(anyhow::Error::from)?;
+                writeln!(out, "{}", format.render(&source, *position, record))
+                    .map_err(anyhow::Error::from)?;
             }
             out.flush().map_err(anyhow::Error::from)?;
             Ok(())
@@ -88,12 +73,3 @@ pub fn export(
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 struct Failure(#[from] anyhow::Error);
-
-fn line(format: Format, source: &Source, position: u64, record: &Record) -> String {
-    match format {
-        Format::Jsonl => export::jsonl(source, position, record),
-        Format::Ocsf => export::line(&export::ocsf(source, position, record)),
-        Format::Fhir => export::line(&export::fhir(source, position, record)),
-        Format::Syslog => export::syslog(source, position, record),
-    }
-}

@@ -33,6 +33,14 @@ impl Bar {
         Ok(Self::new(total))
     }
 
+    /// The same records, each of which moves the bar on.
+    pub(super) fn along<T>(&mut self, records: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        (1..).zip(records).map(|(done, record)| {
+            self.show(done);
+            record
+        })
+    }
+
     /// So many are done.
     pub(super) fn show(&mut self, done: u64) {
         let step = done.min(self.total) * STEPS / self.total.max(1);

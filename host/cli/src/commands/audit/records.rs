@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use assent_audit::disclosures::{Scope, account};
+use assent_audit::disclosures::{Gathered, Scope, account};
 use assent_audit::shelf::{Place, decoded};
 use assent_model::{EntityId, Instant};
 use serde_json::json;
@@ -105,24 +105,11 @@ pub fn disclosures(
     );
     let opened = open(root, which)?;
     let shelf = &opened.shelf;
-    let (mut records, mut named) = (vec![], false);
     let mut bar = Bar::over(&opened)?;
-    // The whole log, not the index: evidence must not rest on what can be damaged unseen.
-    for (done, record) in (1..).zip(shelf.records()?) {
-        let (_, record) = record?;
-        bar.show(done);
-        let patient = record.decision().and_then(|decision| decision.patient.as_ref());
-        named |= patient == Some(&asked.patient);
-        let concerns = |decision: &assent_audit::record::DecisionEvent| {
-            decision.permits() && decision.patient.as_ref().is_none_or(|patient| *patient == asked.patient)
-        };
-        if record.decision().is_some_and(concerns) {
-            records.push(record);
-        }
-    }
+    let Gathered { records, named } =
+        shelf.over(|records| Gathered::from(bar.along(records), &asked.patient))?;
     drop(bar);
     if !named {
-        // Nobody should take the empty accounting of a mistyped id for an answer.
         writeln!(std::io::stderr(), "note: no record names `{}`; is the id right?", name(&asked.patient))
             .ok();
     }

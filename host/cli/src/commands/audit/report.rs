@@ -3,32 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use assent_audit::record::Record;
-use assent_audit::reports;
+use assent_audit::reports::Report;
 use assent_model::Instant;
-use serde::Serialize;
 
 use super::progress::Bar;
 use super::{Which, open};
-
-/// A report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Report {
-    /// Emergency access that nobody has reviewed within a day.
-    BreakGlass,
-    /// What left in the last seven days.
-    Exports,
-    /// Access in the last thirty days to patients to whom no relation led.
-    WithoutRelationship,
-    /// Accounts first seen in the last seven days, and those not seen for ninety.
-    Accounts,
-    /// Ten denials or more of one subject within ten minutes.
-    DenialBursts,
-}
-
-const DAY_MS: i64 = 86_400_000;
-const BURST_WINDOW_MS: i64 = 600_000;
-const BURST_COUNT: usize = 10;
 
 /// Prints a report as JSON, one finding a line, and how many there are to standard error.
 ///
@@ -43,34 +22,13 @@ pub fn report(
 ) -> anyhow::Result<()> {
     let opened = open(root, which)?;
     let mut bar = Bar::over(&opened)?;
-    let mut records: Vec<Record> = vec![];
-    for (done, record) in (1..).zip(opened.shelf.records()?) {
-        records.push(record?.1);
-        bar.show(done);
-    }
+    let findings = opened.shelf.over(|records| report.over(bar.along(records), now))?;
     drop(bar);
-    // Periods end before their last moment, and what happens in this one belongs to the report.
-    let end = Instant::from_millis(now.as_millis() + 1)?;
-    let since = |days: i64| Instant::from_millis(now.as_millis() - days * DAY_MS);
-    match report {
-        Report::BreakGlass => lines(out, &reports::break_glass_unreviewed(&records, now, DAY_MS)),
-        Report::Exports => lines(out, &reports::exports(&records, since(7)?, end)),
-        Report::WithoutRelationship => lines(out, &reports::without_relationship(&records, since(30)?, end)),
-        Report::Accounts => {
-            let found = reports::accounts(&records, now, 7 * DAY_MS, 90 * DAY_MS);
-            writeln!(out, "{}", serde_json::to_string(&found)?)?;
-            Ok(())
-        }
-        Report::DenialBursts => lines(out, &reports::denial_bursts(&records, BURST_WINDOW_MS, BURST_COUNT)),
-    }
-}
-
-fn lines<T: Serialize>(out: &mut dyn Write, found: &[T]) -> anyhow::Result<()> {
-    for finding in found {
-        writeln!(out, "{}", serde_json::to_string(finding)?)?;
+    for finding in &findings {
+        writeln!(out, "{finding}")?;
     }
     // For the person; programs read the lines.
-    match found.len() {
+    match findings.len() {
         0 => writeln!(std::io::stderr(), "nothing to review").ok(),
         count => writeln!(std::io::stderr(), "to review: {count}").ok(),
     };

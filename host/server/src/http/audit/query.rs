@@ -3,11 +3,13 @@
 //! A parameter that is misspelt must not widen a search, so an unknown or repeated one refuses the request.
 //! Messages repeat no value: it may name a patient. A name is repeated where it is plain.
 
+use assent_audit::export::{Format, UnknownFormat};
 use assent_audit::index::{Order, Query, entity};
 use assent_audit::shelf::Place;
 use assent_model::{EntityId, Instant};
 use axum::extract::Query as Parameters;
 use axum::http::Uri;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::refusal::Refusal;
@@ -16,6 +18,8 @@ use crate::http::refusal::Refusal;
 const LIMIT_DEFAULT: usize = 20;
 /// Records of a page at most: at 64 KiB each, the most that a record has, 6 MB.
 const LIMIT_MAX: usize = 100;
+/// Records of an export at most, and where no number is said: some 3 MB.
+const EXPORT_LIMIT_MAX: usize = 1_000;
 /// Characters of an unknown name that is repeated: twice the longest known one.
 const NAME_SHOWN: usize = 16;
 /// Below this likeness, suggestions are noise.
@@ -25,6 +29,10 @@ pub(in crate::http) const PARAMETERS: &[&str] = &[
     "patient", "subject", "caller", "action", "resource", "decision", "cause", "policy", "plugin", "kind",
     "id", "from", "until", "limit", "after", "order",
 ];
+
+pub(in crate::http) const ACCOUNTING_PARAMETERS: &[&str] = &["patient", "from", "all", "format", "time_zone"];
+
+pub(in crate::http) const EXPORT_PARAMETERS: &[&str] = &["format", "after", "limit"];
 
 /// The page that is asked for.
 #[derive(Debug)]
@@ -43,20 +51,94 @@ pub(super) fn none(uri: &Uri) -> Result<(), Refusal> {
     }
 }
 
-/// Reads the parameters of a page.
-pub(super) fn page(uri: &Uri) -> Result<Wanted, Refusal> {
+/// The parameters of a request, of which these are known.
+fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Refusal> {
     let parameters = Parameters::<Vec<(String, String)>>::try_from_uri(uri);
     let Ok(Parameters(parameters)) = parameters else {
         return Err(Refusal::Parameter("the parameters cannot be read".to_owned()));
     };
-    let (mut query, mut order, mut after, mut limit) =
-        (Query::default(), Order::NewestFirst, None, LIMIT_DEFAULT);
     let mut seen: Vec<&str> = vec![];
-    for (name, value) in &parameters {
+    for (name, _) in &parameters {
         if seen.contains(&name.as_str()) {
             return Err(Refusal::Parameter(format!("{}: expected once", shown(name))));
         }
+        if !known.contains(&name.as_str()) {
+            return Err(Refusal::Parameter(unknown_name(name, known)));
+        }
         seen.push(name);
+    }
+    Ok(parameters)
+}
+
+/// An accounting of disclosures that is asked for.
+#[derive(Debug)]
+pub(super) struct WantedAccounting {
+    pub(super) patient: EntityId,
+    pub(super) from: Option<Instant>,
+    pub(super) time_zone: String,
+    pub(super) all: bool,
+    pub(super) form: Form,
+}
+
+/// How an accounting is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Form {
+    Json,
+    Csv,
+    Text,
+    Html,
+}
+
+/// Reads the parameters of an accounting, as of this moment.
+pub(super) fn accounting(uri: &Uri, now: Instant) -> Result<WantedAccounting, Refusal> {
+    let (mut patient, mut from, mut all, mut form) = (None, None, false, Form::Json);
+    let mut time_zone = "UTC".to_owned();
+    for (name, value) in &parameters(uri, ACCOUNTING_PARAMETERS)? {
+        match name.as_str() {
+            "patient" => patient = Some(party(name, value)?),
+            "from" => from = Some(instant(name, value)?),
+            "all" => all = value.parse().map_err(|_| expected(name, "`true` or `false`"))?,
+            "format" => form = word(name, value, "`json`, `csv`, `text` or `html`")?,
+            // An unknown one would silently be UTC, and days would be wrong.
+            _ if now.date_in(value).is_some() => time_zone.clone_from(value),
+            _ => return Err(expected(name, "a name of the IANA database, such as `America/Chicago`")),
+        }
+    }
+    let patient = patient.ok_or_else(|| expected("patient", "the patient whose accounting it is"))?;
+    Ok(WantedAccounting { patient, from, time_zone, all, form })
+}
+
+/// An export that is asked for.
+#[derive(Debug)]
+pub(super) struct WantedExport {
+    pub(super) format: Format,
+    pub(super) after: Option<Place>,
+    pub(super) limit: usize,
+}
+
+/// Reads the parameters of an export.
+pub(super) fn export(uri: &Uri) -> Result<WantedExport, Refusal> {
+    let (mut format, mut after, mut limit) = (Format::JsonLines, None, EXPORT_LIMIT_MAX);
+    for (name, value) in &parameters(uri, EXPORT_PARAMETERS)? {
+        match name.as_str() {
+            "format" => {
+                format = value
+                    .parse()
+                    .map_err(|_: UnknownFormat| expected(name, "`json-lines`, `ocsf`, `fhir` or `syslog`"))?;
+            }
+            "after" => after = Some(place(name, value)?),
+            _ => limit = at_most(name, value, EXPORT_LIMIT_MAX)?,
+        }
+    }
+    Ok(WantedExport { format, after, limit })
+}
+
+/// Reads the parameters of a page.
+pub(super) fn page(uri: &Uri) -> Result<Wanted, Refusal> {
+    let (mut query, mut order, mut after, mut limit) =
+        (Query::default(), Order::NewestFirst, None, LIMIT_DEFAULT);
+    for (name, value) in &parameters(uri, PARAMETERS)? {
         match name.as_str() {
             "patient" => query.patient = Some(party(name, value)?),
             "subject" => query.subject = Some(party(name, value)?),
@@ -74,19 +156,22 @@ pub(super) fn page(uri: &Uri) -> Result<Wanted, Refusal> {
             "id" => query.id = Some(text(name, value)?),
             "from" => query.from = Some(instant(name, value)?),
             "until" => query.until = Some(instant(name, value)?),
-            "limit" => {
-                let within = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-                limit = within.ok_or_else(|| expected(name, &format!("1 to {LIMIT_MAX}")))?;
-            }
-            "after" => {
-                let place = value.parse();
-                after = Some(place.map_err(|_| expected(name, "the `next` of a page, such as `2026-17`"))?);
-            }
-            "order" => order = word(name, value, "`newest-first` or `oldest-first`")?,
-            unknown => return Err(Refusal::Parameter(unknown_name(unknown))),
+            "limit" => limit = at_most(name, value, LIMIT_MAX)?,
+            "after" => after = Some(place(name, value)?),
+            // The last of those that are known.
+            _ => order = word(name, value, "`newest-first` or `oldest-first`")?,
         }
     }
     Ok(Wanted { query, order, after, limit })
+}
+
+fn at_most(name: &str, value: &str, most: usize) -> Result<usize, Refusal> {
+    let within = value.parse().ok().filter(|limit| (1..=most).contains(limit));
+    within.ok_or_else(|| expected(name, &format!("1 to {most}")))
+}
+
+fn place(name: &str, value: &str) -> Result<Place, Refusal> {
+    value.parse().map_err(|_| expected(name, "the `next` of a page, such as `2026-17`"))
 }
 
 fn expected(name: &str, what: &str) -> Refusal {
@@ -110,12 +195,12 @@ fn word<T: DeserializeOwned>(name: &str, value: &str, known: &str) -> Result<T, 
     serde_json::from_value(value.into()).map_err(|_| expected(name, known))
 }
 
-fn unknown_name(name: &str) -> String {
+fn unknown_name(name: &str, known: &[&str]) -> String {
     let likeness = |known: &&str| strsim::jaro_winkler(name, known);
-    let nearest = PARAMETERS.iter().map(|known| (likeness(known), *known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let nearest = known.iter().map(|known| (likeness(known), *known)).max_by(|a, b| a.0.total_cmp(&b.0));
     let help = match nearest {
         Some((likeness, known)) if likeness >= ALIKE => format!("did you mean `{known}`?"),
-        _ => format!("expected one of `{}`", PARAMETERS.join("`, `")),
+        _ => format!("expected one of `{}`", known.join("`, `")),
     };
     format!("{}: unknown parameter; {help}", shown(name))
 }
@@ -171,6 +256,37 @@ mod tests {
         assert_eq!(query.action.as_deref(), Some("read it"));
         let place = Place { year: 2026, position: 17 };
         assert_eq!((order, after, limit), (Order::OldestFirst, Some(place), 100));
+    }
+
+    #[test]
+    fn an_accounting_is_of_a_patient_and_on_days_of_a_known_time_zone() {
+        let now = "2026-11-21T18:00:00Z".parse().unwrap();
+        let read = |query: &str| accounting(&format!("/x?{query}").parse().unwrap(), now);
+        let wanted = read("patient=Patient::jun&all=true&format=csv&time_zone=America/Chicago").unwrap();
+        assert_eq!(
+            (wanted.patient, wanted.all, wanted.form),
+            (EntityId::new("Patient", "jun"), true, Form::Csv)
+        );
+        for (query, expected) in [
+            ("", "`patient`: expected the patient"),
+            ("patient=Patient::jun&time_zone=Mars", "`time_zone`: expected a name of the IANA"),
+            ("patient=Patient::jun&format=pdf", "`format`: expected `json`, `csv`"),
+            ("patient=Patient::jun&all=yes", "`all`: expected `true` or `false`"),
+            ("patient=Patient::jun&timezone=UTC", "`timezone`: unknown parameter; did you mean `time_zone`?"),
+        ] {
+            assert!(read(query).unwrap_err().to_string().starts_with(expected), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_export_is_in_a_known_format_from_a_place_on() {
+        let read = |query: &str| export(&format!("/x?{query}").parse().unwrap());
+        let wanted = read("format=ocsf&after=2026-17&limit=10").unwrap();
+        assert_eq!((wanted.format, wanted.limit), (Format::Ocsf, 10));
+        assert_eq!(wanted.after, Some(Place { year: 2026, position: 17 }));
+        for query in ["format=jsonl", "limit=0", "limit=1001", "after=x", "patient=Patient::jun"] {
+            assert!(read(query).is_err(), "{query}");
+        }
     }
 
     #[test]

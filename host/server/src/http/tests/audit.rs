@@ -162,7 +162,16 @@ async fn an_unknown_or_repeated_parameter_is_refused_by_name_and_reads_nothing()
 async fn who_lacks_the_right_cannot_tell_a_log_from_none() {
     let audited = Audited::new();
     let id = audited.decide("alice", "read").await;
-    for path in ["records", "records/2026-0", "proofs/2026-0", "entries/2026-0", "checkpoint"] {
+    for path in [
+        "records",
+        "records/2026-0",
+        "proofs/2026-0",
+        "entries/2026-0",
+        "checkpoint",
+        "disclosures?patient=Patient::x",
+        "reports/exports",
+        "export",
+    ] {
         let ask = async |organization: &str, key: &str| {
             let path = format!("/{organization}/audit/v1/{path}");
             audited.world.send(request("GET", &path, &[("authorization", key)], "")).await
@@ -187,7 +196,16 @@ async fn who_lacks_the_right_cannot_tell_a_log_from_none() {
 #[tokio::test]
 async fn without_a_durable_log_there_is_nothing_to_read() {
     let world = world();
-    for path in ["records", "records/2026-0", "proofs/2026-0", "entries/2026-0", "checkpoint"] {
+    for path in [
+        "records",
+        "records/2026-0",
+        "proofs/2026-0",
+        "entries/2026-0",
+        "checkpoint",
+        "disclosures?patient=Patient::x",
+        "reports/exports",
+        "export",
+    ] {
         let reply = world.send(request("GET", &format!("/bay/audit/v1/{path}"), &[AUDITOR], "")).await;
         assert_eq!(reply.status, 404, "{path}");
     }
@@ -247,4 +265,49 @@ async fn the_completion_line_names_the_route_and_no_id() {
     assert!(!line.contains(&id), "{line}");
     audited.get(&format!("{RECORDS}?subject=User::alice")).await;
     assert!(!audited.world.last_line().contains("alice"));
+}
+
+#[tokio::test]
+async fn an_accounting_a_report_and_an_export_are_given_and_are_records() {
+    let audited = Audited::new();
+    audited.decide("alice", "read").await;
+    audited.decide("bob", "export").await;
+
+    let path = "/bay/audit/v1/disclosures?patient=Patient::nobody";
+    let accounting = audited.get(path).await;
+    assert_eq!((accounting.status, &accounting.json()["known"]), (200, &false.into()));
+    let page = audited.get(&format!("{path}&format=html")).await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(audited.get("/bay/audit/v1/disclosures").await.status, 400);
+
+    for report in assent_audit::reports::Report::ALL {
+        let report = audited.get(&format!("/bay/audit/v1/reports/{}", report.as_str())).await;
+        assert_eq!(report.status, 200);
+        assert!(report.json()["findings"].is_array());
+    }
+    let unknown = audited.get("/bay/audit/v1/reports/everything").await;
+    assert!(unknown.status == 404 && unknown.body.contains("`denial-bursts`"), "{}", unknown.body);
+
+    let (mut after, mut places) = (String::new(), vec![]);
+    loop {
+        let page = audited.get(&format!("/bay/audit/v1/export?limit=3{after}")).await;
+        assert_eq!((page.status, page.header("content-type")), (200, Some("application/x-ndjson")));
+        let lines: Vec<Value> = page.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        places.extend(lines.iter().map(|line| line["position"].as_u64().unwrap()));
+        if lines.len() < 3 {
+            break;
+        }
+        after = format!("&after={}", page.header("x-audit-next").unwrap());
+    }
+    assert!(places.len() > 8 && places.iter().copied().eq(0..places.len() as u64), "{places:?}");
+
+    let uses: Vec<AuditUse> = audited
+        .written()
+        .into_iter()
+        .filter_map(|record| if let Event::AuditRead(read) = record.event { Some(read.what) } else { None })
+        .collect();
+    for (what, times) in [(AuditUse::Disclosures, 2), (AuditUse::Report, 5)] {
+        assert_eq!(uses.iter().filter(|used| **used == what).count(), times);
+    }
+    assert!(uses.contains(&AuditUse::Export));
 }

@@ -39,7 +39,11 @@ async fn every_route_is_in_the_document_and_served_with_its_methods() {
         let reply = world
             .send(request(
                 "DELETE",
-                &route.path.replace("{organization}", "bay").replace("{id}", "2026-1"),
+                &route
+                    .path
+                    .replace("{organization}", "bay")
+                    .replace("{id}", "2026-1")
+                    .replace("{name}", "exports"),
                 &[],
                 "",
             ))
@@ -69,19 +73,26 @@ fn every_status_of_a_refusal_is_documented_for_the_audit_log() {
         assert_eq!(statuses, ["200", "400", "401", "403", "404", "405", "500", "503"], "{}", route.path);
         count += 1;
     }
-    assert_eq!(count, 5);
+    assert_eq!(count, 8);
 }
 
 #[test]
-fn the_parameters_of_a_page_are_those_that_are_read() {
+fn the_parameters_of_readings_are_those_that_are_read() {
     let document = document();
-    let parameters = document["paths"]["/{organization}/audit/v1/records"]["parameters"].as_array().unwrap();
-    let resolved = parameters.iter().map(|parameter| {
-        document.pointer(parameter["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap()
-    });
-    let in_query = resolved.filter(|parameter| parameter["in"] == "query");
-    let names: Vec<&str> = in_query.map(|parameter| parameter["name"].as_str().unwrap()).collect();
-    assert_eq!(names, crate::http::audit::PARAMETERS);
+    for (path, read) in [
+        ("records", crate::http::audit::PARAMETERS),
+        ("disclosures", crate::http::audit::ACCOUNTING_PARAMETERS),
+        ("export", crate::http::audit::EXPORT_PARAMETERS),
+    ] {
+        let path = format!("/{{organization}}/audit/v1/{path}");
+        let parameters = document["paths"][path]["parameters"].as_array().unwrap();
+        let resolved = parameters.iter().map(|parameter| {
+            document.pointer(parameter["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap()
+        });
+        let in_query = resolved.filter(|parameter| parameter["in"] == "query");
+        let names: Vec<&str> = in_query.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        assert_eq!(names, read);
+    }
 }
 
 /// Whether the value holds against the schema, for the keywords that the document uses.
