@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use assent_audit::record::Record;
+use assent_audit::record::{Event, Record};
 use assent_audit::reports;
 use assent_model::Instant;
 use serde::Serialize;
@@ -45,7 +45,11 @@ pub fn report(
     let mut bar = Bar::over(&opened)?;
     let mut records: Vec<Record> = vec![];
     for (done, record) in (1..).zip(opened.shelf.records()?) {
-        records.push(record?.1);
+        let (_, record) = record?;
+        // No report looks at them, and they are the largest records there are.
+        if !matches!(record.event, Event::ReleaseArchived(_)) {
+            records.push(record);
+        }
         bar.show(done);
     }
     drop(bar);
