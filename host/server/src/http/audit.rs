@@ -1,4 +1,5 @@
-//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint.
+//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint; and a decision made
+//! again.
 //!
 //! INVARIANT (receipt before permit) holds for reading too: what was read, or that there is nothing, leaves
 //! only once the record of this reading is durable. Only the checkpoint is nobody's record, and is given
@@ -6,6 +7,7 @@
 
 mod archive;
 mod query;
+mod replay;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use assent_audit::log::Entry;
 use assent_audit::record::{Actor, AuditRead, AuditUse, Record};
 use assent_audit::shelf::{Found, Page, Place, Shelf, ShelfError, decoded};
-use assent_engine::{Caller, Right};
+use assent_engine::{Caller, Release, Right};
 use assent_model::{EntityId, OrganizationId};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -28,8 +30,8 @@ use crate::callers::Connection;
 use crate::http::edge::Noted;
 use crate::http::refusal::Refusal;
 use crate::http::reply::{NO_STORE, json_reply, typed_reply};
-use crate::http::router::{organization, reads};
-use crate::service::Service;
+use crate::http::router::{asks, organization, reads};
+use crate::service::{Served, Service};
 
 pub(crate) use archive::Archive;
 #[cfg(test)]
@@ -48,6 +50,7 @@ enum What {
     Proof,
     Entry,
     Checkpoint,
+    Replay,
 }
 
 /// One record.
@@ -75,6 +78,11 @@ pub(super) async fn checkpoint(State(service): State<Arc<Service>>, request: Req
     answer(&service, request, What::Checkpoint).await
 }
 
+/// A recorded decision, made again.
+pub(super) async fn again(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, request, What::Replay).await
+}
+
 async fn answer(service: &Service, request: Request, what: What) -> Response {
     let mut noted = Noted::default();
     // Nothing is read of a body.
@@ -94,11 +102,14 @@ async fn attempt(
     let connection = parts.extensions.get::<Connection>();
     let caller = service.callers.authenticate(&parts.headers, connection).map_err(Refusal::Caller)?;
     noted.caller = Some(caller.id.clone());
-    reads(&parts.method)?;
-    let (organization, archive) = archive(service, caller, organization(&parts.uri))?;
+    match what {
+        What::Replay => asks(&parts.method)?,
+        What::Record | What::Records | What::Proof | What::Entry | What::Checkpoint => reads(&parts.method)?,
+    }
+    let (organization, served) = served(service, caller, organization(&parts.uri))?;
     noted.organization = Some(organization);
-    let archive = archive.ok_or(Refusal::NotFound)?;
-    let asking = Asking { service, archive, caller, connection };
+    let archive = served.archive.as_ref().ok_or(Refusal::NotFound)?;
+    let asking = Asking { service, archive, present: served.release(), caller, connection };
     let uri = &parts.uri;
     let work = async {
         match what {
@@ -107,23 +118,24 @@ async fn attempt(
             What::Proof => asking.proof(wanted(uri)?).await,
             What::Entry => asking.entry(wanted(uri)?).await,
             What::Checkpoint => asking.checkpoint(uri).await,
+            What::Replay => asking.replay(named_before_the_last(uri)?).await,
         }
     };
     timeout(service.limits.request_timeout(), work).await.unwrap_or(Err(Refusal::ReadTimeout))
 }
 
-/// An organization whose log the caller may read, and its log if that is kept.
-fn archive<'a>(
+/// An organization whose log the caller may read.
+fn served<'a>(
     service: &'a Service,
     caller: &Caller,
     organization: &str,
-) -> Result<(OrganizationId, Option<&'a Archive>), Refusal> {
+) -> Result<(OrganizationId, &'a Served), Refusal> {
     OrganizationId::new(organization)
         .ok()
         .filter(|organization| caller.may(Right::Audit, organization))
         .and_then(|organization| {
             let served = service.served(&organization)?;
-            Some((organization, served.archive.as_ref()))
+            Some((organization, served))
         })
         .ok_or(Refusal::Organization)
 }
@@ -155,6 +167,12 @@ impl FromStr for Wanted {
 fn wanted(uri: &Uri) -> Result<Wanted, Refusal> {
     query::none(uri)?;
     uri.path().rsplit('/').next().unwrap_or_default().parse()
+}
+
+/// What the path names before its last step.
+fn named_before_the_last(uri: &Uri) -> Result<Wanted, Refusal> {
+    query::none(uri)?;
+    uri.path().rsplit('/').nth(1).unwrap_or_default().parse()
 }
 
 impl Wanted {
@@ -196,6 +214,7 @@ struct Shown {
 
 impl Shown {
     fn of(shelf: &Shelf, (place, record): Found) -> Self {
+        let record = record.shown().into_owned();
         Self { place: place.to_string(), log: shelf.log(place.year), position: place.position, record }
     }
 }
@@ -212,6 +231,8 @@ struct Shelved {
 struct Asking<'a> {
     service: &'a Service,
     archive: &'a Archive,
+    /// The release that decides now.
+    present: Arc<Release>,
     caller: &'a Caller,
     connection: Option<&'a Connection>,
 }
@@ -248,9 +269,15 @@ impl Asking<'_> {
 
     async fn checkpoint(&self, uri: &Uri) -> Result<Response, Refusal> {
         query::none(uri)?;
-        let read = |shelf: &Shelf| match shelf.years()?.last() {
-            Some(year) => Ok(shelf.reader(*year)?.signed_checkpoint()?),
-            None => Ok(None),
+        let read = |shelf: &Shelf| {
+            for year in shelf.years()?.into_iter().rev() {
+                let reader = shelf.reader(year)?;
+                // The next year's log is opened before the year begins, and is empty till then.
+                if reader.checkpoint()?.size > 0 {
+                    return Ok(reader.signed_checkpoint()?);
+                }
+            }
+            Ok(None)
         };
         let checkpoint = self.archive.read(read).await?.ok_or(Refusal::Unpublished)?;
         Ok(typed_reply(StatusCode::OK, NO_STORE, TEXT, checkpoint))

@@ -173,6 +173,7 @@ fn parts() -> ServiceParts {
         callers: callers(),
         recorder: Arc::new(MemoryRecorder::new(10)),
         audit: None,
+        rebuild: None,
         limits: Limits::default(),
         public_url: Some("https://pdp.example.org/".into()),
         allow_remote_peers: false,
