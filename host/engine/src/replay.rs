@@ -150,10 +150,13 @@ impl NotTried {
     }
 }
 
+/// The year of a log, and the digests of release and facts.
+type Key = (i32, Digest, Digest);
+
 /// Releases that were built again, and what came of those that could not be; the newest few.
 #[derive(Debug)]
 pub struct Releases {
-    kept: VecDeque<((i32, Digest, Digest), Result<Arc<Release>, Replayed>)>,
+    kept: VecDeque<(Key, Result<Arc<Release>, Replayed>)>,
     capacity: usize,
 }
 
@@ -168,9 +171,9 @@ impl Releases {
         &mut self,
         shelf: &Shelf,
         rebuild: &dyn Rebuild,
-        (year, release, facts): (i32, Digest, Digest),
+        key: Key,
     ) -> Result<Result<Arc<Release>, Replayed>, ShelfError> {
-        let key = (year, release, facts);
+        let (year, release, facts) = key;
         if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == key)
             && let Some(found) = self.kept.remove(at)
         {

@@ -69,8 +69,9 @@ impl Files {
             return Ok(());
         }
         let below = files.keys().filter(|name| name.starts_with(&path));
+        let before = found.len();
         found.extend(below.filter(|name| name.to_string_lossy().ends_with(ending)).cloned());
-        Ok(())
+        if found.len() == before { Err("is not in the archive".to_owned()) } else { Ok(()) }
     }
 }
 

@@ -8,6 +8,7 @@ mod canaries;
 mod isolation;
 mod openapi;
 mod recording;
+mod replay;
 mod requests;
 mod sockets;
 
