@@ -133,6 +133,7 @@ impl Server {
             callers,
             recorder: Arc::clone(&recorder) as Arc<dyn assent_engine::Recorder>,
             audit: None,
+            rebuild: None,
             limits: assent_server::Limits::default(),
             public_url: Some("https://pdp.example.org".to_owned()),
             allow_remote_peers: false,

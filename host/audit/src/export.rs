@@ -39,9 +39,9 @@ pub struct Source {
 /// Until the project has a private enterprise number: the one that RFC 5612 sets aside for documentation.
 pub const ENTERPRISE: u32 = 32_473;
 
-/// The record as one JSON line, complete, with its place in the log.
+/// The record as one JSON line with its place in the log; complete, but for the contents of archived files.
 pub fn jsonl(source: &Source, position: u64, record: &Record) -> String {
-    line(&json!({ "log": source.log, "position": position, "record": record }))
+    line(&json!({ "log": source.log, "position": position, "record": record.shown() }))
 }
 
 /// JSON on one line, also for readers that take U+0085, U+2028 or U+2029 for the end of a line.
@@ -80,6 +80,9 @@ fn sentence(record: &Record) -> String {
         ),
         Event::Administration(event) => format!("{} {}", event.action, name(&event.target)),
         Event::StateChanged(event) => format!("{} {}", word(&event.change), name(&event.target)),
+        Event::ReleaseArchived(event) => {
+            format!("release {} archived, part {} of {}", event.release, event.part, event.parts)
+        }
         Event::ReleaseActivated(event) => format!("release {} activated", event.release),
         Event::Key(event) => format!("key {} {}", event.key, word(&event.change)),
         Event::CallerRefused(event) => format!("caller refused: {}", event.reason),

@@ -2,10 +2,11 @@
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
 //! `log` writes segments and recovers them; `record` is what a record says. `shelf` is an organization's
-//! logs as they are read. What people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
+//! logs as they are read, `archive` what releases were built from, as records. What people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
 //! INVARIANT (receipt before permit): `log::Log::append` is ready only once the record is on
 //! durable storage.
 
+pub mod archive;
 pub mod disclosures;
 pub mod export;
 pub mod index;

@@ -190,6 +190,30 @@ impl Log {
         outcome.unwrap_or(Err(if queued { AppendError::Late } else { AppendError::Busy }))
     }
 
+    /// Queues records before those of anybody who appends later, and does not wait for them: whoever gets a
+    /// receipt afterwards knows that they are durable too, for the queue is kept in order and a log that
+    /// failed once takes nothing more.
+    ///
+    /// # Errors
+    /// When the log failed or was closed; [`AppendError::Busy`] when the queue has no room for all of them.
+    pub fn queue(&self, records: Vec<Payload>) -> Result<(), AppendError> {
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = queue.ok_or(AppendError::Closed)?;
+        if let Some(failure) = self.shared.failure() {
+            return Err(AppendError::Failed(failure));
+        }
+        let places = match queue.try_reserve_many(records.len()) {
+            Err(mpsc::error::TrySendError::Full(())) => return Err(AppendError::Busy),
+            Err(mpsc::error::TrySendError::Closed(())) => return Err(self.writer_gone()),
+            Ok(places) => places,
+        };
+        for (place, payload) in places.zip(records) {
+            // Nobody waits for the receipt.
+            place.send(Request { payload, answer: oneshot::channel().0 });
+        }
+        Ok(())
+    }
+
     /// How the log is doing; for readiness and metrics.
     #[must_use]
     pub fn status(&self) -> Status {

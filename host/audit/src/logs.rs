@@ -2,12 +2,14 @@
 //!
 //! A year's log is closed when the first record of the next year comes, and can then be kept or let
 //! go whole (six years, or longer under a legal hold). INVARIANT (never back): the clock may be set
-//! back, a log is not: records go on into the newest year that was opened, so that positions keep
-//! the order in which decisions were answered.
+//! back, a log is not: records go on into the newest year that has records, so that positions keep
+//! the order in which decisions were answered. INVARIANT (a year's log explains itself): the first
+//! records of a year that begins while the service runs are those of its start, as [`Logs::begin_years_with`]
+//! was told, so that a year can be replayed, kept and let go without the one before it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assent_model::{Instant, OrganizationId};
@@ -15,8 +17,9 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::index::IndexKey;
-use crate::keys::KeyEncryption;
-use crate::log::{self, Config, Log, OpenError, Recovered};
+use crate::keys::{KeyEncryption, Payload};
+use crate::log::{self, AppendError, Config, Log, OpenError, Reader, Recovered};
+use crate::record::{Event, Record, RecordError};
 use crate::tlog::note::{NoteError, Signer};
 
 /// Keeps the index key apart from whatever else is made of the signing key.
@@ -117,9 +120,34 @@ pub enum LogsError {
         #[source]
         source: std::io::Error,
     },
+    /// The records that a year begins with cannot be written.
+    #[error("the audit log of `{organization}` of the year {year} cannot begin")]
+    Begin {
+        /// Whose.
+        organization: OrganizationId,
+        /// Which year.
+        year: i32,
+        /// Why not.
+        #[source]
+        source: BeginError,
+    },
     /// No log was opened for this organization.
     #[error("there is no audit log for `{0}`")]
     Unknown(OrganizationId),
+}
+
+/// Why the first records of a year cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// One is no record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// One does not fit the log.
+    #[error(transparent)]
+    Size(#[from] crate::keys::RecordError),
+    /// The log takes no records.
+    #[error(transparent)]
+    Append(#[from] AppendError),
 }
 
 /// A log that was opened, with what opening it found.
@@ -137,9 +165,21 @@ pub struct Opened {
 #[expect(missing_debug_implementations, reason = "holds keys")]
 pub struct Logs {
     config: LogsConfig,
-    /// The newest year of each organization. The lock is held for a look-up; and, once a year, while
-    /// the next year's log is opened.
-    newest: Mutex<BTreeMap<OrganizationId, Shard>>,
+    /// The lock is held for a look-up, or while prepared records are queued: never while a log is opened.
+    years: Mutex<BTreeMap<OrganizationId, Years>>,
+    /// Held while a log is opened, so that two do not open the same one.
+    opening: Mutex<()>,
+}
+
+/// The logs of an organization that are open.
+struct Years {
+    current: Shard,
+    /// The next year's log, opened before its first record comes; nothing is in it yet.
+    next: Option<Next>,
+    /// What a year begins with.
+    start: Arc<[Event]>,
+    /// Logs of earlier years that somebody may still write to.
+    retired: Vec<Arc<Log>>,
 }
 
 struct Shard {
@@ -147,8 +187,13 @@ struct Shard {
     log: Arc<Log>,
 }
 
+struct Next {
+    shard: Shard,
+    start: Vec<Payload>,
+}
+
 impl Logs {
-    /// Opens (or begins) each organization's log of the year of `now`, or of a later one that exists.
+    /// Opens (or begins) each organization's log of the year of `now`, or of a later one that has records.
     ///
     /// # Errors
     /// The first log that cannot be opened. Nothing is served without a log.
@@ -157,41 +202,78 @@ impl Logs {
         organizations: impl IntoIterator<Item = OrganizationId>,
         now: Instant,
     ) -> Result<(Self, Vec<Opened>), LogsError> {
-        let mut newest = BTreeMap::new();
+        let mut years = BTreeMap::new();
         let mut opened = vec![];
         for organization in organizations {
-            let existing = config.years(&organization).map_err(|source| LogsError::Directory {
-                directory: config.directory.join(organization.as_str()),
-                source,
-            })?;
-            let year = existing.last().copied().map_or(now.year(), |last| last.max(now.year()));
-            let (shard, recovered) = open_shard(&config, &organization, year)?;
-            newest.insert(organization.clone(), shard);
+            let year = newest_year(&config, &organization, now)?;
+            let (current, recovered) = open_shard(&config, &organization, year)?;
+            let start = Arc::from([]);
+            years.insert(organization.clone(), Years { current, next: None, start, retired: vec![] });
             opened.push(Opened { organization, year, recovered });
         }
-        Ok((Self { config, newest: Mutex::new(newest) }, opened))
+        Ok((Self { config, years: Mutex::new(years), opening: Mutex::new(()) }, opened))
     }
 
-    /// The log into which a record of this moment goes. Blocks for some milliseconds at the first
-    /// record of a year.
+    /// What the log of a year begins with that begins from now on: the records of the service's start,
+    /// in their order.
+    ///
+    /// # Errors
+    /// When no log was opened for the organization, or these cannot be records.
+    pub fn begin_years_with(
+        &self,
+        organization: &OrganizationId,
+        start: Vec<Event>,
+    ) -> Result<(), LogsError> {
+        let mut years = self.years();
+        let years = years.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
+        if let Some(Next { shard, start: payloads }) = &mut years.next {
+            *payloads = first_records(&start, shard.year).map_err(|source| LogsError::Begin {
+                organization: organization.clone(),
+                year: shard.year,
+                source,
+            })?;
+        }
+        years.start = start.into();
+        Ok(())
+    }
+
+    /// The log into which a record of this moment goes. Blocks for some tenths of a second at the first
+    /// record of a year for which nobody called [`Logs::turn`] in time.
     ///
     /// # Errors
     /// When no log was opened for the organization, or the new year's cannot be.
     pub fn log(&self, organization: &OrganizationId, at: Instant) -> Result<Arc<Log>, LogsError> {
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let shard = newest.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
-        if shard.year < at.year() {
-            let (next, _) = open_shard(&self.config, organization, at.year())?;
-            // Those who still hold last year's log finish with it; it closes when the last lets go.
-            *shard = next;
+        let year = at.year();
+        if let Some(log) = self.open_log(organization, year)? {
+            return Ok(log);
         }
-        Ok(Arc::clone(&shard.log))
+        self.prepare(organization, year)?;
+        self.open_log(organization, year)?.ok_or_else(|| LogsError::Unknown(organization.clone()))
+    }
+
+    /// Opens the logs of the next year when it is near, begins them when it has come, and closes those that
+    /// nobody writes to any more; says which were opened. Blocks; cheap where there is nothing to do. To be
+    /// called every now and then, more often than [`LEAD`].
+    ///
+    /// # Errors
+    /// The first log that cannot be opened or begun. It is tried again with the next call, or by [`Logs::log`].
+    pub fn turn(&self, now: Instant) -> Result<Vec<Opened>, LogsError> {
+        let soon = now.as_millis().saturating_add(i64::try_from(LEAD.as_millis()).unwrap_or_default());
+        let soon = Instant::from_millis(soon).unwrap_or(now).year();
+        let organizations: Vec<OrganizationId> = self.years().keys().cloned().collect();
+        let mut opened = vec![];
+        for organization in organizations {
+            opened.extend(self.prepare(&organization, soon)?);
+            self.open_log(&organization, now.year())?;
+            drop(self.unused(&organization));
+        }
+        Ok(opened)
     }
 
     /// How each organization's log is doing.
     pub fn status(&self) -> BTreeMap<OrganizationId, log::Status> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.iter().map(|(organization, shard)| (organization.clone(), shard.log.status())).collect()
+        let years = self.years();
+        years.iter().map(|(organization, years)| (organization.clone(), years.current.log.status())).collect()
     }
 
     /// Where the logs are, and with which keys.
@@ -204,13 +286,111 @@ impl Logs {
     /// # Errors
     /// The first log that had failed; the others are closed all the same.
     pub fn close(&self) -> Result<(), Arc<log::Failure>> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let mut result = Ok(());
-        for shard in newest.values() {
-            result = result.and(shard.log.close());
+        for Years { current, next, retired, .. } in self.years().values() {
+            let others = next.iter().map(|next| &next.shard.log).chain(retired);
+            for log in others.chain([&current.log]) {
+                result = result.and(log.close());
+            }
         }
         result
     }
+
+    fn years(&self) -> MutexGuard<'_, BTreeMap<OrganizationId, Years>> {
+        // Each step below leaves the map whole, so a panic elsewhere does not spoil it.
+        self.years.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log of this year, or of a later one; `None` if it is not open. Begins one that was prepared.
+    fn open_log(&self, organization: &OrganizationId, year: i32) -> Result<Option<Arc<Log>>, LogsError> {
+        let mut years = self.years();
+        let years = years.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
+        if years.current.year >= year {
+            return Ok(Some(Arc::clone(&years.current.log)));
+        }
+        let Some(Next { shard, start }) = years.next.take_if(|next| next.shard.year == year) else {
+            return Ok(None);
+        };
+        // A log that does not take them takes nothing, and a crash leaves it empty or with the first of them:
+        // the next start writes them again.
+        shard.log.queue(start).map_err(|error| LogsError::Begin {
+            organization: organization.clone(),
+            year,
+            source: error.into(),
+        })?;
+        // Those who still hold last year's log finish with it.
+        years.retired.push(std::mem::replace(&mut years.current, shard).log);
+        Ok(Some(Arc::clone(&years.current.log)))
+    }
+
+    /// Opens the log of this year, unless that or a later one is open.
+    fn prepare(&self, organization: &OrganizationId, year: i32) -> Result<Option<Opened>, LogsError> {
+        let is_open = |years: &Years| {
+            years.current.year >= year || years.next.as_ref().is_some_and(|next| next.shard.year == year)
+        };
+        let start = |logs: &Self| match logs.years().get(organization) {
+            None => Err(LogsError::Unknown(organization.clone())),
+            Some(years) => Ok((!is_open(years)).then(|| Arc::clone(&years.start))),
+        };
+        if start(self)?.is_none() {
+            return Ok(None);
+        }
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have opened it meanwhile.
+        let Some(start) = start(self)? else { return Ok(None) };
+        let begin = |source| LogsError::Begin { organization: organization.clone(), year, source };
+        let payloads = first_records(&start, year).map_err(begin)?;
+        let (shard, recovered) = open_shard(&self.config, organization, year)?;
+        let mut years = self.years();
+        let years = years.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
+        let replaced = years.next.replace(Next { shard, start: payloads });
+        years.retired.extend(replaced.map(|next| next.shard.log));
+        Ok(Some(Opened { organization: organization.clone(), year, recovered }))
+    }
+
+    /// The logs of earlier years that nobody else holds. To drop one closes it, which takes a moment.
+    fn unused(&self, organization: &OrganizationId) -> Vec<Arc<Log>> {
+        let mut years = self.years();
+        let Some(years) = years.get_mut(organization) else { return vec![] };
+        years.retired.extract_if(.., |log| Arc::strong_count(log) == 1).collect()
+    }
+}
+
+/// How long before a year begins its log is opened: a hundred times what it takes on a slow disk. If the
+/// service ends in between, there is an empty log of a year that has not come, which nobody minds.
+pub const LEAD: Duration = Duration::from_secs(60);
+
+/// The first records of a year, ready to be queued. They are dated to its beginning.
+fn first_records(start: &[Event], year: i32) -> Result<Vec<Payload>, BeginError> {
+    let from = |year: i32| format!("{year:04}-01-01T00:00:00Z").parse::<Instant>();
+    let Ok(at) = from(year) else { return Ok(vec![]) };
+    let payload = |event: &Event| Ok(Payload::new(Record::new(at, event.clone()).encode()?)?);
+    start.iter().map(payload).collect()
+}
+
+/// The year to go on in: that of `now`, or a later one that has records, since the clock may be set back.
+fn newest_year(config: &LogsConfig, organization: &OrganizationId, now: Instant) -> Result<i32, LogsError> {
+    let existing = config.years(organization).map_err(|source| LogsError::Directory {
+        directory: config.directory.join(organization.as_str()),
+        source,
+    })?;
+    for year in existing.into_iter().rev().take_while(|year| *year > now.year()) {
+        let reader = Reader::new(
+            &config.directory_of(organization, year),
+            signer(config, organization, year)?.verifier(),
+            None,
+        );
+        // One that cannot be read is opened, and then says why.
+        if !matches!(reader.entries(0).map(|mut entries| entries.next()), Ok(None)) {
+            return Ok(year);
+        }
+    }
+    Ok(now.year())
+}
+
+fn signer(config: &LogsConfig, organization: &OrganizationId, year: i32) -> Result<Signer, LogsError> {
+    let signer = config.signer(organization, year);
+    signer.map_err(|source| LogsError::Name { name: config.name.clone(), source })
 }
 
 fn open_shard(
@@ -218,9 +398,7 @@ fn open_shard(
     organization: &OrganizationId,
     year: i32,
 ) -> Result<(Shard, Recovered), LogsError> {
-    let signer = config
-        .signer(organization, year)
-        .map_err(|source| LogsError::Name { name: config.name.clone(), source })?;
+    let signer = signer(config, organization, year)?;
     let directory = config.directory_of(organization, year);
     let opened = Log::open(Config::new(&directory, Arc::new(signer), Arc::clone(&config.kek)));
     let (log, recovered) = opened.map_err(|source| LogsError::Open {
@@ -234,3 +412,6 @@ fn open_shard(
 /// How long a record may take to become durable before its decision is denied: a hundred times what
 /// a busy disk takes, and well below what a person waits for.
 pub const APPEND_DEADLINE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

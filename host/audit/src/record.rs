@@ -9,16 +9,19 @@
 //! and are left out when they have nothing to say; a reader ignores members that it does not know. A new
 //! kind of event, or another meaning, is a new version, and an older reader refuses that record by name.
 
+mod archived;
 pub mod canonical;
 mod decision;
 mod error;
 mod event;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use assent_model::Instant;
 use serde::{Deserialize, Serialize};
 
+pub use archived::{ArchivedPiece, ReleaseArchived};
 pub use decision::{
     CallerSeen, DecisionEvent, FactRead, FactsSeen, Outcome, Problem, Registered, Resource, Subject,
 };
@@ -82,6 +85,19 @@ impl Record {
     /// The decision, where this is one.
     pub const fn decision(&self) -> Option<&DecisionEvent> {
         if let Event::Decision(decision) = &self.event { Some(decision) } else { None }
+    }
+
+    /// The record as it is shown to people and given to other systems: whole, but for the contents of
+    /// archived files, which are megabytes that say nothing of what happened, of every patient.
+    #[must_use]
+    pub fn shown(&self) -> Cow<'_, Self> {
+        match &self.event {
+            Event::ReleaseArchived(part) => {
+                let event = Event::ReleaseArchived(part.without_content());
+                Cow::Owned(Self { version: self.version, at: self.at, event })
+            }
+            _ => Cow::Borrowed(self),
+        }
     }
 
     fn check(&self) -> Result<(), RecordError> {

@@ -5,6 +5,7 @@
 //! blocks. INVARIANT (the log is the truth): an index says only where to look; what is handed out was read,
 //! and checked, from the log.
 
+mod archives;
 mod error;
 mod place;
 
@@ -20,6 +21,7 @@ use crate::logs::LogsConfig;
 use crate::record::Record;
 use crate::tlog::note::Verifier;
 
+pub use archives::Archived;
 pub use error::ShelfError;
 pub use place::{Place, PlaceError};
 

@@ -130,7 +130,7 @@ pub(crate) enum Audit {
         #[arg(long, value_name = "FILE")]
         cursor: Option<PathBuf>,
     },
-    /// Make recorded decisions again and compare byte for byte. Exit code: 0 all the same, 1 not.
+    /// Make recorded decisions again from the log and compare byte for byte. Exit code: 0 all the same, 1 not.
     Replay {
         #[command(flatten)]
         log: Log,
@@ -138,11 +138,14 @@ pub(crate) enum Audit {
         #[arg(long)]
         id: Option<String>,
         /// From this moment on.
-        #[arg(long, value_name = "INSTANT")]
+        #[arg(long, visible_alias = "since", value_name = "INSTANT")]
         from: Option<Instant>,
         /// Before this moment.
         #[arg(long, value_name = "INSTANT")]
         until: Option<Instant>,
+        /// Print JSON, one object a line: each alarm, then the summary.
+        #[arg(long)]
+        json: bool,
     },
     /// A report for a review.
     Report {
@@ -273,8 +276,8 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
         Audit::Export { log, format, cursor } => {
             export::export(&log.dir, &log.which(), format, cursor.as_deref(), out)?;
         }
-        Audit::Replay { log, id, from, until } => {
-            let wanted = Wanted { id: id.as_deref(), from, until };
+        Audit::Replay { log, id, from, until, json } => {
+            let wanted = Wanted { id: id.as_deref(), from, until, json };
             let same = replay::replay(&log.dir, &log.which(), &wanted, out)?;
             return Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }

@@ -1,7 +1,7 @@
 //! The `assent` command as a person runs it: what it prints, how it ends, how it refuses.
 //!
 //! Plugins are not needed here: the deployments are the AuthZEN examples and small ones of its own.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod audit;
 

@@ -12,6 +12,7 @@ pub mod describe;
 pub mod explain;
 pub mod record;
 pub mod release;
+pub mod replay;
 
 pub use audit::AuditRecorder;
 pub use caller::{Caller, Right};
@@ -21,3 +22,4 @@ pub use describe::Provenance;
 pub use explain::{CallerView, FullView, caller_view, full_view};
 pub use record::{MemoryRecorder, Receipt, RecordError, Recorder};
 pub use release::{Binding, Release, Scope};
+pub use replay::{Rebuild, RebuildError, Replayed};

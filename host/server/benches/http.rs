@@ -75,6 +75,7 @@ fn service() -> Service {
         callers: callers.expect("callers"),
         recorder: Arc::new(MemoryRecorder::new(1_000)),
         audit: None,
+        rebuild: None,
         limits: Limits::default(),
         public_url: None,
         allow_remote_peers: false,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use assent_engine::{AuditRecorder, Recorder, Release};
+use assent_engine::{AuditRecorder, Rebuild, Recorder, Release};
 use assent_model::OrganizationId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -28,6 +28,9 @@ pub struct ServiceParts {
     pub recorder: Arc<dyn Recorder>,
     /// The durable log, for those who may read it; `None` where records are kept in memory.
     pub audit: Option<AuditRecorder>,
+    /// Builds releases of what the log archived, for those who have decisions made again; `None` where only
+    /// those of the present release can be.
+    pub rebuild: Option<Arc<dyn Rebuild>>,
     /// Limits on what peers send and on how long things take.
     pub limits: Limits,
     /// The `https` address under which callers reach the service, such as
@@ -124,7 +127,10 @@ impl Service {
             if organization_to_served.contains_key(&organization) {
                 return Err(ServiceError::DuplicateOrganization(organization));
             }
-            let archive = parts.audit.clone().map(|recorder| Archive::new(recorder, organization.clone()));
+            let archive = parts
+                .audit
+                .clone()
+                .map(|recorder| Archive::new(recorder, organization.clone(), parts.rebuild.clone()));
             let served = Served {
                 archive,
                 release: ArcSwap::from_pointee(release),

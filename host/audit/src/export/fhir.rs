@@ -135,6 +135,7 @@ const fn coded(event: &Event) -> (&'static str, &'static str, &'static str, &'st
         // user security attributes changed, object security attributes changed.
         Event::TailDiscarded(_) => ("110113", "110133", "E", "4"),
         Event::ClockJump { .. } => ("110113", "110129", "E", "4"),
+        Event::ReleaseArchived(_) => ("110113", "110131", "C", "0"),
         Event::ReleaseActivated(_) => ("110113", "110131", "U", "0"),
         Event::Key(_) | Event::Retention(_) => ("110113", "110129", "U", "0"),
         Event::Administration(_) => ("110113", "110137", "U", "0"),

@@ -37,7 +37,7 @@ pub fn ocsf(source: &Source, position: u64, record: &Record) -> Value {
             });
             (class, own)
         }
-        Event::TailDiscarded(_) | Event::ClockJump { .. } => {
+        Event::TailDiscarded(_) | Event::ClockJump { .. } | Event::ReleaseArchived(_) => {
             (Class { uid: 0, category: 0, activity: 99 }, json!({ "activity_name": record.event.kind() }))
         }
         Event::ReleaseActivated(event) => {
@@ -226,6 +226,7 @@ fn severity(record: &Record) -> u32 {
         Event::TailDiscarded(_) => 4,
         Event::ServiceStarted(_)
         | Event::ServiceStopped(_)
+        | Event::ReleaseArchived(_)
         | Event::ReleaseActivated(_)
         | Event::Key(_)
         | Event::Retention(_)

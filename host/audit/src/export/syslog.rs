@@ -89,6 +89,7 @@ fn severity(record: &Record) -> u8 {
         Event::CallerRefused(_) | Event::Retention(_) | Event::Key(_) => 5,
         Event::ServiceStarted(_)
         | Event::ServiceStopped(_)
+        | Event::ReleaseArchived(_)
         | Event::ReleaseActivated(_)
         | Event::AuditRead(_)
         | Event::Administration(_)

@@ -50,6 +50,10 @@ fn hostile() -> impl Strategy<Value = Record> {
                 event.target = EntityId::new(text.clone(), other);
                 event.by.entity.id = text;
             }
+            Event::ReleaseArchived(part) => {
+                part.software = other;
+                part.pieces[0].file = text;
+            }
             _ => {}
         }
         record
@@ -209,6 +213,9 @@ proptest! {
         let (source, position) = (source(), u64::from(position));
         let ocsf = ocsf(&source, position, &record);
         let fhir = fhir(&source, position, &record);
+        for text in [jsonl(&source, position, &record), line(&ocsf), line(&fhir), syslog(&source, position, &record)] {
+            prop_assert!(!text.contains("content of"), "archived files leave with their log alone");
+        }
         for text in [jsonl(&source, position, &record), line(&ocsf), line(&fhir)] {
             prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
             prop_assert!(!text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']), "{}", text);

@@ -42,7 +42,8 @@ pub struct Query {
     /// The kind of event, as in the record: `decision`, `key`, ….
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// A decision's id, in its own record or in one that answers it; or the caller's request id.
+    /// A decision's id, in its own record or in one that answers it; the caller's request id; or the digest of
+    /// a release or of facts, whose archive it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// From this moment on.
@@ -191,6 +192,11 @@ pub fn facets(record: &Record) -> Vec<(Field, String)> {
                 add(Field::Plugin, Some(plugin.binding.clone()));
                 add(Field::Plugin, plugin.plugin.split(' ').next().map(str::to_owned));
             }
+        }
+        // Found by what it is the archive of.
+        Event::ReleaseArchived(event) => {
+            add(Field::Id, Some(event.release.to_string()));
+            add(Field::Id, Some(event.facts.to_string()));
         }
         Event::ServiceStarted(_)
         | Event::ServiceStopped(_)

@@ -8,7 +8,7 @@ use std::fmt;
 use assent_model::{Digest, EntityId, Instant, OrganizationId};
 use serde::{Deserialize, Serialize};
 
-use super::DecisionEvent;
+use super::{DecisionEvent, ReleaseArchived};
 
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Event {
     ServiceStopped(ServiceRun),
     /// Recovery found an unfinished tail, never acknowledged, and cut it off.
     TailDiscarded(TailDiscarded),
+    /// A part of what a release and its facts were built from.
+    ReleaseArchived(ReleaseArchived),
     /// A release took over.
     ReleaseActivated(ReleaseActivated),
     /// A key changed.
@@ -47,11 +49,12 @@ pub enum Event {
 
 impl Event {
     /// All kinds, as they are written.
-    pub const KINDS: [&'static str; 12] = [
+    pub const KINDS: [&'static str; 13] = [
         "decision",
         "service-started",
         "service-stopped",
         "tail-discarded",
+        "release-archived",
         "release-activated",
         "key",
         "retention",
@@ -69,6 +72,7 @@ impl Event {
             Self::ServiceStarted(_) => "service-started",
             Self::ServiceStopped(_) => "service-stopped",
             Self::TailDiscarded(_) => "tail-discarded",
+            Self::ReleaseArchived(_) => "release-archived",
             Self::ReleaseActivated(_) => "release-activated",
             Self::Key(_) => "key",
             Self::Retention(_) => "retention",
@@ -89,6 +93,7 @@ impl Event {
             Self::ServiceStarted(_)
             | Self::ServiceStopped(_)
             | Self::TailDiscarded(_)
+            | Self::ReleaseArchived(_)
             | Self::ReleaseActivated(_)
             | Self::Key(_)
             | Self::Retention(_)
@@ -111,6 +116,7 @@ impl Event {
             | Self::ServiceStarted(_)
             | Self::ServiceStopped(_)
             | Self::TailDiscarded(_)
+            | Self::ReleaseArchived(_)
             | Self::ClockJump { .. }
             | Self::CallerRefused(_) => None,
         }

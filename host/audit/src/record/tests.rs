@@ -54,6 +54,24 @@ fn any_event() -> impl Strategy<Value = Event> {
             records: 3,
             destination: None,
         })),
+        1 => (name("file"), any_text(), 1..4_u32).prop_map(|(file, content, part)| {
+            Event::ReleaseArchived(ReleaseArchived {
+                organization: OrganizationId::new("clinic").unwrap(),
+                release: Digest::of(b"release"),
+                facts: Digest::of(file.as_bytes()),
+                archive: Digest::of(b"archive"),
+                part,
+                parts: 3,
+                software: "0.1.0".into(),
+                pieces: vec![ArchivedPiece {
+                    file,
+                    digest: Digest::of(b"file"),
+                    bytes: 1,
+                    offset: 0,
+                    content: Some(format!("content of {content}")),
+                }],
+            })
+        }),
         1 => Just(Event::CallerRefused(CallerRefused {
             caller: Some("portal".into()),
             address: Some("10.0.0.9".into()),

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant as Monotonic};
 
-use assent_model::{DecisionId, Instant};
+use assent_model::{DecisionId, Digest, Instant};
 
 use super::*;
+use crate::archive::{About, Archive, ArchiveError, parts};
 use crate::keys::MasterKey;
 use crate::log::{Config, Log};
 use crate::record::tests::{at, plain_decision};
-use crate::record::{DecisionEvent, Event};
+use crate::record::{DecisionEvent, Event, ReleaseArchived};
 use crate::tlog::proof::Proof;
 
 const RECORDS: u64 = 300;
@@ -143,4 +144,58 @@ async fn tiles_that_are_missing_or_damaged_prove_nothing() {
     assert!(reader.prove(&entry).unwrap().is_some());
     let (ahead, envelope) = (RECORDS, entry.envelope.clone());
     assert!(reader.prove(&Entry { seq: ahead, envelope, ..entry }).unwrap().is_none());
+}
+
+/// The parts of an archive of two files, one of them too large for a part.
+fn archive(release: &[u8], facts: &[u8], content: &str) -> (Archive, Vec<ReleaseArchived>) {
+    let about = About {
+        organization: organization(),
+        release: Digest::of(release),
+        facts: Digest::of(facts),
+        software: "0.1.0".to_owned(),
+    };
+    let files = [("a.cedar".to_owned(), content.as_bytes().to_vec()), ("b.wasm".to_owned(), noise(200_000))];
+    let parts = parts(&about, files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))).unwrap();
+    let files = files.into_iter().map(|(name, bytes)| crate::archive::File { name, bytes }).collect();
+    (Archive { about, files }, parts)
+}
+
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut noise = vec![0; bytes];
+    aws_lc_rs::rand::fill(&mut noise).unwrap();
+    noise
+}
+
+#[tokio::test]
+async fn an_archive_is_found_by_what_it_is_of_among_others_and_between_other_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let (one, one_parts) = archive(b"r1", b"f1", "permit");
+    let (_, other_parts) = archive(b"r2", b"f1", "forbid");
+    let (_, mut altered) = archive(b"r3", b"f3", "permit");
+    altered[0].pieces[0].digest = Digest::of(b"other");
+    let (_, cut) = archive(b"r4", b"f4", "permit");
+    assert!(one_parts.len() > 2);
+    let moment = at("2026-02-01T00:00:00Z");
+    // One was begun by a service that was killed.
+    let events = [&one_parts[..2], &other_parts, &one_parts, &altered, &cut[..2]].concat();
+    let records = events.into_iter().flat_map(|part| {
+        [Record::new(moment, Event::ReleaseArchived(part)).encode().unwrap(), decided(moment, 5, None)]
+    });
+    write(&config, 2026, records.collect()).await;
+    write(&config, 2025, vec![decided(at("2025-02-01T00:00:00Z"), 6, None)]).await;
+    let shelf = Shelf::new(config, organization());
+    let find = |year, release: &[u8], facts: &[u8]| {
+        shelf.archived(year, Digest::of(release), Digest::of(facts)).unwrap()
+    };
+    let Ok(Archived::Whole(found)) = find(2026, b"r1", b"f1") else { panic!() };
+    assert_eq!(found, one);
+    assert!(matches!(find(2026, b"r2", b"f1"), Ok(Archived::Whole(_))));
+    assert!(matches!(
+        find(2026, b"r3", b"f3"),
+        Err(ArchiveError::Malformed { .. } | ArchiveError::Altered { .. })
+    ));
+    assert!(matches!(find(2026, b"r4", b"f4"), Ok(Archived::Incomplete)));
+    assert!(matches!(find(2026, b"r1", b"f2"), Ok(Archived::None)));
+    assert!(matches!(find(2025, b"r1", b"f1"), Ok(Archived::None)));
 }

@@ -19,6 +19,7 @@ use assent_server::{
 use tokio::net::TcpListener;
 
 use crate::deployment::Deployment;
+use crate::deployment::archive::Rebuilder;
 use crate::deployment::build::{self, Built};
 
 /// How many records the recorder in memory keeps: some minutes of a busy portal, at a few
@@ -63,6 +64,7 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             ended = assent_server::serve(service, listener, interrupted()) => ended.context("the service ended"),
             never = log::watch(kept.as_ref()) => match never {},
             never = clock::watch(kept.as_ref(), &organizations, clock.as_ref()), if stopped_clock.is_none() => match never {},
+            never = log::turn(kept.as_ref(), clock.as_ref()) => match never {},
         };
         if let Some(recorder) = kept {
             log::note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(log::run())).await?;
@@ -98,6 +100,7 @@ pub fn service(
         callers: callers(deployment)?,
         recorder,
         audit,
+        rebuild: Some(Arc::new(Rebuilder::new(Arc::clone(&built.host), &deployment.config.plugins))),
         limits: deployment.config.server.limits.clone(),
         public_url: deployment.config.server.public_url.clone(),
         allow_remote_peers: deployment.config.server.allow_remote,

@@ -2,7 +2,7 @@
 //! every organization is reported at once.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assent_engine::{Binding, Caller, Release, Scope, caller::Obligations};
@@ -11,8 +11,9 @@ use assent_plugin::{AdmissionProblem, BindingSpec, HostConfig, PluginHost, Plugi
 use assent_policy::{LoadErrors, LoadProblem, Names, Policies, SourceFile};
 
 use super::config::{CallerConfig, PluginConfig, ScopeConfig};
+use super::files::Files;
 use super::places::{Places, step};
-use super::{Deployment, OrganizationFiles, files};
+use super::{Deployment, ORGANIZATION_FILE, OrganizationFiles, files};
 
 /// An organization, ready to decide.
 #[derive(Debug)]
@@ -21,8 +22,32 @@ pub struct BuiltOrganization {
     pub release: Release,
     /// The entity files that the facts came from; cases lay their own over them.
     pub entity_files: Vec<SourceFile>,
-    /// The decision cases.
+    /// The decision cases; of an archive, none.
     pub case_files: Vec<SourceFile>,
+    /// What else it was built from.
+    pub(super) sources: Sources,
+}
+
+/// What a release was built from, beside its entities.
+#[derive(Debug)]
+pub(super) struct Sources {
+    /// The organization's folder, from which names of files are counted.
+    pub(super) root: PathBuf,
+    /// `organization.toml`, schema and policies.
+    pub(super) texts: Vec<SourceFile>,
+    pub(super) components: Vec<Component>,
+}
+
+/// A component as it was read.
+pub(super) struct Component {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Component({}, {} bytes)", self.path.display(), self.bytes.len())
+    }
 }
 
 /// A deployment, ready to serve.
@@ -31,7 +56,7 @@ pub struct Built {
     /// The organizations, in the order of `assent.toml`.
     pub organizations: Vec<BuiltOrganization>,
     /// Keeps plugins running: their engine, its clock ticks, and the cache.
-    pub host: PluginHost,
+    pub host: Arc<PluginHost>,
 }
 
 /// Builds everything.
@@ -53,23 +78,32 @@ pub fn build(deployment: &Deployment) -> Result<Built, LoadErrors> {
             Err(LoadErrors(more)) => problems.extend(more),
         }
     }
+    let host = Arc::new(host);
     if problems.is_empty() { Ok(Built { organizations, host }) } else { Err(LoadErrors(problems)) }
 }
 
-fn build_organization(
+/// Builds one organization, from wherever its files are.
+///
+/// # Errors
+/// Every problem of it.
+pub(super) fn build_organization(
     organization: &OrganizationFiles,
     host: &PluginHost,
     slots: u32,
 ) -> Result<BuiltOrganization, LoadErrors> {
     let mut problems = vec![];
-    let OrganizationFiles { root, config, places } = organization;
+    let OrganizationFiles { root, files, text, config, places } = organization;
     let mut sources = |list: (&str, &[_]), ending: &str| {
-        files::sources(root, list, ending, places).map_err(|more| problems.extend(more)).ok()
+        files::sources((files, root), list, ending, places).map_err(|more| problems.extend(more)).ok()
     };
     let schema = sources(("schema", &config.schema), ".cedarschema").filter(|files| !files.is_empty());
     let policy_files = sources(("policies", &config.policies), ".cedar");
     let entity_files = sources(("entities", &config.entities), ".json");
-    let case_files = sources(("cases", &config.cases), ".toml");
+    let case_files = match files {
+        Files::Disk => sources(("cases", &config.cases), ".toml"),
+        // Cases judge a release before it is activated, and are no part of it.
+        Files::Archived(_) => Some(vec![]),
+    };
 
     if config.schema.is_empty() {
         let problem = places.problem("/schema", "`schema` is empty: name at least one schema file");
@@ -82,8 +116,9 @@ fn build_organization(
         actions: config.actions.clone(),
     };
     // Without a file, what others say of its content cannot be checked, and would only be noise.
-    let policies = schema.zip(policy_files).and_then(|(schema, policy_files)| {
-        let loaded = assent_policy::load(&schema, &policy_files, names);
+    let loaded = schema.as_ref().zip(policy_files.as_ref());
+    let policies = loaded.and_then(|(schema, policy_files)| {
+        let loaded = assent_policy::load(schema, policy_files, names);
         loaded.map_err(|LoadErrors(more)| problems.extend(more.into_iter().map(|p| of_names(p, places)))).ok()
     });
     let snapshot = policies.as_ref().zip(entity_files.as_ref()).and_then(|(policies, entity_files)| {
@@ -95,13 +130,13 @@ fn build_organization(
     let facts = snapshot.as_ref().map(|snapshot| snapshot.facts().as_ref());
     let world = World { organization, policies: policies.as_ref(), facts };
     let numbered = config.plugins.iter().enumerate();
-    let bindings: Vec<Option<Binding>> =
+    let bindings: Vec<Option<(Binding, Component)>> =
         numbered.map(|(index, plugin)| bind((index, plugin), &world, host, &mut problems)).collect();
     problems.extend(check_binding_ids(organization));
 
     match (policies, snapshot, entity_files.zip(case_files)) {
         (Some(policies), Some(snapshot), Some((entity_files, case_files))) if problems.is_empty() => {
-            let bindings = bindings.into_iter().flatten().collect();
+            let (bindings, components) = bindings.into_iter().flatten().unzip();
             let release = Release::new(
                 config.id.clone(),
                 Arc::new(policies),
@@ -109,7 +144,10 @@ fn build_organization(
                 bindings,
                 host.slots(&config.id, slots),
             );
-            Ok(BuiltOrganization { release, entity_files, case_files })
+            let written = SourceFile::new(files::shown(&root.join(ORGANIZATION_FILE)), text.as_str());
+            let texts = [written].into_iter().chain(schema.into_iter().chain(policy_files).flatten());
+            let sources = Sources { root: root.clone(), texts: texts.collect(), components };
+            Ok(BuiltOrganization { release, entity_files, case_files, sources })
         }
         _ => Err(LoadErrors(problems)),
     }
@@ -150,15 +188,15 @@ fn bind(
     world: &World<'_>,
     host: &PluginHost,
     problems: &mut Vec<LoadProblem>,
-) -> Option<Binding> {
+) -> Option<(Binding, Component)> {
     let World { organization, policies, facts } = world;
     let entry = Entry { plugin, index, places: &organization.places };
     if let Some(policies) = policies {
         problems.extend(check_scope(&entry, policies, *facts));
     }
-    let component = read_component(&organization.root.join(&plugin.component), &entry)
-        .map_err(|problem| problems.push(problem))
-        .ok()?;
+    let path = organization.root.join(&plugin.component);
+    let component =
+        read_component(&organization.files, &path, &entry).map_err(|problem| problems.push(problem)).ok()?;
     let spec = BindingSpec {
         id: plugin.id.clone(),
         settings: serde_json::Value::Object(plugin.settings.clone()),
@@ -172,7 +210,8 @@ fn bind(
     if let Some(facts) = facts {
         problems.extend(check_needs(&admitted, facts, &entry));
     }
-    Some(Binding { plugin: admitted, scope: scope(&plugin.scope) })
+    let binding = Binding { plugin: admitted, scope: scope(&plugin.scope) };
+    Some((binding, Component { path, bytes: component }))
 }
 
 /// One `[[plugin]]`.
@@ -217,8 +256,8 @@ impl Entry<'_> {
     }
 }
 
-fn read_component(path: &Path, entry: &Entry<'_>) -> Result<Vec<u8>, LoadProblem> {
-    files::read_bytes(path).map_err(|what| {
+fn read_component(files: &Files, path: &Path, entry: &Entry<'_>) -> Result<Vec<u8>, LoadProblem> {
+    files.read_bytes(path).map_err(|what| {
         let message = format!("the component `{}` {what}", files::shown(path));
         let help = "`cargo xtask plugins` builds the components of this project";
         entry.problem("/component", message).with_help(help)

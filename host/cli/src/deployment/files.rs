@@ -1,7 +1,9 @@
-//! Reading files: TOML with positions and suggestions, and folders of sources in a stable order.
+//! Reading files: TOML with positions and suggestions, and folders of sources in a stable order; from disk, or
+//! from an archive in memory, by the same rules.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use assent_policy::{LoadProblem, SourceFile};
 use serde::de::DeserializeOwned;
@@ -11,6 +13,72 @@ use super::places::Places;
 /// The largest file of a deployment that is read, in bytes. Entities are the largest; a hundred
 /// thousand of them are about 40 MB.
 pub const FILE_MAX_BYTES: u64 = 256 << 20;
+
+/// Where the files of an organization are.
+pub enum Files {
+    /// On disk.
+    Disk,
+    /// In memory: contents by name, relative to the organization's folder. Nothing is read from disk then, and
+    /// nothing written to it. INVARIANT (no patient in logs): `Debug` says how many there are.
+    Archived(BTreeMap<PathBuf, Vec<u8>>),
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Disk => f.write_str("Disk"),
+            Self::Archived(files) => write!(f, "Archived({} files)", files.len()),
+        }
+    }
+}
+
+impl Files {
+    /// These files in memory.
+    pub fn archived(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        Self::Archived(files.into_iter().map(|(name, bytes)| (plain(Path::new(&name)), bytes)).collect())
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, to follow its name: `does not exist`.
+    pub fn read_bytes(&self, path: &Path) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Disk => read_bytes(path),
+            Self::Archived(files) => {
+                files.get(&plain(path)).cloned().ok_or_else(|| "is not in the archive".to_owned())
+            }
+        }
+    }
+
+    /// Reads a text file.
+    ///
+    /// # Errors
+    /// As [`read_text`].
+    pub fn read_text(&self, path: &Path) -> Result<String, LoadProblem> {
+        let problem = |message: String| LoadProblem::of_file(&shown(path), message);
+        text(self.read_bytes(path).map_err(problem)?, problem)
+    }
+
+    /// Adds the files at a path; else what is wrong with it, to follow its name.
+    fn collect(&self, path: &Path, ending: &str, found: &mut Vec<PathBuf>) -> Result<(), String> {
+        let Self::Archived(files) = self else { return collect(path, ending, 0, found) };
+        let path = plain(path);
+        if files.contains_key(&path) {
+            found.push(path);
+            return Ok(());
+        }
+        let below = files.keys().filter(|name| name.starts_with(&path));
+        let before = found.len();
+        found.extend(below.filter(|name| name.to_string_lossy().ends_with(ending)).cloned());
+        if found.len() == before { Err("is not in the archive".to_owned()) } else { Ok(()) }
+    }
+}
+
+/// The same path without steps that lead nowhere, which are written or not as it comes.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|component| *component != Component::CurDir).collect()
+}
 
 /// A path as messages show it.
 pub fn shown(path: &Path) -> String {
@@ -50,7 +118,10 @@ fn unreadable(error: &std::io::Error) -> String {
 /// When it is missing, too large, or not UTF-8; what to do is in the message.
 pub fn read_text(path: &Path) -> Result<String, LoadProblem> {
     let problem = |message: String| LoadProblem::of_file(&shown(path), message);
-    let bytes = read_bytes(path).map_err(problem)?;
+    text(read_bytes(path).map_err(problem)?, problem)
+}
+
+fn text(bytes: Vec<u8>, problem: impl Fn(String) -> LoadProblem) -> Result<String, LoadProblem> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default());
@@ -122,7 +193,7 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
 /// # Errors
 /// For each path that is missing, or names nothing with this ending.
 pub fn sources(
-    root: &Path,
+    (files, root): (&Files, &Path),
     (key, paths): (&str, &[PathBuf]),
     ending: &str,
     places: &Places,
@@ -132,7 +203,7 @@ pub fn sources(
     for (index, path) in paths.iter().enumerate() {
         let path = root.join(path);
         let before = found.len();
-        let outcome = match collect(&path, ending, 0, &mut found) {
+        let outcome = match files.collect(&path, ending, &mut found) {
             Ok(()) if found.len() == before => Err(format!("holds no file that ends in `{ending}`")),
             outcome => outcome,
         };
@@ -145,7 +216,7 @@ pub fn sources(
     found.dedup();
     let mut sources = vec![];
     for path in found {
-        match read_text(&path) {
+        match files.read_text(&path) {
             Ok(text) => sources.push(SourceFile { name: shown(&path), text }),
             Err(problem) => problems.push(problem),
         }

@@ -4,6 +4,7 @@
 //! Bad configuration is refused here, at load, with every problem that can be told at once; it is
 //! never a surprise at request time.
 
+pub mod archive;
 pub mod build;
 pub mod config;
 pub mod files;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use assent_policy::{LoadErrors, LoadProblem};
 
 use config::{DeploymentConfig, OrganizationConfig};
+use files::Files;
 use places::Places;
 
 /// A deployment directory, read but not yet built.
@@ -35,12 +37,30 @@ pub struct Deployment {
 /// An organization's directory.
 #[derive(Debug)]
 pub struct OrganizationFiles {
-    /// The directory.
+    /// The directory; of an archive, the empty path.
     pub root: PathBuf,
+    /// Where the files in it are.
+    pub files: Files,
+    /// `organization.toml` as it is written.
+    pub text: String,
     /// `organization.toml`.
     pub config: OrganizationConfig,
     /// Where its parts stand.
     pub places: Places,
+}
+
+impl OrganizationFiles {
+    /// Reads the `organization.toml` of a folder.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(root: PathBuf, files: Files) -> Result<Self, LoadProblem> {
+        let path = root.join(ORGANIZATION_FILE);
+        let text = files.read_text(&path)?;
+        let name = files::shown(&path);
+        let (config, places) = (files::parse_toml(&name, &text)?, Places::of(&name, &text));
+        Ok(Self { root, files, text, config, places })
+    }
 }
 
 /// The name of the deployment's file.
@@ -85,15 +105,16 @@ pub fn read(root: &Path) -> Result<Deployment, LoadErrors> {
             problems.push(places.problem(&named, message));
             continue;
         }
-        match files::read_toml::<OrganizationConfig>(&directory.join(ORGANIZATION_FILE)) {
+        match OrganizationFiles::read(directory, Files::Disk) {
             Err(problem) => problems.push(problem),
-            Ok((config, places)) => {
+            Ok(organization) => {
+                let OrganizationFiles { config, places, .. } = &organization;
                 if let Some(other) = organizations.iter().find(|other| other.config.id == config.id) {
                     let message = format!("the id `{}` is already taken by another organization", config.id);
                     let problem = places.problem("/id", message);
                     problems.push(problem.with_help(format!("the other is {}", other.places.file())));
                 }
-                organizations.push(OrganizationFiles { root: directory, config, places });
+                organizations.push(organization);
             }
         }
     }

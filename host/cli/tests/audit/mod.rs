@@ -8,6 +8,8 @@ use std::process::{Child, ChildStderr};
 
 use super::*;
 
+mod replay;
+
 const DAY: &str = "2026-11-21T18:00:00Z";
 const SEGMENT: &str = ".assent/audit/clinic/2026/segments/0000000001.seg";
 
@@ -43,13 +45,17 @@ struct Running {
     child: Child,
     address: String,
     /// Held open: a service that cannot say anything is another test.
-    _stderr: BufReader<ChildStderr>,
+    stderr: BufReader<ChildStderr>,
 }
 
 impl Running {
     fn start(deployment: &Deployment) -> Self {
+        Self::start_at(deployment, DAY)
+    }
+
+    fn start_at(deployment: &Deployment, clock: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_assent"))
-            .args(["serve", deployment.path(), "--listen", "127.0.0.1:0", "--stopped-clock", DAY])
+            .args(["serve", deployment.path(), "--listen", "127.0.0.1:0", "--stopped-clock", clock])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -63,7 +69,7 @@ impl Running {
         }
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split_once('/'));
         let address = address.unwrap_or_else(|| panic!("did not start: {line}")).0.to_owned();
-        Self { child, address, _stderr: stderr }
+        Self { child, address, stderr }
     }
 
     /// Whether this was permitted, and the decision's id.
@@ -84,11 +90,24 @@ impl Running {
         (answer.contains("\"decision\":true"), id)
     }
 
-    /// Ends it in good order, or at once and without warning.
-    fn end(mut self, signal: &str) {
+    /// Waits for a line that it says to whoever runs it.
+    fn says(&mut self, expected: &str) {
+        let mut line = String::new();
+        while !line.contains(expected) {
+            line.clear();
+            self.stderr.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "the service ended without saying `{expected}`");
+        }
+    }
+
+    /// Ends it in good order, or at once and without warning; what else it said.
+    fn end(mut self, signal: &str) -> String {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
         self.child.wait().unwrap();
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).unwrap();
+        said
     }
 }
 
@@ -153,8 +172,9 @@ fn what_was_answered_is_found_shown_exported_made_again_and_verified() {
         ["export", path, "--format", "json-lines", "--year", "2026", "--cursor", cursor.to_str().unwrap()];
     assert_eq!((well(&follow).lines().count(), well(&follow).lines().count()), (records, 0));
 
-    assert_eq!(well(&["replay", path]), "2 came out the same, 0 differ\n");
-    assert_eq!(well(&["replay", path, "--id", &bob_place]), "1 came out the same, 0 differ\n");
+    assert!(well(&["replay", path]).ends_with("\n2 came out the same, 0 differ, 0 not tried\n"));
+    let one = well(&["replay", path, "--id", &bob_place]);
+    assert!(one.ends_with("\n1 came out the same, 0 differ, 0 not tried\n"), "{one}");
 
     // Somebody who has only the log and the public key.
     let key = well(&["keys", path]);
@@ -228,20 +248,6 @@ fn a_removed_segment_or_checkpoint_is_missed_by_every_reader() {
         assert!(verified.status.code() == Some(1) && stdout(&verified).contains(expected));
         assert!(refused(&assent(&["serve", path, "--listen", "127.0.0.1:0"])).contains(expected));
     }
-}
-
-#[test]
-fn a_decision_of_other_policies_is_not_made_again_but_says_what_it_needs() {
-    let (deployment, ann, _) = with_two_decisions();
-    let policies = POLICIES.replace("owners read", "owners read their own");
-    std::fs::write(deployment.0.path().join("org/clinic.cedar"), policies).unwrap();
-    let output = audit(&["replay", deployment.path()]);
-    let said = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    let raw = well(&["show", deployment.path(), "--id", &ann, "--json"]);
-    let raw: serde_json::Value = serde_json::from_str(&raw).unwrap();
-    let release = raw["record"]["event"]["release"].as_str().unwrap();
-    assert!(said.contains(&format!("2 not tried: they need release {release}")), "{said}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint; and what is
-//! made of the whole log.
+//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint; what is made of
+//! the whole log; and a decision made again.
 //!
 //! INVARIANT (receipt before permit) holds for reading too: what was read, or that there is nothing, leaves
 //! only once the record of this reading is durable. Only the checkpoint is nobody's record, and is given
@@ -7,6 +7,7 @@
 
 mod archive;
 mod query;
+mod replay;
 mod whole;
 
 use std::str::FromStr;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use assent_audit::log::Entry;
 use assent_audit::record::{Actor, AuditRead, AuditUse, Record};
 use assent_audit::shelf::{Found, Page, Place, Shelf, ShelfError, decoded};
-use assent_engine::{Caller, Right};
+use assent_engine::{Caller, Release, Right};
 use assent_model::{EntityId, OrganizationId};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -30,8 +31,8 @@ use crate::callers::Connection;
 use crate::http::edge::Noted;
 use crate::http::refusal::Refusal;
 use crate::http::reply::{NO_STORE, json_reply, typed_reply};
-use crate::http::router::{organization, reads};
-use crate::service::Service;
+use crate::http::router::{asks, organization, reads};
+use crate::service::{Served, Service};
 
 pub(crate) use archive::Archive;
 #[cfg(test)]
@@ -56,15 +57,20 @@ enum What {
     Disclosures,
     Report,
     Export,
+    Replay,
 }
 
 impl What {
     /// How long it may take. What reads the whole log does so at some 100,000 records a second.
     const fn time(self, usual: Duration) -> Duration {
         match self {
-            Self::Record | Self::Records | Self::Proof | Self::Entry | Self::Checkpoint | Self::Export => {
-                usual
-            }
+            Self::Record
+            | Self::Records
+            | Self::Proof
+            | Self::Entry
+            | Self::Checkpoint
+            | Self::Export
+            | Self::Replay => usual,
             Self::Disclosures | Self::Report => WHOLE_LOG_TIME,
         }
     }
@@ -110,6 +116,11 @@ pub(super) async fn export(State(service): State<Arc<Service>>, request: Request
     answer(&service, request, What::Export).await
 }
 
+/// A recorded decision, made again.
+pub(super) async fn again(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, request, What::Replay).await
+}
+
 async fn answer(service: &Service, request: Request, what: What) -> Response {
     let mut noted = Noted::default();
     // Nothing is read of a body.
@@ -129,11 +140,14 @@ async fn attempt(
     let connection = parts.extensions.get::<Connection>();
     let caller = service.callers.authenticate(&parts.headers, connection).map_err(Refusal::Caller)?;
     noted.caller = Some(caller.id.clone());
-    reads(&parts.method)?;
-    let (organization, archive) = archive(service, caller, organization(&parts.uri))?;
+    match what {
+        What::Replay => asks(&parts.method)?,
+        _ => reads(&parts.method)?,
+    }
+    let (organization, served) = served(service, caller, organization(&parts.uri))?;
     noted.organization = Some(organization);
-    let archive = archive.ok_or(Refusal::NotFound)?;
-    let asking = Asking { service, archive, caller, connection };
+    let archive = served.archive.as_ref().ok_or(Refusal::NotFound)?;
+    let asking = Asking { service, archive, present: served.release(), caller, connection };
     let uri = &parts.uri;
     let work = async {
         match what {
@@ -145,23 +159,24 @@ async fn attempt(
             What::Disclosures => asking.disclosures(uri).await,
             What::Report => asking.report(uri).await,
             What::Export => asking.export(uri).await,
+            What::Replay => asking.replay(named_before_the_last(uri)?).await,
         }
     };
     timeout(what.time(service.limits.request_timeout()), work).await.unwrap_or(Err(Refusal::ReadTimeout))
 }
 
-/// An organization whose log the caller may read, and its log if that is kept.
-fn archive<'a>(
+/// An organization whose log the caller may read.
+fn served<'a>(
     service: &'a Service,
     caller: &Caller,
     organization: &str,
-) -> Result<(OrganizationId, Option<&'a Archive>), Refusal> {
+) -> Result<(OrganizationId, &'a Served), Refusal> {
     OrganizationId::new(organization)
         .ok()
         .filter(|organization| caller.may(Right::Audit, organization))
         .and_then(|organization| {
             let served = service.served(&organization)?;
-            Some((organization, served.archive.as_ref()))
+            Some((organization, served))
         })
         .ok_or(Refusal::Organization)
 }
@@ -193,6 +208,12 @@ impl FromStr for Wanted {
 fn wanted(uri: &Uri) -> Result<Wanted, Refusal> {
     query::none(uri)?;
     uri.path().rsplit('/').next().unwrap_or_default().parse()
+}
+
+/// What the path names before its last step.
+fn named_before_the_last(uri: &Uri) -> Result<Wanted, Refusal> {
+    query::none(uri)?;
+    uri.path().rsplit('/').nth(1).unwrap_or_default().parse()
 }
 
 impl Wanted {
@@ -234,6 +255,7 @@ struct Shown {
 
 impl Shown {
     fn of(shelf: &Shelf, (place, record): Found) -> Self {
+        let record = record.shown().into_owned();
         Self { place: place.to_string(), log: shelf.log(place.year), position: place.position, record }
     }
 }
@@ -250,6 +272,8 @@ struct Shelved {
 struct Asking<'a> {
     service: &'a Service,
     archive: &'a Archive,
+    /// The release that decides now.
+    present: Arc<Release>,
     caller: &'a Caller,
     connection: Option<&'a Connection>,
 }
@@ -286,9 +310,15 @@ impl Asking<'_> {
 
     async fn checkpoint(&self, uri: &Uri) -> Result<Response, Refusal> {
         query::none(uri)?;
-        let read = |shelf: &Shelf| match shelf.years()?.last() {
-            Some(year) => Ok(shelf.reader(*year)?.signed_checkpoint()?),
-            None => Ok(None),
+        let read = |shelf: &Shelf| {
+            for year in shelf.years()?.into_iter().rev() {
+                let reader = shelf.reader(year)?;
+                // The next year's log is opened before the year begins, and is empty till then.
+                if reader.checkpoint()?.size > 0 {
+                    return Ok(reader.signed_checkpoint()?);
+                }
+            }
+            Ok(None)
         };
         let checkpoint = self.archive.read(read).await?.ok_or(Refusal::Unpublished)?;
         Ok(typed_reply(StatusCode::OK, NO_STORE, TEXT, checkpoint))

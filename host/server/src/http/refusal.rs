@@ -62,6 +62,8 @@ pub(super) enum Refusal {
     Report,
     #[error("the audit log has no such record")]
     NoRecord,
+    #[error("this record is not a decision: only decisions can be made again")]
+    NotADecision,
     #[error("the audit log could not record this read")]
     Unrecorded,
     #[error("the audit log was not read in time")]
@@ -89,6 +91,7 @@ impl Refusal {
             | Self::Query
             | Self::Parameter(_)
             | Self::RecordId
+            | Self::NotADecision
             | Self::ContentType
             | Self::ContentEncoding
             | Self::BodyBroken
@@ -147,6 +150,7 @@ impl Refusal {
             | Self::Query
             | Self::Parameter(_)
             | Self::RecordId
+            | Self::NotADecision
             | Self::NoRecord
             | Self::Report
             | Self::Unreadable
@@ -209,6 +213,7 @@ mod tests {
             (Refusal::DecisionTimeout, 503, Some(("retry-after", "1"))),
             (Refusal::Parameter("`x`: unknown".into()), 400, None),
             (Refusal::RecordId, 400, None),
+            (Refusal::NotADecision, 400, None),
             (Refusal::NoRecord, 404, None),
             (Refusal::Report, 404, None),
             (Refusal::Unrecorded, 503, Some(("retry-after", "1"))),

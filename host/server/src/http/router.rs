@@ -27,6 +27,7 @@ const EVALUATION: Route = Route { path: "/{organization}/access/v1/evaluation", 
 const EVALUATIONS: Route = Route { path: "/{organization}/access/v1/evaluations", methods: "POST" };
 const RECORD: Route = Route { path: "/{organization}/audit/v1/records/{id}", methods: READ };
 const RECORDS: Route = Route { path: "/{organization}/audit/v1/records", methods: READ };
+const REPLAY: Route = Route { path: "/{organization}/audit/v1/records/{id}/replay", methods: "POST" };
 const PROOF: Route = Route { path: "/{organization}/audit/v1/proofs/{id}", methods: READ };
 const ENTRY: Route = Route { path: "/{organization}/audit/v1/entries/{id}", methods: READ };
 const CHECKPOINT: Route = Route { path: "/{organization}/audit/v1/checkpoint", methods: READ };
@@ -44,6 +45,7 @@ pub const ROUTES: &[Route] = &[
     EVALUATIONS,
     RECORD,
     RECORDS,
+    REPLAY,
     PROOF,
     ENTRY,
     CHECKPOINT,
@@ -67,6 +69,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(EVALUATIONS.path, any(evaluation::batch))
         .route(RECORD.path, any(audit::record))
         .route(RECORDS.path, any(audit::records))
+        .route(REPLAY.path, any(audit::again))
         .route(PROOF.path, any(audit::proof))
         .route(ENTRY.path, any(audit::entry))
         .route(CHECKPOINT.path, any(audit::checkpoint))
@@ -87,7 +90,7 @@ pub(super) fn reads(method: &Method) -> Result<(), Refusal> {
     if *method == Method::GET || *method == Method::HEAD { Ok(()) } else { Err(Refusal::Method(READ)) }
 }
 
-/// Whether the method asks for a decision.
+/// Whether the method asks for a decision, or for one to be made again.
 pub(super) fn asks(method: &Method) -> Result<(), Refusal> {
     if *method == Method::POST { Ok(()) } else { Err(Refusal::Method(EVALUATION.methods)) }
 }

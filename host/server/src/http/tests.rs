@@ -8,6 +8,7 @@ mod canaries;
 mod isolation;
 mod openapi;
 mod recording;
+mod replay;
 mod requests;
 mod sockets;
 mod turned_away;
@@ -174,6 +175,7 @@ fn parts() -> ServiceParts {
         callers: callers(),
         recorder: Arc::new(MemoryRecorder::new(10)),
         audit: None,
+        rebuild: None,
         limits: Limits::default(),
         public_url: Some("https://pdp.example.org/".into()),
         allow_remote_peers: false,

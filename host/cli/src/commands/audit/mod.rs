@@ -2,6 +2,7 @@
 //!
 //! Everything here reads the log beside a running service, without its lock, through a [`Shelf`].
 
+mod alone;
 pub mod export;
 mod page;
 mod progress;
@@ -16,10 +17,12 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use assent_audit::logs::LogsConfig;
 use assent_audit::shelf::Shelf;
 use assent_model::OrganizationId;
 
 use crate::audit_keys;
+use crate::deployment::{DEPLOYMENT_FILE, Deployment};
 
 /// Which log.
 #[derive(Clone, Debug, Default)]
@@ -50,17 +53,27 @@ fn listed(years: &[i32]) -> String {
 /// When the deployment keeps none, the organization is not one of its, or keys are missing.
 fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<Opened> {
     let read = super::read(root)?;
-    let config = audit_keys::load(&read)?.with_context(|| {
-        format!("{} has no table `[audit]`: its log is in memory", root.join("assent.toml").display())
-    })?;
+    let config = kept(&read, audit_keys::load(&read)?)?;
     let known: Vec<&OrganizationId> = read.organizations.iter().map(|o| &o.config.id).collect();
+    opened(config, &known, which)
+}
+
+/// The logs that a deployment keeps; it is an error if it keeps none.
+fn kept(deployment: &Deployment, config: Option<LogsConfig>) -> anyhow::Result<LogsConfig> {
+    let file = deployment.root.join(DEPLOYMENT_FILE);
+    config.with_context(|| format!("{} has no table `[audit]`: its log is in memory", file.display()))
+}
+
+/// The logs of one of these organizations.
+fn opened(config: LogsConfig, known: &[&OrganizationId], which: &Which<'_>) -> anyhow::Result<Opened> {
     let named = || known.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
-    let organization = match (which.organization, known.as_slice()) {
+    let organization = match (which.organization, known) {
         (Some(wanted), _) => *known
             .iter()
             .find(|id| id.as_str() == wanted)
             .with_context(|| format!("there is no organization `{wanted}`: expected one of {}", named()))?,
-        (None, [only]) => only,
+        (None, [only]) => *only,
+        (None, []) => bail!("there is no log yet: `assent serve` begins it with the first record"),
         (None, _) => bail!("say which organization: `--organization` with one of {}", named()),
     };
     let name = config.name.clone();

@@ -2,7 +2,7 @@
 //!
 //! Who asks chooses some of the text, so every line goes through [`printable`].
 
-use assent_audit::record::{DecisionEvent, Event, Outcome, Record};
+use assent_audit::record::{DecisionEvent, Event, Outcome, Record, ReleaseArchived};
 use assent_audit::shelf::Place;
 use assent_audit::text::printable;
 use assent_model::{BindingOutcome, Effect, Obligation};
@@ -24,6 +24,11 @@ pub(super) fn page(log: &str, place: Place, leaf: &[u8; 32], record: &Record) ->
             answered(&mut page, &decision.outcome);
             page.line("release", &decision.release.to_string());
             page.line("facts", &decision.facts.snapshot.to_string());
+        }
+        Event::ReleaseArchived(part) => {
+            page.0.push(format!("{}, record {place}", record.event.kind()));
+            page.line("at", &record.at.to_string());
+            archived(&mut page, part);
         }
         other => {
             page.0.push(format!("{}, record {place}", other.kind()));
@@ -135,6 +140,29 @@ fn obligation(obligation: &Obligation) -> String {
         return obligation.code.to_string();
     }
     format!("{} {}", obligation.code, serde_json::to_string(&obligation.parameters).unwrap_or_default())
+}
+
+/// Which files a part holds how much of; not what is in them.
+fn archived(page: &mut Page, part: &ReleaseArchived) {
+    page.line("release", &part.release.to_string());
+    page.line("facts", &part.facts.to_string());
+    page.line("archive", &part.archive.to_string());
+    page.line("part", &format!("{} of {}", part.part, part.parts));
+    page.line("software", &part.software);
+    let mut files: Vec<(&str, u64, u64)> = vec![];
+    for piece in &part.pieces {
+        match files.last_mut() {
+            Some((name, ..)) if *name == piece.file => {}
+            _ => files.push((&piece.file, piece.offset, piece.bytes)),
+        }
+    }
+    page.lines(
+        "files",
+        files.iter().map(|(name, from, bytes)| match from {
+            0 => format!("{name}, {bytes} bytes"),
+            from => format!("{name}, {bytes} bytes, from byte {from} on"),
+        }),
+    );
 }
 
 /// The members of an event that is no decision, as they are recorded.

@@ -1,24 +1,32 @@
-//! `assent audit replay`: recorded decisions, made again and compared byte for byte.
+//! `assent audit replay`: recorded decisions, made again from the log and compared byte for byte.
 //!
-//! INVARIANT (a decision replays): the same release and facts (by digest), question, caller and clock
-//! give the same answer, today and in years. A difference is an alarm: the log, the software or the
-//! machine is not what it was.
+//! INVARIANT (a decision replays): releases and facts are built again of what the log archived, so the log, its
+//! keys and this command are enough, today and in years. A difference is an alarm: the log, the software or the
+//! machine is not what it was. Where a log has no archive, the deployment at hand is tried in its place.
 
-use std::collections::BTreeMap;
+mod summary;
+
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use assent_audit::record::{DecisionEvent, Record};
-use assent_audit::shelf::Place;
-use assent_engine::{Question, Release, describe, judge};
-use assent_model::{Digest, Instant};
+use assent_audit::shelf::{Place, Shelf};
+use assent_engine::replay::{NotTried, Releases, replay as replay_from_log, replay_with};
+use assent_engine::{Release, Replayed};
+use assent_model::Instant;
 
 use super::progress::Bar;
 use super::records::look_up;
-use super::{Which, open};
+use super::{Opened, Which, alone};
+use crate::deployment::archive::Rebuilder;
+use summary::Summary;
 
-/// Which decisions to make again.
+/// Releases that are kept built while the log is read: where one takes over from another they alternate for a
+/// moment, and each may hold the facts of a whole organization.
+const RELEASES_KEPT: usize = 2;
+
+/// Which decisions to make again, and how to say what came of it.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
     /// One, by its id or place; left out: all between `from` and `until`.
@@ -27,46 +35,31 @@ pub struct Wanted<'a> {
     pub from: Option<Instant>,
     /// Before this moment.
     pub until: Option<Instant>,
+    /// One JSON object a line: alarms, then the summary.
+    pub json: bool,
 }
 
-/// What came of it.
-#[derive(Debug, Default)]
-struct Tally {
-    same: u64,
-    different: u64,
-    /// Decisions of releases or facts that the deployment at hand does not have.
-    elsewhere: BTreeMap<(Digest, Digest), u64>,
-}
-
-/// Makes decisions again with the release that the deployment at `root` gives, and compares; whether
-/// some were, and all of these came out the same.
+/// Makes decisions again and compares; whether some were, and all of these came out the same.
 ///
 /// # Errors
-/// When the deployment does not load, or the log cannot be read.
+/// When the log cannot be read, or this machine cannot run plugins.
 pub fn replay(
     root: &Path,
     which: &Which<'_>,
     wanted: &Wanted<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let opened = open(root, which)?;
+    let (opened, plugins) = alone::open(root, which)?;
+    let rebuilder = Rebuilder::alone(root, &plugins).context("plugins cannot run on this machine")?;
     let shelf = &opened.shelf;
-    let (_, built) = crate::commands::load(root)?;
-    let organizations = built.organizations.iter();
-    let release = organizations
-        .map(|organization| &organization.release)
-        .find(|release| release.organization() == shelf.organization())
-        .context("the deployment has no such organization")?;
-    let mut tally = Tally::default();
+    let releases = Releases::new(RELEASES_KEPT);
+    let mut again = Again { root, shelf, rebuilder, releases, at_hand: AtHand::NotLoaded };
+    let mut summary = Summary::default();
     if let Some(id) = wanted.id {
-        let place = look_up(&opened, id)?;
-        let (place, record) = shelf
-            .at(place)?
-            .with_context(|| format!("the log of {} has no record {}", place.year, place.position))?;
-        if record.decision().is_none() {
-            bail!("record {place} is not a decision");
-        }
-        again(release, place, &record, &mut tally, out)?;
+        let (place, record) = one(&opened, id)?;
+        let event = record.decision().with_context(|| format!("record {place} is not a decision"))?;
+        let replayed = again.replay(place, &record, event)?;
+        summary.add(place, event, &replayed, wanted.json, out)?;
     } else {
         let mut bar = Bar::over(&opened)?;
         for (done, record) in (1..).zip(shelf.records()?) {
@@ -74,46 +67,65 @@ pub fn replay(
             bar.show(done);
             let within = wanted.from.is_none_or(|from| from <= record.at)
                 && wanted.until.is_none_or(|until| record.at < until);
-            if within {
-                again(release, place, &record, &mut tally, out)?;
+            if let Some(event) = record.decision().filter(|_| within) {
+                let replayed = again.replay(place, &record, event)?;
+                summary.add(place, event, &replayed, wanted.json, out)?;
             }
         }
     }
-    let Tally { same, different, elsewhere } = tally;
-    writeln!(out, "{same} came out the same, {different} differ")?;
-    for ((release, facts), count) in &elsewhere {
-        writeln!(out, "{count} not tried: they need release {release} with facts {facts}")?;
-    }
-    if !elsewhere.is_empty() {
-        writeln!(out, "run this on a copy of the deployment as it was then, beside the same log")?;
-    }
-    Ok(different == 0 && same > 0)
+    summary.write(wanted.json, out)?;
+    Ok(summary.is_well())
 }
 
-fn again(
-    release: &Release,
-    place: Place,
-    record: &Record,
-    tally: &mut Tally,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let Some(event) = record.decision() else { return Ok(()) };
-    if event.release != release.digest() || event.facts.snapshot != release.snapshot().digest() {
-        *tally.elsewhere.entry((event.release, event.facts.snapshot)).or_default() += 1;
-        return Ok(());
-    }
-    if is_same(release, record.at, event)? {
-        tally.same += 1;
-    } else {
-        tally.different += 1;
-        writeln!(out, "ALARM: {place} ({}) comes out differently", event.id)?;
-    }
-    Ok(())
+fn one(opened: &Opened, id: &str) -> anyhow::Result<(Place, Record)> {
+    let place = look_up(opened, id)?;
+    let Some(found) = opened.shelf.at(place)? else {
+        bail!("the log of {} has no record {}", place.year, place.position);
+    };
+    Ok(found)
 }
 
-fn is_same(release: &Release, at: Instant, event: &DecisionEvent) -> anyhow::Result<bool> {
-    let question =
-        Question { id: event.id.clone(), at, request: event.request.clone(), explain: event.explained };
-    let decision = judge(release, &describe::caller_again(event), &question).decision;
-    Ok(describe::outcome(&decision).replay_bytes()? == event.outcome.replay_bytes()?)
+/// What it takes to make a decision again.
+struct Again<'a> {
+    root: &'a Path,
+    shelf: &'a Shelf,
+    rebuilder: Rebuilder,
+    releases: Releases,
+    at_hand: AtHand,
+}
+
+/// The release of the deployment at hand, for logs without an archive.
+enum AtHand {
+    NotLoaded,
+    /// The deployment does not load, or is no longer there.
+    None,
+    Loaded(Box<Release>),
+}
+
+impl Again<'_> {
+    fn replay(&mut self, place: Place, record: &Record, event: &DecisionEvent) -> anyhow::Result<Replayed> {
+        let replayed =
+            replay_from_log(self.shelf, &self.rebuilder, &mut self.releases, (place, record.at, event))?;
+        let other = match &replayed {
+            Replayed::NotTried(NotTried::NoArchive | NotTried::Incomplete) => {
+                self.at_hand().and_then(|release| replay_with(release, record))
+            }
+            Replayed::NotTried(NotTried::Circumstances) | Replayed::Same | Replayed::Alarm(_) => None,
+        };
+        Ok(other.unwrap_or(replayed))
+    }
+
+    fn at_hand(&mut self) -> Option<&Release> {
+        if matches!(self.at_hand, AtHand::NotLoaded) {
+            let loaded = crate::commands::load(self.root).ok().and_then(|(_, built)| {
+                let mut releases = built.organizations.into_iter().map(|organization| organization.release);
+                releases.find(|release| release.organization() == self.shelf.organization())
+            });
+            self.at_hand = loaded.map_or(AtHand::None, |release| AtHand::Loaded(Box::new(release)));
+        }
+        match &self.at_hand {
+            AtHand::Loaded(release) => Some(release),
+            AtHand::NotLoaded | AtHand::None => None,
+        }
+    }
 }

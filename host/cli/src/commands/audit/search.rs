@@ -26,7 +26,7 @@ pub fn search(
     let found = shelf.find(page)?;
     if as_json {
         for (place, record) in &found {
-            writeln!(out, "{}", json!({ "place": place.to_string(), "record": record }))?;
+            writeln!(out, "{}", json!({ "place": place.to_string(), "record": record.shown() }))?;
         }
     } else if !found.is_empty() {
         write!(out, "{}", table(&found))?;

@@ -68,6 +68,10 @@ fn row(event: &Event) -> Row {
             row.who = format!("{} {}", run.node, run.software);
         }
         Event::TailDiscarded(tail) => row.because = format!("{} bytes after a crash", tail.bytes),
+        Event::ReleaseArchived(part) => {
+            row.on = format!("release {}", short(&part.release));
+            row.because = format!("part {} of {}", part.part, part.parts);
+        }
         Event::ReleaseActivated(release) => row.on = format!("release {}", short(&release.release)),
         Event::Key(key) => (row.action, row.on) = (code(&key.change), key.key.clone()),
         Event::Retention(retention) => row.because = retention.reason.clone(),

@@ -1,25 +1,34 @@
-//! The log of a running service: opened, with the records of its start, and watched.
+//! The log of a running service: opened, with the records of its start, watched, and turned with the year.
+//!
+//! INVARIANT (a year's log explains itself): before a release decides, the year's log holds what it was built
+//! from; and a year that begins meanwhile begins with the same records.
 
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use assent_audit::logs::{Logs, Opened};
 use assent_audit::record::{Actor, Event, PluginUsed, ReleaseActivated, ServiceRun, TailDiscarded};
+use assent_audit::shelf::{Archived, Shelf};
 use assent_engine::{AuditRecorder, Binding, Recorder, Release};
 use assent_model::{EntityId, Instant};
+use assent_server::Clock;
+use tokio::task::spawn_blocking;
 
 use super::{clock, settings};
 use crate::audit_keys;
-use crate::deployment::Deployment;
-use crate::deployment::build::Built;
+use crate::deployment::build::{Built, BuiltOrganization};
+use crate::deployment::{Deployment, archive};
 
 /// The durable log of each organization, with the records of this start: what recovery cut off, that
-/// the service runs, which release decides. `None` where the deployment keeps its log in memory.
+/// the service runs with which settings, what the release was built from unless that is there already, which
+/// release decides. `None` where the deployment keeps its log in memory.
 ///
 /// # Errors
-/// When a key is missing or a log cannot be continued: nothing is served then.
+/// When a key is missing, a log cannot be continued, or a release is too large to be archived: nothing is
+/// served then.
 pub(super) async fn open(
     deployment: &Deployment,
     built: &Built,
@@ -40,13 +49,37 @@ pub(super) async fn open(
         recorder.note(organization, now, event).await?;
     }
     clock::compare(&recorder, &opened, now).await?;
-    note_all(&recorder, built, now, || Event::ServiceStarted(run())).await?;
-    for organization in &built.organizations {
-        settings::note(&recorder, deployment, organization.release.organization(), now).await?;
-        let event = Event::ReleaseActivated(activated(&organization.release, &deployment.root));
-        recorder.note(organization.release.organization(), now, event).await?;
+    for (organization, Opened { year, recovered, .. }) in built.organizations.iter().zip(&opened) {
+        let id = organization.release.organization();
+        settings::note(&recorder, deployment, id, now).await?;
+        let start = start(organization, &deployment.root)?;
+        let is_archived = !recovered.created && holds(&recorder, &organization.release, *year);
+        for event in start.iter().filter(|event| !(is_archived && matches!(event, Event::ReleaseArchived(_))))
+        {
+            recorder.note(id, now, event.clone()).await?;
+        }
+        recorder.logs().begin_years_with(id, start)?;
     }
     Ok(Some(recorder))
+}
+
+/// The records of an organization's start, in their order.
+fn start(organization: &BuiltOrganization, root: &Path) -> anyhow::Result<Vec<Event>> {
+    let release = &organization.release;
+    let parts = archive::parts(organization)
+        .with_context(|| format!("`{}` cannot be archived in its log", release.organization()))?;
+    let mut start = vec![Event::ServiceStarted(run())];
+    start.extend(parts.into_iter().map(Event::ReleaseArchived));
+    start.push(Event::ReleaseActivated(activated(release, root)));
+    Ok(start)
+}
+
+/// Whether the year's log holds the archive of a release and its facts. Where that cannot be told, it is
+/// written again, which costs room and nothing else.
+fn holds(recorder: &AuditRecorder, release: &Release, year: i32) -> bool {
+    let shelf = Shelf::new(recorder.logs().config().clone(), release.organization().clone());
+    let found = shelf.archived(year, release.digest(), release.snapshot().digest());
+    matches!(found, Ok(Ok(Archived::Whole(_))))
 }
 
 /// A log that was not there: expected once a year, and at other times a sign that one was removed.
@@ -109,6 +142,35 @@ pub(super) async fn watch(recorder: Option<&AuditRecorder>) -> Infallible {
         if let Err(error) = recorder.ready() {
             eprintln!("everything is denied: {}; start the service again once this is mended", error.reason);
             return std::future::pending().await;
+        }
+    }
+}
+
+/// How often it is looked whether a year ends: a twelfth of the time that a log is opened ahead, so that it is
+/// tried several times.
+const TURN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Opens the next year's logs ahead, begins them with the year, and closes last year's: so that no request waits
+/// for any of it. What goes wrong is said once and tried again; and the first request of the year would try, too.
+#[expect(clippy::print_stderr, reason = "the person who runs the service must see that a year cannot begin")]
+pub(super) async fn turn(recorder: Option<&AuditRecorder>, clock: &dyn Clock) -> Infallible {
+    let Some(recorder) = recorder else { return std::future::pending().await };
+    let mut ticks = tokio::time::interval(TURN_INTERVAL);
+    let mut said = String::new();
+    loop {
+        ticks.tick().await;
+        let (logs, now) = (Arc::clone(recorder.logs()), clock.now());
+        match spawn_blocking(move || logs.turn(now)).await {
+            Ok(Ok(opened)) => say_begun(&opened),
+            Ok(Err(error)) => {
+                let error = format!("{:#}", anyhow::Error::from(error));
+                if error != said {
+                    eprintln!("the next year's audit log is not ready: {error}; it is tried again");
+                    said = error;
+                }
+            }
+            // The runtime ends, and this with it.
+            Err(_ended) => return std::future::pending().await,
         }
     }
 }

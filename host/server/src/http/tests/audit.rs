@@ -10,18 +10,23 @@ use assent_engine::AuditRecorder;
 
 use super::*;
 
-const AUDITOR: (&str, &str) = ("authorization", "Bearer auditor-key");
-const RECORDS: &str = "/bay/audit/v1/records";
+pub(super) const AUDITOR: (&str, &str) = ("authorization", "Bearer auditor-key");
+pub(super) const RECORDS: &str = "/bay/audit/v1/records";
 
 pub(super) struct Audited {
     pub(super) world: World,
-    logs: Arc<Logs>,
+    pub(super) logs: Arc<Logs>,
     /// Removed when the test ends.
     _directory: tempfile::TempDir,
 }
 
 impl Audited {
     pub(super) fn new() -> Self {
+        Self::with(parts())
+    }
+
+    /// With these parts but for log and recorder.
+    pub(super) fn with(parts: ServiceParts) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = LogsConfig {
             directory: directory.path().to_owned(),
@@ -29,7 +34,7 @@ impl Audited {
             signing_seed: [3; 32].into(),
             kek: Arc::new(MasterKey::from_bytes(&[4; 32]).unwrap()),
         };
-        let (logs, _) = Logs::open(config, [organization("bay")], Fixed.now()).unwrap();
+        let (logs, _) = Logs::open(config, [organization("bay")], parts.clock.now()).unwrap();
         let logs = Arc::new(logs);
         let recorder = AuditRecorder::new(Arc::clone(&logs));
         let lines = Arc::new(Lines::default());
@@ -37,7 +42,7 @@ impl Audited {
             recorder: Arc::new(recorder.clone()),
             audit: Some(recorder),
             log: Arc::clone(&lines) as Arc<dyn RequestLog>,
-            ..parts()
+            ..parts
         };
         let service = Arc::new(Service::new(parts).unwrap());
         let app = router(Arc::clone(&service));
@@ -46,13 +51,13 @@ impl Audited {
     }
 
     /// Asks for a decision; its id.
-    async fn decide(&self, subject: &str, action: &str) -> String {
+    pub(super) async fn decide(&self, subject: &str, action: &str) -> String {
         let reply = self.world.ask(SINGLE, &question(subject, action, "record-1")).await;
         assert_eq!(reply.status, 200);
         reply.header("x-decision-id").unwrap().to_owned()
     }
 
-    async fn get(&self, path: &str) -> Reply {
+    pub(super) async fn get(&self, path: &str) -> Reply {
         self.world.send(request("GET", path, &[AUDITOR], "")).await
     }
 
@@ -62,7 +67,7 @@ impl Audited {
         reply.into_body().collect().await.unwrap().to_bytes().to_vec()
     }
 
-    fn shelf(&self) -> Shelf {
+    pub(super) fn shelf(&self) -> Shelf {
         Shelf::new(self.logs.config().clone(), organization("bay"))
     }
 
