@@ -106,6 +106,8 @@ fn everything_replays_from_the_log_whatever_became_of_the_deployment() {
     assert!(!deployment.0.path().join(".assent/plugin-cache").exists(), "it writes nothing there");
 
     // No more than this is needed.
+    let unused = logged();
+    assert!(refused(&audit(&["replay", unused.path()])).contains("there is no log yet"));
     change(&deployment, "assent.toml", "[audit]\nname = \"pdp.example.org\"\n");
     well(&["replay", path, "-o", "clinic"]);
     assert!(refused(&audit(&["replay", path, "-o", "clinik"])).contains("expected one of `clinic`"));

@@ -3,6 +3,7 @@
 //! So years later, or on an auditor's machine, nobody needs policies, plugins or organizations' folders. Which
 //! organizations there are is told by the logs' directory.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context;
@@ -51,7 +52,11 @@ pub(super) fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<(Opened, Pl
 fn organizations(config: &LogsConfig) -> anyhow::Result<Vec<OrganizationId>> {
     let unreadable = || format!("the directory {} of audit logs cannot be read", config.directory.display());
     let mut found = vec![];
-    for entry in std::fs::read_dir(&config.directory).with_context(unreadable)? {
+    let entries = match std::fs::read_dir(&config.directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+        entries => entries.with_context(unreadable)?,
+    };
+    for entry in entries {
         let name = entry.with_context(unreadable)?.file_name();
         let id = name.to_str().and_then(|name| OrganizationId::new(name).ok());
         found.extend(id.filter(|id| config.years(id).is_ok_and(|years| !years.is_empty())));
