@@ -232,6 +232,9 @@ fn refuse_beside_former(
             Err(RewrapError::ServiceHasFormerKey { dir, kek })
         }
         // Nobody writes. The lock is let go at once: whoever starts now starts with the new key.
-        lock => Ok(drop(lock?)),
+        lock => {
+            drop(lock?);
+            Ok(())
+        }
     }
 }

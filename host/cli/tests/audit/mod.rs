@@ -8,6 +8,8 @@ use std::process::{Child, ChildStderr};
 
 use super::*;
 
+mod keys;
+
 const DAY: &str = "2026-11-21T18:00:00Z";
 const SEGMENT: &str = ".assent/audit/clinic/2026/segments/0000000001.seg";
 
@@ -48,8 +50,13 @@ struct Running {
 
 impl Running {
     fn start(deployment: &Deployment) -> Self {
+        Self::start_with(deployment, &[])
+    }
+
+    fn start_with(deployment: &Deployment, environment: &[(&str, &Path)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_assent"))
             .args(["serve", deployment.path(), "--listen", "127.0.0.1:0", "--stopped-clock", DAY])
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -118,19 +125,19 @@ fn what_was_answered_is_found_shown_exported_made_again_and_verified() {
 
     let found = well(&["search", path, "--oldest-first"]);
     let lines: Vec<_> = found.lines().collect();
-    assert_eq!(lines.len(), 6, "{found}");
+    assert_eq!(lines.len(), 7, "{found}");
     let column = lines[0].find("WHO").unwrap();
-    assert!(lines[3][column..].starts_with("User::ann ") && lines[4][column..].starts_with("User::bob "));
-    assert!(lines[3].contains("permit") && lines[3].ends_with("owner.read"), "{found}");
+    assert!(lines[4][column..].starts_with("User::ann ") && lines[5][column..].starts_with("User::bob "));
+    assert!(lines[4].contains("permit") && lines[4].ends_with("owner.read"), "{found}");
     let denied = well(&["search", path, "--decision", "deny", "--subject", "User::bob"]);
-    assert!(denied.contains("2026-3") && denied.lines().count() == 2, "{denied}");
+    assert!(denied.contains("2026-4") && denied.lines().count() == 2, "{denied}");
     let page = well(&["search", path, "--limit", "2", "--json"]);
     assert!(page.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{page}");
 
-    for named in [&*ann, "2026-2"] {
+    for named in [&*ann, "2026-3"] {
         let shown = well(&["show", path, "--id", named]);
         for part in
-            ["PERMIT (permit), record 2026-2", &ann, "User::ann", "owner.read permits: owners read", "leaf "]
+            ["PERMIT (permit), record 2026-3", &ann, "User::ann", "owner.read permits: owners read", "leaf "]
         {
             assert!(shown.contains(part), "`{part}` is not in: {shown}");
         }
@@ -139,27 +146,27 @@ fn what_was_answered_is_found_shown_exported_made_again_and_verified() {
         serde_json::from_str(&well(&["show", path, "--id", &bob, "--json"])).unwrap();
     assert_eq!(
         (&raw["place"], &raw["record"]["event"]["outcome"]["effect"]),
-        (&"2026-3".into(), &"deny".into())
+        (&"2026-4".into(), &"deny".into())
     );
 
-    assert_eq!(well(&["export", path, "--format", "jsonl"]).lines().count(), 5);
+    assert_eq!(well(&["export", path, "--format", "jsonl"]).lines().count(), 6);
     assert!(well(&["export", path, "--format", "ocsf"]).contains("\"class_uid\":6003"));
     assert!(well(&["export", path, "--format", "fhir"]).contains("AuditEvent"));
     assert!(well(&["export", path, "--format", "syslog"]).contains("cause=\"no_policy\""));
     let cursor = deployment.0.path().join("cursor");
     let follow =
         ["export", path, "--format", "jsonl", "--year", "2026", "--cursor", cursor.to_str().unwrap()];
-    assert_eq!((well(&follow).lines().count(), well(&follow).lines().count()), (5, 0));
+    assert_eq!((well(&follow).lines().count(), well(&follow).lines().count()), (6, 0));
 
     assert_eq!(well(&["replay", path]), "2 came out the same, 0 differ\n");
-    assert_eq!(well(&["replay", path, "--id", "2026-3"]), "1 came out the same, 0 differ\n");
+    assert_eq!(well(&["replay", path, "--id", "2026-4"]), "1 came out the same, 0 differ\n");
 
     // Somebody who has only the log and the public key.
     let key = well(&["keys", path]);
     assert!(key.starts_with("pdp.example.org/audit/clinic/2026+"), "{key}");
     let log = format!("{path}/.assent/audit/clinic/2026");
     for whole in [well(&["verify", path]), well(&["verify", "--log", &log, "--key", &key])] {
-        assert!(whole.starts_with("whole: pdp.example.org/audit/clinic/2026\n  5 records under"), "{whole}");
+        assert!(whole.starts_with("whole: pdp.example.org/audit/clinic/2026\n  6 records under"), "{whole}");
     }
 }
 
@@ -235,7 +242,7 @@ fn a_decision_of_other_policies_is_not_made_again_but_says_what_it_needs() {
     let output = audit(&["replay", deployment.path()]);
     let said = stdout(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let raw = well(&["show", deployment.path(), "--id", "2026-2", "--json"]);
+    let raw = well(&["show", deployment.path(), "--id", "2026-3", "--json"]);
     let raw: serde_json::Value = serde_json::from_str(&raw).unwrap();
     let release = raw["record"]["event"]["release"].as_str().unwrap();
     assert!(said.contains(&format!("2 not tried: they need release {release}")), "{said}");

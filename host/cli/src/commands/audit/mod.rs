@@ -8,6 +8,7 @@ mod progress;
 pub mod records;
 pub mod replay;
 pub mod report;
+pub mod rewrap;
 pub mod search;
 mod table;
 pub mod verify;
@@ -22,7 +23,7 @@ use assent_model::OrganizationId;
 use crate::audit_keys;
 
 /// Which log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Which<'a> {
     /// The organization; may be left out where there is only one.
     pub organization: Option<&'a str>,
