@@ -1,5 +1,6 @@
 //! Keys as operators handle them: rotated beside the service, recovered when lost, kept in a token, and
 //! every misuse refused.
+#![expect(clippy::indexing_slicing, clippy::print_stderr, reason = "tests")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
