@@ -24,6 +24,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("wasmtime", "plugin"),
     ("wasmtime_wizer", "plugin"),
     ("aws_lc_rs", "audit"),
+    ("cryptoki", "audit"),
     ("rusqlite", "audit"),
     ("axum", "server"),
     ("reqwest", "outbound"),

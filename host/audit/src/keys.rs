@@ -4,19 +4,36 @@
 //! even when a crash takes back positions that were already written. The log itself names a data
 //! key only by its [`Commitment`]; the wrapped key lies in a side file, so that changing the
 //! key-encryption key ([`rewrap`]) touches no sealed byte, and so does destroying a data key.
+//! A key-encryption key is in a file or in a token ([`KeySource`]); [`Recovery`] is for when it is lost.
 
+mod age;
+mod changes;
 mod data_key;
+mod encryption;
 mod envelope;
 mod error;
+mod master;
+mod recovery;
+mod rewrap;
 mod ring;
+mod set;
 mod source;
+mod token;
 mod wrapped;
 
+pub use age::{AgeError, Identity, RECIPIENTS_MAX, Recipient};
+pub use changes::KeyChanged;
 pub use data_key::{Commitment, DataKey};
+pub use encryption::{KeeperError, KeyEncryption};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, OVERHEAD_BYTES, Payload, RECORD_BYTES_MAX, SealingKey};
 pub use error::{KeyError, RecordError};
-pub use source::{KeyEncryption, MasterKey};
-pub use wrapped::{Rewrapped, rewrap};
+pub use master::MasterKey;
+pub use recovery::Recovery;
+pub use rewrap::{Found, PROBLEMS_MAX, RewrapError, Rewrapped, look, rewrap};
+pub use set::Keys;
+pub use source::KeySource;
+pub use token::{TokenError, TokenKey, TokenUri, UriError};
 
+pub(crate) use changes::Changes;
 pub(crate) use ring::KeyRing;
 pub(crate) use wrapped::WrappedKey;

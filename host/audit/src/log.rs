@@ -35,7 +35,7 @@ mod recover;
 mod scan;
 mod segment;
 mod shared;
-mod source;
+pub(crate) mod source;
 mod tiles;
 mod verify;
 mod writer;

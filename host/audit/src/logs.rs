@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::index::IndexKey;
-use crate::keys::{KeyEncryption, Payload};
+use crate::keys::{Changes, KeyChanged, KeyEncryption, KeyError, Payload};
 use crate::log::{self, AppendError, Config, Log, OpenError, Reader, Recovered};
 use crate::record::{Event, Record, RecordError};
 use crate::tlog::note::{NoteError, Signer};
@@ -43,6 +43,23 @@ impl LogsConfig {
     /// The directory of an organization's log of a year.
     pub fn directory_of(&self, organization: &OrganizationId, year: i32) -> PathBuf {
         self.directory.join(organization.as_str()).join(format!("{year:04}"))
+    }
+
+    /// The organizations that have logs here, whether or not they are still served.
+    ///
+    /// # Errors
+    /// When the directory cannot be read; one that does not exist has none.
+    pub fn organizations(&self) -> std::io::Result<Vec<OrganizationId>> {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            entries => entries?,
+        };
+        let mut organizations = vec![];
+        for entry in entries {
+            organizations.extend(entry?.file_name().to_str().and_then(|name| OrganizationId::new(name).ok()));
+        }
+        organizations.sort_unstable();
+        Ok(organizations)
     }
 
     /// The years of which an organization has a log, oldest first.
@@ -130,6 +147,15 @@ pub enum LogsError {
         /// Why not.
         #[source]
         source: BeginError,
+    },
+    /// The notes about an organization's keys cannot be read or written.
+    #[error("what changed in the keys of `{organization}` cannot be told")]
+    Keys {
+        /// Whose.
+        organization: OrganizationId,
+        /// Why not.
+        #[source]
+        source: Box<KeyError>,
     },
     /// No log was opened for this organization.
     #[error("there is no audit log for `{0}`")]
@@ -274,6 +300,39 @@ impl Logs {
     pub fn status(&self) -> BTreeMap<OrganizationId, log::Status> {
         let years = self.years();
         years.iter().map(|(organization, years)| (organization.clone(), years.current.log.status())).collect()
+    }
+
+    /// What changed in the keys of an organization's newest log and is not recorded in it yet. Once it is,
+    /// call [`Self::key_changes_recorded`]; otherwise it comes again.
+    ///
+    /// # Errors
+    /// When no log was opened for the organization, or the notes cannot be read.
+    pub fn key_changes(&self, organization: &OrganizationId) -> Result<Vec<KeyChanged>, LogsError> {
+        self.changes(organization, |changes| changes.unrecorded(self.config.kek.id()))
+    }
+
+    /// The changes that were given last are recorded.
+    ///
+    /// # Errors
+    /// When no log was opened for the organization, or the notes cannot be written.
+    pub fn key_changes_recorded(&self, organization: &OrganizationId) -> Result<(), LogsError> {
+        self.changes(organization, |changes| changes.recorded(self.config.kek.id()))
+    }
+
+    fn changes<T>(
+        &self,
+        organization: &OrganizationId,
+        what: impl FnOnce(&Changes) -> Result<T, KeyError>,
+    ) -> Result<T, LogsError> {
+        let year = match self.years().get(organization) {
+            Some(years) => years.current.year,
+            None => return Err(LogsError::Unknown(organization.clone())),
+        };
+        let changes = Changes::of(&self.config.directory_of(organization, year));
+        what(&changes).map_err(|source| LogsError::Keys {
+            organization: organization.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// Where the logs are, and with which keys.

@@ -11,7 +11,7 @@ use assent_audit::reports::Report;
 use assent_audit::shelf::{Page, Place};
 use assent_cli::commands::audit::records::{Asked, Form};
 use assent_cli::commands::audit::replay::Wanted;
-use assent_cli::commands::audit::{self, Which, export, records, replay, report, search, verify};
+use assent_cli::commands::audit::{self, Which, export, records, replay, report, rewrap, search, verify};
 use assent_cli::{audit_keys, commands};
 use assent_model::{Cause, Effect, EntityId, Instant};
 use assent_server::{Clock, SystemClock};
@@ -42,6 +42,29 @@ pub(crate) enum Audit {
     Init {
         /// The deployment directory.
         dir: PathBuf,
+        /// Make a sealing key that is to be in a PKCS#11 token there, instead of telling how.
+        #[arg(long)]
+        make_token_key: bool,
+        /// The sealing key is lost for good; this age identity opens what it sealed, so make another.
+        #[arg(long, value_name = "FILE")]
+        recovery_identity: Option<PathBuf>,
+    },
+    /// Wrap all data keys anew with the sealing key that `assent.toml` names now. Exit code: 0 all, 1 not all.
+    Rewrap {
+        /// The deployment directory.
+        dir: PathBuf,
+        /// One organization's logs; left out: all that there are.
+        #[arg(long, short)]
+        organization: Option<String>,
+        /// One year's logs; left out: all years.
+        #[arg(long)]
+        year: Option<i32>,
+        /// Change nothing; tell whether anything still needs a former key. Exit code: 0 nothing, 1 something.
+        #[arg(long, conflicts_with = "recovery_identity")]
+        check: bool,
+        /// An age identity that opens what the lost sealing key sealed.
+        #[arg(long, value_name = "FILE")]
+        recovery_identity: Option<PathBuf>,
     },
     /// Print the public keys that the logs are verified with, one a line.
     Keys {
@@ -247,8 +270,18 @@ impl From<Find> for Query {
 pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let now = |given: Option<Instant>| given.unwrap_or_else(|| SystemClock.now());
     match command {
-        Audit::Init { dir } => {
-            audit_keys::init(&commands::read(&dir)?, out)?;
+        Audit::Init { dir, make_token_key, recovery_identity } => {
+            let init = audit_keys::Init { make_token_key, recovery_identity: recovery_identity.as_deref() };
+            audit_keys::init(&commands::read(&dir)?, init, out)?;
+        }
+        Audit::Rewrap { dir, organization, year, check, recovery_identity } => {
+            let which = Which { organization: organization.as_deref(), year };
+            let all = if check {
+                rewrap::check(&dir, &which, out)?
+            } else {
+                rewrap::rewrap(&dir, &which, recovery_identity.as_deref(), out)?
+            };
+            return Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Audit::Keys { log } => audit::keys(&log.dir, &log.which(), out)?,
         Audit::Verify { dir, organization, year, log, key } => {

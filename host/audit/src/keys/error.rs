@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::{KeeperError, TokenError};
 use crate::log::DiskError;
 
 /// A key that cannot be made, found, wrapped or unwrapped.
@@ -10,20 +11,27 @@ pub enum KeyError {
     /// The system's random generator failed.
     #[error("the system's random generator failed; no key was made")]
     Random,
-    /// The library refused to encrypt.
+    /// The keeper of the key refused or could not be reached.
     #[error("the data key of segment {segment} could not be wrapped with `{kek}`")]
     Wrap {
         /// Whose key.
         segment: u64,
         /// The key-encryption key asked.
         kek: String,
+        /// Why not.
+        source: KeeperError,
     },
     /// A key-encryption key given in words that name no source.
-    #[error("key source `{given}` is unknown; write `file:<path>` or, for development, `env:<NAME>`")]
+    #[error(
+        "`{given}:` is no place of a key: expected `file:PATH`, `pkcs11:…` or, for development, `env:NAME`"
+    )]
     UnknownSource {
-        /// The words.
+        /// The scheme of the words; what follows it might be a key.
         given: String,
     },
+    /// A token that does not do as it should.
+    #[error(transparent)]
+    Token(Box<TokenError>),
     /// A key-encryption key of the wrong size or alphabet.
     #[error("the key in `{from}` must be 32 raw bytes or 64 hexadecimal digits")]
     Malformed {
@@ -68,13 +76,31 @@ pub enum KeyError {
         /// The key at hand.
         given: String,
     },
-    /// The wrapped key does not open: changed, or moved from another log or segment.
-    #[error("the key in {} does not open with `{kek}`; the file was changed or belongs to another log", path.display())]
+    /// The wrapped key does not open: changed, or moved from another log or segment; or its keeper is out of reach.
+    #[error("the key in {} does not open with `{kek}`", path.display())]
     Unwrap {
         /// The key file.
         path: PathBuf,
         /// The key-encryption key asked.
         kek: String,
+        /// Why not.
+        source: KeeperError,
+    },
+    /// Nobody can recover it.
+    #[error("{} is wrapped with `{kek}` and for nobody else; only that key opens it", path.display())]
+    NoRecovery {
+        /// The key file.
+        path: PathBuf,
+        /// The key it needs.
+        kek: String,
+    },
+    /// The identity given is of no recipient, or the file was changed.
+    #[error("{} does not open with the identity given; it is wrapped for {recipients}", path.display())]
+    Recover {
+        /// The key file.
+        path: PathBuf,
+        /// Who could open it.
+        recipients: String,
     },
     /// The wrapped key opens to another key than the segment names.
     #[error("{} holds the key {found}, but the segment names {expected}", path.display())]
@@ -89,6 +115,12 @@ pub enum KeyError {
     /// Reading or writing failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+impl From<TokenError> for KeyError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(Box::new(error))
+    }
 }
 
 /// A record that cannot be sealed or opened.

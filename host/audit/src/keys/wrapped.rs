@@ -2,6 +2,8 @@
 //!
 //! `keys/<segment>.json` is replaced whole, so there is always one complete file, the newest. Its
 //! checksum lets [`crate::log::verify`] see rot without any key; tampering shows when unwrapping.
+//! Where there are recovery recipients, `recovery.age` is a whole age file, in base64, with the 32 bytes of the
+//! key: who has an identity needs nothing of ours to open it.
 //! Losing a key file loses its segment's records (not the proof that they existed), so back them up.
 
 use std::path::Path;
@@ -10,13 +12,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Commitment, DataKey, KeyEncryption, KeyError};
+use super::{Commitment, DataKey, KeeperError, KeyEncryption, KeyError};
 use crate::log::disk;
-use crate::log::layout::{self, Layout};
+use crate::log::layout::Layout;
 
 const VERSION: u32 = 1;
 const CONTEXT_DOMAIN: &[u8] = b"assent dek wrap v1\0";
-/// Key files are about 300 bytes; a wrap by an outside keeper may take a few hundred more.
+/// Key files are about 300 bytes, and 250 more for each recovery recipient.
 const FILE_BYTES_MAX: usize = 16 * 1024;
 
 /// A key file's content.
@@ -28,7 +30,17 @@ pub(crate) struct WrappedKey {
     kek: String,
     commitment: String,
     wrapped: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recovery: Option<WrappedForRecovery>,
     crc32c: String,
+}
+
+/// The same key, for whoever can recover it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrappedForRecovery {
+    recipients: Vec<String>,
+    age: String,
 }
 
 impl WrappedKey {
@@ -40,15 +52,22 @@ impl WrappedKey {
         kek: &dyn KeyEncryption,
     ) -> Result<Self, KeyError> {
         let commitment = key.commitment().to_string();
-        let wrapped = kek
-            .wrap(key, &context(origin_hash, segment, &commitment))
-            .ok_or_else(|| KeyError::Wrap { segment, kek: kek.id().to_owned() })?;
+        let failed = |source| KeyError::Wrap { segment, kek: kek.id().to_owned(), source };
+        let wrapped = kek.wrap(key, &context(origin_hash, segment, &commitment)).map_err(failed)?;
+        let recovery = match kek.recovery() {
+            Some(recovery) => recovery.wrap(key).map_err(failed)?.map(|age| WrappedForRecovery {
+                recipients: recovery.recipients(),
+                age: STANDARD.encode(age),
+            }),
+            None => None,
+        };
         let mut file = Self {
             version: VERSION,
             segment,
             kek: kek.id().to_owned(),
             commitment,
             wrapped: STANDARD.encode(wrapped),
+            recovery,
             crc32c: String::new(),
         };
         file.crc32c = file.checksum();
@@ -84,23 +103,48 @@ impl WrappedKey {
         Err(KeyError::OtherKey { path: path.to_owned(), expected, found: self.commitment.clone() })
     }
 
-    /// Unwraps the data key.
+    /// The id of the key it is wrapped with.
+    pub(super) fn kek(&self) -> &str {
+        &self.kek
+    }
+
+    /// For whom it is wrapped besides.
+    pub(super) fn recipients(&self) -> &[String] {
+        self.recovery.as_ref().map_or(&[], |recovery| &recovery.recipients)
+    }
+
+    /// Unwraps the data key, with the key in use, with a former one, or by recovery.
     pub(crate) fn unwrap(
         &self,
         path: &Path,
         origin_hash: &[u8; 32],
         kek: &dyn KeyEncryption,
     ) -> Result<DataKey, KeyError> {
-        if self.kek != kek.id() {
-            let (expected, given) = (self.kek.clone(), kek.id().to_owned());
-            return Err(KeyError::OtherKek { path: path.to_owned(), expected, given });
-        }
-        let refused = || KeyError::Unwrap { path: path.to_owned(), kek: kek.id().to_owned() };
-        let wrapped = STANDARD.decode(&self.wrapped).map_err(|_| refused())?;
-        let context = context(origin_hash, self.segment, &self.commitment);
-        let key = kek.unwrap(&wrapped, &context).ok_or_else(refused)?;
+        let keeper = if self.kek == kek.id() { Some(kek) } else { kek.former(&self.kek) };
+        let refused = |source| KeyError::Unwrap { path: path.to_owned(), kek: self.kek.clone(), source };
+        let key = match keeper {
+            Some(keeper) => {
+                let wrapped = STANDARD.decode(&self.wrapped).map_err(|_| refused(KeeperError::Refused))?;
+                let context = context(origin_hash, self.segment, &self.commitment);
+                keeper.unwrap(&wrapped, &context).map_err(refused)?
+            }
+            None => self.recover(path, kek)?,
+        };
         self.expect(path, key.commitment())?;
         Ok(key)
+    }
+
+    fn recover(&self, path: &Path, kek: &dyn KeyEncryption) -> Result<DataKey, KeyError> {
+        let path = path.to_owned();
+        let Some(recovery) = kek.recovery().filter(|recovery| recovery.can_open()) else {
+            let (expected, given) = (self.kek.clone(), kek.id().to_owned());
+            return Err(KeyError::OtherKek { path, expected, given });
+        };
+        let Some(wrapped) = &self.recovery else {
+            return Err(KeyError::NoRecovery { path, kek: self.kek.clone() });
+        };
+        let opened = STANDARD.decode(&wrapped.age).ok().and_then(|age| recovery.unwrap(&age));
+        opened.ok_or_else(|| KeyError::Recover { path, recipients: wrapped.recipients.join(", ") })
     }
 
     /// Puts the file in place durably, replacing an older one.
@@ -114,50 +158,13 @@ impl WrappedKey {
     }
 
     fn checksum(&self) -> String {
-        let Self { version, segment, kek, commitment, wrapped, crc32c: _ } = self;
-        let text = format!("{version}\n{segment}\n{kek}\n{commitment}\n{wrapped}\n");
+        let Self { version, segment, kek, commitment, wrapped, recovery, crc32c: _ } = self;
+        let mut text = format!("{version}\n{segment}\n{kek}\n{commitment}\n{wrapped}\n");
+        if let Some(WrappedForRecovery { recipients, age }) = recovery {
+            text.push_str(&format!("{}\n{age}\n", recipients.join(" ")));
+        }
         format!("{:08x}", crc32c::crc32c(text.as_bytes()))
     }
-}
-
-/// How many keys [`rewrap`] looked at and changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewrapped {
-    /// Key files now wrapped with the new key.
-    pub rewrapped: usize,
-    /// Key files that already were: an earlier run was interrupted, or ran twice.
-    pub already: usize,
-}
-
-/// Wraps every data key of a log anew, from `old` to `new`, changing key files only.
-///
-/// May be interrupted at any point and run again. Stop the log's writer first, or give it `new`:
-/// otherwise it goes on making keys under `old`. Destroy `old` only after reading the log with `new`.
-///
-/// # Errors
-/// At the first key file that cannot be read, unwrapped or replaced; the ones before it are done.
-pub fn rewrap(
-    dir: &Path,
-    origin: &str,
-    old: &dyn KeyEncryption,
-    new: &dyn KeyEncryption,
-) -> Result<Rewrapped, KeyError> {
-    let layout = Layout::new(dir);
-    let origin_hash = layout::origin_hash(origin);
-    let mut done = Rewrapped { rewrapped: 0, already: 0 };
-    for segment in layout.key_numbers()? {
-        let path = layout.key(segment);
-        let file = WrappedKey::read(&path, segment)?;
-        if file.kek == new.id() {
-            file.unwrap(&path, &origin_hash, new)?;
-            done.already += 1;
-            continue;
-        }
-        let key = file.unwrap(&path, &origin_hash, old)?;
-        WrappedKey::wrap(&origin_hash, segment, &key, new)?.write(&layout)?;
-        done.rewrapped += 1;
-    }
-    Ok(done)
 }
 
 fn context(origin_hash: &[u8; 32], segment: u64, commitment: &str) -> Vec<u8> {

@@ -55,6 +55,21 @@ impl Layout {
         self.keys().join(format!("{segment:010}{KEY}"))
     }
 
+    /// Held by whoever wraps the keys anew.
+    pub(crate) fn keys_lock(&self) -> PathBuf {
+        self.keys().join("lock")
+    }
+
+    /// The id of the sealing key that the log last recorded.
+    pub(crate) fn recorded_key(&self) -> PathBuf {
+        self.keys().join("recorded")
+    }
+
+    /// What was wrapped anew and is not recorded yet.
+    pub(crate) fn rewrapped_keys(&self) -> PathBuf {
+        self.keys().join("rewrapped")
+    }
+
     /// Up to which entry the tiles are durable.
     pub(crate) fn tiled(&self) -> PathBuf {
         self.dir.join("tiled")
@@ -68,11 +83,6 @@ impl Layout {
     /// The numbers of the segments that are there, in order.
     pub(crate) fn segment_numbers(&self) -> Result<Vec<u64>, DiskError> {
         numbers(&self.segments(), SEGMENT)
-    }
-
-    /// The numbers of the key files that are there, in order.
-    pub(crate) fn key_numbers(&self) -> Result<Vec<u64>, DiskError> {
-        numbers(&self.keys(), KEY)
     }
 }
 

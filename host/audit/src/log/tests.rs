@@ -11,6 +11,7 @@ use crate::tlog::note::Verifier;
 mod appending;
 mod damage;
 mod recovering;
+mod rotating;
 mod tamper;
 mod tiles;
 

@@ -177,7 +177,14 @@ impl Writer {
     /// 2. The new one begins: see [`begin_segment`].
     fn rotate(&mut self) -> Result<(), Failure> {
         seal_segment(&self.segment)?;
-        let prepared = self.helper.take()?;
+        let prepared = match self.helper.take() {
+            // It was asked for when this segment began. Since then the keeper of the key may be back.
+            Err(Failure::Key(_)) => {
+                self.helper.ask(self.segment.number + 1)?;
+                self.helper.take()?
+            }
+            prepared => prepared?,
+        };
         let (segment, position) = begin_segment(&self.source, &self.signer, prepared, &self.position)?;
         self.helper.ask(segment.number + 1)?;
         (self.segment, self.position) = (segment, position);

@@ -197,9 +197,9 @@ pub struct PluginUsed {
 pub struct KeyEvent {
     /// What happened to it.
     pub change: KeyChange,
-    /// The key's id; never the key.
+    /// The sealing key's id; never the key.
     pub key: String,
-    /// The key that wraps it now.
+    /// The sealing key that wraps now what it wrapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wrapped_by: Option<String>,
     /// Who did it.
@@ -210,9 +210,9 @@ pub struct KeyEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyChange {
-    /// Made.
+    /// Made, or taken into use: it wraps the data keys of all segments from here on.
     Created,
-    /// Wrapped by another key.
+    /// What it wrapped is wrapped by another key.
     Rewrapped,
     /// Destroyed: what it sealed cannot be read any more.
     Destroyed,

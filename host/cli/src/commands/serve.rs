@@ -62,7 +62,7 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
         let ended = tokio::select! {
             ended = assent_server::serve(service, listener, interrupted()) => ended.context("the service ended"),
-            never = log::watch(kept.as_ref()) => match never {},
+            never = log::watch(kept.as_ref(), clock.as_ref()) => match never {},
             never = clock::watch(kept.as_ref(), &organizations, clock.as_ref()), if stopped_clock.is_none() => match never {},
             never = log::turn(kept.as_ref(), clock.as_ref()) => match never {},
         };

@@ -225,6 +225,7 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, places: &Places) -> Ve
         );
         problem("/plugins/slots_per_organization", message);
     }
+    problems.extend(config.audit.iter().flat_map(|audit| audit.problems(places)));
     problems
 }
 

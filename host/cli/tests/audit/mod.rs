@@ -8,6 +8,7 @@ use std::process::{Child, ChildStderr};
 
 use super::*;
 
+mod keys;
 mod replay;
 
 const DAY: &str = "2026-11-21T18:00:00Z";
@@ -54,8 +55,13 @@ impl Running {
     }
 
     fn start_at(deployment: &Deployment, clock: &str) -> Self {
+        Self::start_with(deployment, clock, &[])
+    }
+
+    fn start_with(deployment: &Deployment, clock: &str, environment: &[(&str, &Path)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_assent"))
             .args(["serve", deployment.path(), "--listen", "127.0.0.1:0", "--stopped-clock", clock])
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,14 +1,15 @@
-//! Key files: what is detected with and without keys, and what rewrapping leaves as it was.
+//! Key files: what is detected with and without keys, and who can recover what is in them.
 
 use std::fs;
 
 use super::*;
-use crate::keys::MasterKey;
+use crate::keys::{self, MasterKey, Recovery};
+use crate::log::layout;
 
 const ORIGIN: &str = "test/audit/org/2026";
 
 struct Keys {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     layout: Layout,
     kek: MasterKey,
     made: Vec<DataKey>,
@@ -25,7 +26,7 @@ fn keys(count: u64) -> Keys {
         WrappedKey::wrap(&layout::origin_hash(ORIGIN), segment, &key, &kek).unwrap().write(&layout).unwrap();
         made.push(key);
     }
-    Keys { dir, layout, kek, made }
+    Keys { _dir: dir, layout, kek, made }
 }
 
 impl Keys {
@@ -33,20 +34,6 @@ impl Keys {
         let path = self.layout.key(segment);
         WrappedKey::read(&path, segment)?.unwrap(&path, &layout::origin_hash(ORIGIN), kek)
     }
-}
-
-#[test]
-fn rewrapping_changes_the_wrap_and_not_the_key() {
-    let keys = keys(3);
-    let new = MasterKey::from_bytes(&[2; 32]).unwrap();
-    let done = rewrap(keys.dir.path(), ORIGIN, &keys.kek, &new).unwrap();
-    assert_eq!(done, Rewrapped { rewrapped: 3, already: 0 });
-    for (segment, made) in (1..).zip(&keys.made) {
-        assert_eq!(keys.unwrap(segment, &new).unwrap().reveal(), made.reveal());
-        assert!(matches!(keys.unwrap(segment, &keys.kek), Err(KeyError::OtherKek { .. })));
-    }
-    let again = rewrap(keys.dir.path(), ORIGIN, &keys.kek, &new).unwrap();
-    assert_eq!(again, Rewrapped { rewrapped: 0, already: 3 });
 }
 
 #[test]
@@ -86,4 +73,22 @@ fn a_key_file_of_another_segment_or_log_does_not_open() {
 fn a_missing_key_file_is_named() {
     let keys = keys(1);
     assert!(matches!(keys.unwrap(2, &keys.kek), Err(KeyError::Missing { .. })));
+}
+
+#[test]
+fn a_recovery_wrap_is_covered_by_the_checksum() {
+    let wrapped = keys(1);
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    let recovery = Recovery::new(&[recipient], vec![]).unwrap();
+    let kek = keys::Keys::new(std::sync::Arc::new(wrapped.kek), vec![], recovery);
+    let file = WrappedKey::wrap(&layout::origin_hash(ORIGIN), 1, &wrapped.made[0], &kek).unwrap();
+    assert_eq!(file.recipients(), [recipient]);
+    file.write(&wrapped.layout).unwrap();
+    let path = wrapped.layout.key(1);
+    let text = fs::read_to_string(&path).unwrap();
+    WrappedKey::read(&path, 1).unwrap();
+    for (from, to) in [(recipient, "age1somebody"), ("\"age\": \"", "\"age\": \"A")] {
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        assert!(matches!(WrappedKey::read(&path, 1), Err(KeyError::Damaged { .. })), "{from}");
+    }
 }

@@ -112,19 +112,6 @@ fn a_reader_with_another_key_is_told_so() {
 }
 
 #[test]
-fn rewrapped_keys_open_the_same_records() {
-    let bench = Bench::new();
-    let records = records(100);
-    bench.write(&records);
-    crate::keys::rewrap(bench.path(), ORIGIN, kek(1).as_ref(), kek(2).as_ref()).unwrap();
-    bench.verify().unwrap();
-    let config = Config { kek: kek(2), ..bench.config.clone() };
-    let bench = Bench { config, ..bench };
-    assert_eq!(bench.records().unwrap(), records);
-    bench.open().unwrap();
-}
-
-#[test]
 fn a_log_has_one_writer() {
     let bench = Bench::new();
     let (log, _) = bench.open().unwrap();

@@ -9,6 +9,7 @@ mod progress;
 pub mod records;
 pub mod replay;
 pub mod report;
+pub mod rewrap;
 pub mod search;
 mod table;
 pub mod verify;
@@ -25,7 +26,7 @@ use crate::audit_keys;
 use crate::deployment::{DEPLOYMENT_FILE, Deployment};
 
 /// Which log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Which<'a> {
     /// The organization; may be left out where there is only one.
     pub organization: Option<&'a str>,

@@ -11,6 +11,7 @@ const STEPS: u64 = 40;
 /// A bar on standard error; cleared when it goes.
 pub(super) struct Bar {
     total: u64,
+    what: &'static str,
     shown: u64,
     on: bool,
 }
@@ -18,7 +19,12 @@ pub(super) struct Bar {
 impl Bar {
     /// For this many records; about as many, since a log grows.
     pub(super) fn new(total: u64) -> Self {
-        Self { total, shown: 0, on: std::io::stderr().is_terminal() && total > 0 }
+        Self::of(total, "records")
+    }
+
+    /// For this many of something else.
+    pub(super) fn of(total: u64, what: &'static str) -> Self {
+        Self { total, what, shown: 0, on: std::io::stderr().is_terminal() && total > 0 }
     }
 
     /// For all records of these logs.
@@ -48,7 +54,7 @@ impl Bar {
             self.shown = step;
             let filled = "#".repeat(usize::try_from(step).unwrap_or_default());
             // Whoever closed the terminal does not look.
-            write!(std::io::stderr(), "\r[{filled:40}] {done} of {} records", self.total).ok();
+            write!(std::io::stderr(), "\r[{filled:40}] {done} of {} {}", self.total, self.what).ok();
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The log of a running service: opened, with the records of its start, watched, and turned with the year.
 //!
+//! The service alone writes records, so it also records what commands do to the keys beside it.
 //! INVARIANT (a year's log explains itself): before a release decides, the year's log holds what it was built
 //! from; and a year that begins meanwhile begins with the same records.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use assent_audit::keys::KeyChanged;
 use assent_audit::logs::{Logs, Opened};
-use assent_audit::record::{Actor, Event, PluginUsed, ReleaseActivated, ServiceRun, TailDiscarded};
+use assent_audit::record::{Actor, Event, KeyEvent, PluginUsed, ReleaseActivated, ServiceRun, TailDiscarded};
 use assent_audit::shelf::{Archived, Shelf};
 use assent_engine::{AuditRecorder, Binding, Recorder, Release};
-use assent_model::{EntityId, Instant};
+use assent_model::{EntityId, Instant, OrganizationId};
 use assent_server::Clock;
 use tokio::task::spawn_blocking;
 
@@ -59,6 +62,7 @@ pub(super) async fn open(
             recorder.note(id, now, event.clone()).await?;
         }
         recorder.logs().begin_years_with(id, start)?;
+        note_keys(&recorder, id, now).await?;
     }
     Ok(Some(recorder))
 }
@@ -80,6 +84,23 @@ fn holds(recorder: &AuditRecorder, release: &Release, year: i32) -> bool {
     let shelf = Shelf::new(recorder.logs().config().clone(), release.organization().clone());
     let found = shelf.archived(year, release.digest(), release.snapshot().digest());
     matches!(found, Ok(Ok(Archived::Whole(_))))
+}
+
+/// Records the sealing key that is in use since, and what was wrapped anew, where that is not recorded yet.
+async fn note_keys(
+    recorder: &AuditRecorder,
+    organization: &OrganizationId,
+    now: Instant,
+) -> anyhow::Result<()> {
+    let changes = recorder.logs().key_changes(organization)?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    for KeyChanged { change, key, wrapped_by } in changes {
+        let event = Event::Key(KeyEvent { change, key, wrapped_by, by: service() });
+        recorder.note(organization, now, event).await?;
+    }
+    Ok(recorder.logs().key_changes_recorded(organization)?)
 }
 
 /// A log that was not there: expected once a year, and at other times a sign that one was removed.
@@ -107,11 +128,7 @@ pub(super) fn run() -> ServiceRun {
 }
 
 /// The service, where it does something by itself.
-pub(super) fn service() -> Actor {
-    Actor { entity: EntityId::new("Service", "assent"), caller: Some("cli".to_owned()), address: None }
-}
-
-fn activated(release: &Release, root: &Path) -> ReleaseActivated {
+pub(super) fn activated(release: &Release, root: &Path) -> ReleaseActivated {
     let plugin = |binding: &Binding| PluginUsed {
         binding: binding.plugin.binding().to_owned(),
         plugin: binding.plugin.label().to_owned(),
@@ -129,19 +146,34 @@ fn activated(release: &Release, root: &Path) -> ReleaseActivated {
     }
 }
 
+pub(super) fn service() -> Actor {
+    Actor { entity: EntityId::new("Service", "assent"), caller: Some("cli".to_owned()), address: None }
+}
+
 /// How soon an operator reads that a log stopped; requests are denied from that moment on by themselves.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Says once why the log stopped, when it does. The lines of requests only say that it did.
+/// Says once why the log stopped, when it does; the lines of requests only say that it did. Until then records
+/// what happens to the keys beside the service.
 #[expect(clippy::print_stderr, reason = "the person who runs the service must see why it denies")]
-pub(super) async fn watch(recorder: Option<&AuditRecorder>) -> Infallible {
+pub(super) async fn watch(recorder: Option<&AuditRecorder>, clock: &dyn Clock) -> Infallible {
     let Some(recorder) = recorder else { return std::future::pending().await };
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+    let mut said = BTreeSet::new();
     loop {
         ticks.tick().await;
         if let Err(error) = recorder.ready() {
             eprintln!("everything is denied: {}; start the service again once this is mended", error.reason);
             return std::future::pending().await;
+        }
+        for organization in recorder.logs().status().keys() {
+            match note_keys(recorder, organization, clock.now()).await {
+                Ok(()) => drop(said.remove(organization)),
+                Err(error) if said.insert(organization.clone()) => {
+                    eprintln!("a change of the keys of `{organization}` is not recorded yet: {error:#}");
+                }
+                Err(_said) => {}
+            }
         }
     }
 }

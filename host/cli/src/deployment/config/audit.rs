@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use assent_audit::keys::{AgeError, KeySource, RECIPIENTS_MAX, Recipient};
+use assent_policy::LoadProblem;
 use serde::Deserialize;
+
+use crate::deployment::places::Places;
 
 /// `[audit]`.
 #[derive(Debug, Deserialize)]
@@ -14,15 +18,47 @@ pub struct AuditConfig {
     /// The directory of the logs, relative to this file; each in `<organization>/<year>`.
     #[serde(default = "AuditConfig::directory")]
     pub directory: PathBuf,
-    /// The key that the log's data keys are wrapped with: `file:PATH`, or `env:NAME` for development.
+    /// The key that the log's data keys are wrapped with: `file:PATH`, `pkcs11:…` (RFC 7512), or `env:NAME` for
+    /// development.
     #[serde(default = "AuditConfig::sealing_key")]
     pub sealing_key: String,
-    /// The key that the log is signed with, likewise.
+    /// Keys that were in use before and still open what was not wrapped anew since.
+    #[serde(default)]
+    pub former_sealing_keys: Vec<String>,
+    /// For whom data keys are wrapped besides: `age1…`, as `age-keygen` prints it.
+    #[serde(default)]
+    pub recovery_recipients: Vec<String>,
+    /// The key that the log is signed with: `file:PATH`, or `env:NAME` for development.
     #[serde(default = "AuditConfig::signing_key")]
     pub signing_key: String,
 }
 
 impl AuditConfig {
+    /// What is wrong with the keys as they are named; whether they are there is asked when they are loaded.
+    pub(crate) fn problems(&self, places: &Places) -> Vec<LoadProblem> {
+        let sealing = std::iter::once(("/audit/sealing_key".to_owned(), &self.sealing_key));
+        let former = self.former_sealing_keys.iter().enumerate();
+        let former = former.map(|(index, key)| (format!("/audit/former_sealing_keys/{index}"), key));
+        let mut problems = vec![];
+        for (pointer, key) in sealing.chain(former) {
+            if let Err(error) = KeySource::parse(key) {
+                problems.push(places.problem(&pointer, error.to_string()));
+            }
+        }
+        for (index, recipient) in self.recovery_recipients.iter().enumerate() {
+            if let Err(error) = Recipient::parse(recipient) {
+                problems
+                    .push(places.problem(&format!("/audit/recovery_recipients/{index}"), error.to_string()));
+            }
+        }
+        let recipients = self.recovery_recipients.len();
+        if recipients > RECIPIENTS_MAX {
+            let message = AgeError::TooMany { given: recipients }.to_string();
+            problems.push(places.problem("/audit/recovery_recipients", message));
+        }
+        problems
+    }
+
     fn directory() -> PathBuf {
         PathBuf::from(".assent/audit")
     }
