@@ -23,8 +23,8 @@ use crate::tlog::note::Verifier;
 pub use error::ShelfError;
 pub use place::{Place, PlaceError};
 
-/// How many records are read over rather than looked up: a look-up reads its segment from the start.
-const READ_OVER: u64 = 50_000;
+/// How many records are read over rather than looked up, which costs as much as to read some hundred.
+const READ_OVER: u64 = 500;
 
 /// A record and where it is.
 pub type Found = (Place, Record);
@@ -50,6 +50,8 @@ pub struct Shelf {
     /// The indexes that were asked for. The lock is held while one is brought up to date and searched: one
     /// search at a time, and the second finds what the first has read.
     indexes: Mutex<BTreeMap<i32, Index>>,
+    /// The readers that were asked for, each with what it knows of its log. The lock is held for a look-up.
+    readers: Mutex<BTreeMap<i32, Reader>>,
 }
 
 impl std::fmt::Debug for Shelf {
@@ -61,7 +63,8 @@ impl std::fmt::Debug for Shelf {
 impl Shelf {
     /// The logs of this organization, of all years.
     pub const fn new(config: LogsConfig, organization: OrganizationId) -> Self {
-        Self { config, organization, only: None, indexes: Mutex::new(BTreeMap::new()) }
+        let indexes = Mutex::new(BTreeMap::new());
+        Self { config, organization, only: None, indexes, readers: Mutex::new(BTreeMap::new()) }
     }
 
     /// The same, of one year alone.
@@ -113,8 +116,14 @@ impl Shelf {
     /// # Errors
     /// As [`Self::verifier`].
     pub fn reader(&self, year: i32) -> Result<Reader, ShelfError> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = readers.get(&year) {
+            return Ok(reader.clone());
+        }
         let verifier = self.verifier(year)?;
-        Ok(Reader::new(&self.directory(year), &verifier, Some(Arc::clone(&self.config.kek))))
+        let reader = Reader::new(&self.directory(year), &verifier, Some(Arc::clone(&self.config.kek)));
+        readers.insert(year, reader.clone());
+        Ok(reader)
     }
 
     /// All records with their places, in the order of the log.
