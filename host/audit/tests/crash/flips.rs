@@ -99,7 +99,7 @@ fn index(tries: u64, random: &mut Random, report: &mut Report) -> anyhow::Result
     let key = IndexKey::new([3; 32]);
     let files = Files::new()?;
     let path = files.path().join("index");
-    let records = samples(CHUNK + CHUNK / 4)?;
+    let records = samples(CHUNK + 100)?;
     let feed = |index: &mut Index| -> anyhow::Result<()> {
         for position in index.next()..records.len() as u64 {
             index.add(position, &records[position as usize])?;
