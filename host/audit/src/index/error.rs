@@ -57,15 +57,21 @@ impl IndexError {
 
 impl From<rusqlite::Error> for IndexError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
+        };
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
 
         match (&error, error.sqlite_error_code()) {
-            // A table or a column that is not called what it was is an `Unknown`.
-            (_, Some(DatabaseCorrupt | NotADatabase | Unknown)) => Self::NotAnIndex,
-            (FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..), _) => {
-                Self::NotAnIndex
-            }
+            (_, Some(DatabaseCorrupt | NotADatabase)) => Self::NotAnIndex,
+            // A table or a column that is not called what it was; a value of another kind.
+            (
+                SqlInputError { .. }
+                | FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..),
+                _,
+            ) => Self::NotAnIndex,
             _ => Self::Database(error),
         }
     }
