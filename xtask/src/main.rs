@@ -3,6 +3,7 @@
 
 mod demo;
 mod plugins;
+mod reliability;
 mod test;
 mod tools;
 
@@ -13,7 +14,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo     build everything, serve the example organizations, print requests to paste
   test     build what tests need, then run every test there is
   plugins  build the plugins as components, into plugins/target/components
-  bench    measure policies, plugin calls, whole decisions and HTTP (release build; some minutes)";
+  bench    measure policies, plugin calls, whole decisions and HTTP (release build; some minutes)
+  crash    end the audit log in every way, many times: `--cycles N`, `--seed S` (half an hour)
+  fuzz     feed every parser of the audit log with anything: `--seconds N` for each (a minute; 11 targets)";
 
 #[expect(clippy::print_stderr, reason = "messages for the person at the terminal")]
 fn main() -> ExitCode {
@@ -23,6 +26,8 @@ fn main() -> ExitCode {
         ["demo"] => demo::demo(),
         ["test"] => test::test(),
         ["bench"] => test::bench(),
+        ["crash", ref options @ ..] => reliability::crash(options),
+        ["fuzz", ref options @ ..] => reliability::fuzz(options),
         ["plugins"] => plugins::build(&tools::root()).map(drop),
         _ => {
             eprintln!("{USAGE}");

@@ -1,8 +1,8 @@
 //! Search over millions of records: which positions of the log match a query?
 //!
 //! The log is cut into chunks of 16 384 positions. For each chunk and each term (a field with a value) the
-//! index holds the set of positions, as a list or a bitmap, in SQLite; a query is the intersection, chunk by
-//! chunk from the newest or the oldest, until the page is full. A chunk is written once, when it is
+//! index holds the set of positions, as a list or a bitmap, in SQLite (`store`); a query is the intersection, chunk
+//! by chunk from the newest or the oldest, until the page is full. A chunk is written once, when it is
 //! complete; until then it is in memory, and after a restart it is read again from the log.
 //!
 //! INVARIANT (the log is the truth): the index is never an authority. It can be thrown away and built again
@@ -13,18 +13,19 @@
 mod chunk;
 mod error;
 mod query;
+mod store;
 
 use std::path::{Path, PathBuf};
 
 use assent_model::Instant;
 use aws_lc_rs::hmac;
-use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use crate::record::Record;
-use chunk::{Positions, read_times, write_times};
+use chunk::Positions;
 pub use error::IndexError;
 pub use query::{EntityError, Field, Order, Query, entity, facets};
+use store::{Chunk, Store};
 
 /// Positions per chunk. Larger: fewer look-ups for a rare term; smaller: less to read again at a start.
 /// With 2^14 a bitmap is 2 KiB, 100 million records are 6 104 chunks, and a start reads < 16 384 records.
@@ -32,16 +33,6 @@ pub const CHUNK: u64 = 1 << 14;
 
 /// No page is longer: what a person or a console can take in, and a bound for memory.
 pub const PAGE_MAX: usize = 1_000;
-
-/// The form of the file. Another form is thrown away and built again.
-const FORM: i64 = 1;
-
-const SCHEMA: &str = "
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE chunk (number INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL);
-    CREATE TABLE times (chunk INTEGER PRIMARY KEY, deltas BLOB NOT NULL);
-    CREATE TABLE posting (chunk INTEGER, term INTEGER, positions BLOB NOT NULL, PRIMARY KEY (chunk, term))
-        WITHOUT ROWID;";
 
 /// The key under which terms are hashed. Derived from the organization's keys; 32 bytes.
 pub struct IndexKey(Zeroizing<[u8; 32]>);
@@ -62,7 +53,7 @@ impl std::fmt::Debug for IndexKey {
 /// The index of one log. Several owners (the service, a command) may have the same file open: each finds
 /// what it has itself been given and what was complete on disk when it opened.
 pub struct Index {
-    db: Connection,
+    store: Store,
     key: hmac::Key,
     tail: Tail,
     /// The next position that has not been added.
@@ -83,29 +74,15 @@ impl Index {
     /// Opens the index of this log, or begins a new one. Feed it the log from [`Index::next`] on.
     ///
     /// # Errors
-    /// [`IndexError::OtherForm`], [`IndexError::OtherKey`], [`IndexError::OtherLog`], [`IndexError::NotAnIndex`]:
-    /// [`Index::discard`] it and build it again. [`IndexError::Database`] where the file cannot be used.
+    /// Where [`IndexError::is_spoilt`], [`Index::discard`] it and build it again. [`IndexError::Database`]
+    /// where the file cannot be used.
     pub fn open(path: &Path, key: &IndexKey, log: &str) -> Result<Self, IndexError> {
-        let db = Connection::open(path)?;
-        // After a crash the file is as after some commit; what is missing is read from the log again.
-        db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &*key.0);
         let check = hmac::sign(&key, b"assent audit index: key check");
-        match db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
-            0 => create(&db, check.as_ref(), log)?,
-            FORM => {
-                if meta(&db, "key")?.as_deref() != Some(check.as_ref()) {
-                    return Err(IndexError::OtherKey);
-                }
-                if meta(&db, "log")?.as_deref() != Some(log.as_bytes()) {
-                    return Err(IndexError::OtherLog);
-                }
-            }
-            found => return Err(IndexError::OtherForm { found, known: FORM }),
-        }
-        let last: Option<u32> = db.query_row("SELECT max(number) FROM chunk", [], |row| row.get(0))?;
-        let number = last.map_or(0, |last| last + 1);
-        Ok(Self { db, key, tail: Tail { number, ..Tail::default() }, next: u64::from(number) * CHUNK })
+        let store = Store::open(path, check.as_ref(), log)?;
+        let number = store.chunks().last().map_or(0, |last| last.number.saturating_add(1));
+        let tail = Tail { number, ..Tail::default() };
+        Ok(Self { store, key, tail, next: u64::from(number) * CHUNK })
     }
 
     /// Removes an index, to build it again.
@@ -156,7 +133,7 @@ impl Index {
     /// [`PAGE_MAX`]. For the next page pass the last position.
     ///
     /// # Errors
-    /// [`IndexError::Database`], [`IndexError::Damaged`].
+    /// [`IndexError::Database`]; [`IndexError::Damaged`] and other errors that [`IndexError::is_spoilt`].
     pub fn page(
         &self,
         query: &Query,
@@ -179,18 +156,6 @@ impl Index {
         Ok(page.positions)
     }
 
-    /// Forgets whole chunks before this position, after the log has let its records go.
-    ///
-    /// # Errors
-    /// [`IndexError::Database`].
-    pub fn forget_before(&mut self, position: u64) -> Result<(), IndexError> {
-        let transaction = self.db.transaction()?;
-        for table in ["posting WHERE chunk", "times WHERE chunk", "chunk WHERE number"] {
-            transaction.execute(&format!("DELETE FROM {table} < ?"), [chunk_of(position)])?;
-        }
-        Ok(transaction.commit()?)
-    }
-
     fn term(&self, field: Field, value: &str) -> i64 {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(&[field as u8]);
@@ -200,34 +165,11 @@ impl Index {
         i64::from_be_bytes(first)
     }
 
-    /// Writes the chunk in memory. Sorted by term, so that the tree only grows at its end. Another owner may
-    /// have written the same chunk: it is made of the same log, so it is the same.
+    /// Writes the chunk in memory.
     fn seal(&mut self) -> Result<(), IndexError> {
-        let number = self.tail.number;
-        let times = self.tail.times.iter().map(|(_, millis)| *millis);
-        if let (Some(earliest), Some(latest)) = (times.clone().min(), times.max()) {
-            self.tail.terms.sort_unstable();
-            self.tail.terms.dedup();
-            let transaction = self.db.transaction()?;
-            {
-                let mut insert = transaction.prepare("INSERT OR REPLACE INTO posting VALUES (?, ?, ?)")?;
-                for group in self.tail.terms.chunk_by(|(a, _), (b, _)| a == b) {
-                    let Some((term, _)) = group.first() else { continue };
-                    let positions = Positions::write(group.iter().map(|(_, offset)| *offset));
-                    insert.execute(params![number, term, positions])?;
-                }
-            }
-            transaction.execute(
-                "INSERT OR REPLACE INTO times VALUES (?, ?)",
-                params![number, write_times(&self.tail.times)],
-            )?;
-            transaction.execute(
-                "INSERT OR REPLACE INTO chunk VALUES (?, ?, ?)",
-                params![number, earliest, latest],
-            )?;
-            transaction.commit()?;
-        }
-        self.tail = Tail { number: number + 1, ..Tail::default() };
+        let Tail { number, terms, times } = &mut self.tail;
+        self.store.write(*number, terms, times)?;
+        self.tail = Tail { number: *number + 1, ..Tail::default() };
         Ok(())
     }
 
@@ -242,48 +184,41 @@ impl Index {
     }
 
     fn search_chunks(&self, query: &Query, terms: &[i64], page: &mut Page) -> Result<(), IndexError> {
-        // What is in memory is not read from disk as well, where another owner may have written it.
-        let Some(last) = self.tail.number.checked_sub(1) else { return Ok(()) };
-        let (low, high, direction) = match page.order {
-            Order::NewestFirst => (0, page.after.map_or(last, chunk_of).min(last), "DESC"),
-            Order::OldestFirst => (page.after.map_or(0, chunk_of), last, "ASC"),
-        };
         let from = query.from.map_or(i64::MIN, Instant::as_millis);
         let until = query.until.map_or(i64::MAX, Instant::as_millis);
-        let mut chunks = self.db.prepare(&format!(
-            "SELECT number, earliest, latest FROM chunk WHERE number BETWEEN ? AND ? \
-             AND latest >= ? AND earliest < ? ORDER BY number {direction}"
-        ))?;
-        let mut posting = self.db.prepare("SELECT positions FROM posting WHERE chunk = ? AND term = ?")?;
-        let mut times = self.db.prepare("SELECT deltas FROM times WHERE chunk = ?")?;
-        let mut rows = chunks.query(params![low, high, from, until])?;
-        while page.positions.len() < page.limit
-            && let Some(row) = rows.next()?
-        {
-            let (number, earliest, latest): (u32, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let damaged = || IndexError::Damaged { chunk: number };
+        let beyond = |chunk: &&Chunk| match (page.after.map(chunk_of), page.order) {
+            (Some(after), Order::NewestFirst) => chunk.number <= after,
+            (Some(after), Order::OldestFirst) => chunk.number >= after,
+            (None, _) => true,
+        };
+        let mut chunks: Vec<_> = self.store.chunks().iter().filter(beyond).collect();
+        if page.order == Order::NewestFirst {
+            chunks.reverse();
+        }
+        for Chunk { number, earliest, latest } in chunks {
+            if page.positions.len() >= page.limit {
+                break;
+            }
+            if *latest < from || *earliest >= until {
+                continue;
+            }
             let mut matching: Option<Positions> = None;
             for term in terms {
-                let found: Option<Vec<u8>> =
-                    posting.query_row(params![number, term], |row| row.get(0)).optional()?;
-                let Some(found) = found else {
+                let Some(found) = self.store.positions(*number, *term)? else {
                     matching = Some(Positions::none());
                     break;
                 };
-                let found = Positions::read(&found).ok_or_else(damaged)?;
                 match &mut matching {
                     Some(matching) => matching.keep(&found),
                     None => matching = Some(found),
                 }
             }
             // Every record has a term, so a query without any asks for the one that all have.
-            let mut matching = matching.ok_or_else(damaged)?;
-            if matching.any() && (earliest < from || latest >= until) {
-                let deltas: Vec<u8> = times.query_row([number], |row| row.get(0))?;
-                let when = read_times(&deltas).ok_or_else(damaged)?;
-                matching.keep_between(&when, query.from, query.until);
+            let mut matching = matching.ok_or(IndexError::Damaged { chunk: *number })?;
+            if matching.any() && (*earliest < from || *latest >= until) {
+                matching.keep_between(&self.store.times(*number)?, query.from, query.until);
             }
-            page.take(&matching, number);
+            page.take(&matching, *number);
         }
         Ok(())
     }
@@ -325,18 +260,6 @@ impl Page {
 /// 2^32 chunks are 70 million million positions; no log of one year gets there.
 fn chunk_of(position: u64) -> u32 {
     u32::try_from(position / CHUNK).unwrap_or(u32::MAX)
-}
-
-fn create(db: &Connection, check: &[u8], log: &str) -> Result<(), IndexError> {
-    let transaction = db.unchecked_transaction()?;
-    transaction.execute_batch(SCHEMA)?;
-    transaction.execute("INSERT INTO meta VALUES ('key', ?), ('log', ?)", params![check, log.as_bytes()])?;
-    transaction.pragma_update(None, "user_version", FORM)?;
-    Ok(transaction.commit()?)
-}
-
-fn meta(db: &Connection, name: &str) -> Result<Option<Vec<u8>>, IndexError> {
-    Ok(db.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()?)
 }
 
 #[cfg(test)]

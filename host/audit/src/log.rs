@@ -27,6 +27,7 @@ mod edge;
 mod error;
 mod keeper;
 pub(crate) mod layout;
+mod marks;
 mod prepare;
 mod prove;
 mod published;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use assent_model::OrganizationId;
 
-use crate::index::{Index, IndexError, Order, Query};
+use crate::index::{Index, Order, Query};
 use crate::log::{Entry, Reader};
 use crate::logs::LogsConfig;
 use crate::record::Record;
@@ -25,8 +25,8 @@ pub use archives::Archived;
 pub use error::ShelfError;
 pub use place::{Place, PlaceError};
 
-/// How many records are read over rather than looked up: a look-up reads its segment from the start.
-const READ_OVER: u64 = 50_000;
+/// How many records are read over rather than looked up, which costs as much as to read some hundred.
+const READ_OVER: u64 = 500;
 
 /// A record and where it is.
 pub type Found = (Place, Record);
@@ -52,6 +52,8 @@ pub struct Shelf {
     /// The indexes that were asked for. The lock is held while one is brought up to date and searched: one
     /// search at a time, and the second finds what the first has read.
     indexes: Mutex<BTreeMap<i32, Index>>,
+    /// The readers that were asked for, each with what it knows of its log. The lock is held for a look-up.
+    readers: Mutex<BTreeMap<i32, Reader>>,
 }
 
 impl std::fmt::Debug for Shelf {
@@ -63,7 +65,8 @@ impl std::fmt::Debug for Shelf {
 impl Shelf {
     /// The logs of this organization, of all years.
     pub const fn new(config: LogsConfig, organization: OrganizationId) -> Self {
-        Self { config, organization, only: None, indexes: Mutex::new(BTreeMap::new()) }
+        let indexes = Mutex::new(BTreeMap::new());
+        Self { config, organization, only: None, indexes, readers: Mutex::new(BTreeMap::new()) }
     }
 
     /// The same, of one year alone.
@@ -115,8 +118,14 @@ impl Shelf {
     /// # Errors
     /// As [`Self::verifier`].
     pub fn reader(&self, year: i32) -> Result<Reader, ShelfError> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = readers.get(&year) {
+            return Ok(reader.clone());
+        }
         let verifier = self.verifier(year)?;
-        Ok(Reader::new(&self.directory(year), &verifier, Some(Arc::clone(&self.config.kek))))
+        let reader = Reader::new(&self.directory(year), &verifier, Some(Arc::clone(&self.config.kek)));
+        readers.insert(year, reader.clone());
+        Ok(reader)
     }
 
     /// All records with their places, in the order of the log.
@@ -226,35 +235,46 @@ impl Shelf {
     ) -> Result<Vec<u64>, ShelfError> {
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out, so that one that failed is opened anew by the next.
-        let mut index = match indexes.remove(&year) {
+        let held = indexes.remove(&year);
+        let (index, positions) = match self.search(year, held, page, after, limit) {
+            Err(ShelfError::Index(error)) if error.is_spoilt() => {
+                // It can always be made again; see `Index`.
+                let path = self.index_path(year);
+                Index::discard(&path).map_err(|source| ShelfError::Discard { path, source })?;
+                self.search(year, None, page, after, limit)?
+            }
+            searched => searched?,
+        };
+        indexes.insert(year, index);
+        Ok(positions)
+    }
+
+    /// Brings an index up to date and searches it; opens it, where none was held.
+    fn search(
+        &self,
+        year: i32,
+        held: Option<Index>,
+        page: Page<'_>,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<(Index, Vec<u64>), ShelfError> {
+        let mut index = match held {
             Some(index) => index,
-            None => self.open_index(year)?,
+            None => {
+                let key = self.config.index_key();
+                Index::open(&self.index_path(year), &key, self.verifier(year)?.name())?
+            }
         };
         for entry in self.reader(year)?.entries(index.next())? {
             let (place, record) = decoded(year, &entry?)?;
             index.add(place.position, &record)?;
         }
         let positions = index.page(page.query, page.order, after, limit)?;
-        indexes.insert(year, index);
-        Ok(positions)
+        Ok((index, positions))
     }
 
-    fn open_index(&self, year: i32) -> Result<Index, ShelfError> {
-        let path = self.directory(year).with_extension("index");
-        let (key, verifier) = (self.config.index_key(), self.verifier(year)?);
-        match Index::open(&path, &key, verifier.name()) {
-            Err(
-                IndexError::OtherForm { .. }
-                | IndexError::OtherKey
-                | IndexError::OtherLog
-                | IndexError::NotAnIndex,
-            ) => {
-                // It can always be made again; see `Index`.
-                Index::discard(&path).map_err(|source| ShelfError::Discard { path: path.clone(), source })?;
-                Ok(Index::open(&path, &key, verifier.name())?)
-            }
-            index => Ok(index?),
-        }
+    fn index_path(&self, year: i32) -> PathBuf {
+        self.directory(year).with_extension("index")
     }
 
     /// The records at these positions, in the order of the positions.

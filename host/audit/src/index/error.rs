@@ -22,7 +22,7 @@ pub enum IndexError {
     /// The file is no database, or a damaged one.
     #[error("the file of the search index is damaged: discard it, it is built again from the log")]
     NotAnIndex,
-    /// A stored set does not have the form of one.
+    /// What is stored of a chunk is not all there, or not as it was written.
     #[error("chunk {chunk} of the search index is damaged: discard it, it is built again from the log")]
     Damaged {
         /// Which chunk.
@@ -41,12 +41,37 @@ pub enum IndexError {
     Database(#[source] rusqlite::Error),
 }
 
+impl IndexError {
+    /// Whether the file itself is wrong: then it is to be discarded, and built again.
+    pub const fn is_spoilt(&self) -> bool {
+        match self {
+            Self::OtherForm { .. }
+            | Self::OtherKey
+            | Self::OtherLog
+            | Self::NotAnIndex
+            | Self::Damaged { .. } => true,
+            Self::OutOfOrder { .. } | Self::Database(_) => false,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for IndexError {
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
+        };
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
 
-        match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::NotAnIndex,
+        match (&error, error.sqlite_error_code()) {
+            (_, Some(DatabaseCorrupt | NotADatabase)) => Self::NotAnIndex,
+            // A table or a column that is not called what it was; a value of another kind.
+            (
+                SqlInputError { .. }
+                | FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..),
+                _,
+            ) => Self::NotAnIndex,
             _ => Self::Database(error),
         }
     }

@@ -7,6 +7,7 @@ use crate::tlog::merkle::Tree;
 
 use super::disk;
 use super::error::{Fault, Problem, ScanError};
+use super::marks::Marks;
 use super::scan::{SegmentScan, Step};
 use super::source::Source;
 
@@ -25,9 +26,14 @@ impl LogScan {
         Ok(Self { source: source.clone(), current: SegmentScan::open(source, number)?, tail: None })
     }
 
-    /// Begins with the last segment that starts at or before entry `seq`. `None` if there is no segment;
-    /// an error if segments were removed before the first that is there.
-    pub(crate) fn from_entry(source: &Source, seq: u64) -> Result<Option<Self>, ScanError> {
+    /// Begins in the last segment that starts at or before entry `seq`: at its start, or at the last of
+    /// these marks before the entry. `None` if there is no segment; an error if segments were removed before the
+    /// first that is there.
+    pub(crate) fn from_entry(
+        source: &Source,
+        seq: u64,
+        marks: Option<&Marks>,
+    ) -> Result<Option<Self>, ScanError> {
         let numbers = source.layout.segment_numbers()?;
         let (mut low, mut high) = (0, numbers.len());
         while low < high {
@@ -41,7 +47,11 @@ impl LogScan {
         }
         let found = low.checked_sub(1).and_then(|index| numbers.get(index));
         match (found, numbers.first()) {
-            (Some(number), _) => Self::from_segment(source, *number).map(Some),
+            (Some(number), _) => {
+                let mark = marks.and_then(|marks| marks.before(*number, seq));
+                let current = SegmentScan::open_at(source, *number, mark)?;
+                Ok(Some(Self { source: source.clone(), current, tail: None }))
+            }
             (None, None) => Ok(None),
             // The first segment starts at entry 0, so this one is not it. To begin here would pass over
             // entries in silence.

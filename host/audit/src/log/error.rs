@@ -151,6 +151,9 @@ pub enum Fault {
     /// A log without its checkpoint.
     #[error("there is no checkpoint, without which nobody sees whether the log was cut")]
     CheckpointMissing,
+    /// A directory in which nothing of a log is.
+    #[error("there is neither a checkpoint nor a segment: the log was never begun, or all of it was removed")]
+    NotBegun,
     /// A checkpoint that cannot be opened.
     #[error("the checkpoint does not hold: it was changed, is another log's, or another key is expected")]
     Checkpoint(#[source] Box<CheckpointError>),

@@ -2,20 +2,21 @@
 //!
 //! A reader takes no lock and does not disturb the writer: it sees whole batches only, and an end
 //! where the writer has not got further yet. All it hands out was checked from the start of its
-//! segment on (checksums, root, signatures), and against the checkpoint where it comes by it.
+//! segment on (checksums, root, signatures), and against the checkpoint where it comes by it. A reader that has
+//! looked into a segment before begins where it then came by; see `marks`.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use crate::keys::{Envelope, KeyEncryption, KeyRing};
+use crate::keys::{Commitment, Envelope, KeyEncryption, KeyRing};
 use crate::tlog::merkle::{Hash, Tree};
 use crate::tlog::note::Verifier;
 
 use super::chain::{Against, LogScan};
 use super::error::{Fault, Problem, ReadError, ScanError};
+use super::marks::Marks;
 use super::published;
-use super::scan::SegmentScan;
 use super::source::Source;
 
 /// Reads one log.
@@ -23,6 +24,7 @@ use super::source::Source;
 pub struct Reader {
     pub(super) source: Source,
     kek: Option<Arc<dyn KeyEncryption>>,
+    marks: Arc<Marks>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -56,7 +58,7 @@ impl Reader {
     /// key-encryption key it also opens the entries.
     #[must_use]
     pub fn new(dir: &Path, verifier: &Verifier, kek: Option<Arc<dyn KeyEncryption>>) -> Self {
-        Self { source: Source::new(dir, verifier), kek }
+        Self { source: Source::new(dir, verifier), kek, marks: Arc::default() }
     }
 
     /// What the log's checkpoint says; the empty tree for a log that does not exist.
@@ -77,7 +79,7 @@ impl Reader {
     /// When the checkpoint or the first segment needed cannot be read.
     pub fn entries(&self, first: u64) -> Result<Entries, ReadError> {
         let published = self.checkpoint()?;
-        let scan = LogScan::from_entry(&self.source, first)?;
+        let scan = LogScan::from_entry(&self.source, first, Some(&self.marks))?;
         if scan.is_none() && published.size > 0 {
             let (file, fault) = (self.source.layout.segment(1), Fault::SegmentMissing { number: 1 });
             return Err(ScanError::from(Problem { file, offset: 0, fault }).into());
@@ -87,10 +89,13 @@ impl Reader {
             .clone()
             .map(|kek| KeyRing::new(self.source.layout.clone(), self.source.origin_hash, kek));
         let against = Against::new(published);
-        Ok(Entries { scan, keys, against, published, next: first, ready: Vec::new().into_iter() })
+        let (source, marks) = (self.source.clone(), Arc::clone(&self.marks));
+        let ready = Vec::new().into_iter();
+        Ok(Entries { source, marks, scan, keys, against, published, first, next: first, begun: false, ready })
     }
 
-    /// One entry, if the log has it.
+    /// One entry, if the log has it. The first look into a segment reads it up to the entry, those that this
+    /// reader (or a copy of it) makes later a small part.
     ///
     /// # Errors
     /// As [`Self::entries`], and when the entry's segment is damaged or its key cannot be had.
@@ -102,14 +107,30 @@ impl Reader {
 /// See [`Reader::entries`].
 #[derive(Debug)]
 pub struct Entries {
+    source: Source,
+    marks: Arc<Marks>,
     /// `None` for a log without segments, and after an error.
     scan: Option<LogScan>,
     keys: Option<KeyRing>,
     against: Against,
     published: Tree,
+    /// The position of the first entry asked for.
+    first: u64,
     /// The position of the next entry to hand out that is not in `ready`.
     next: u64,
-    ready: IntoIter<Entry>,
+    /// Whether a batch was read: then the mark at which the scan began did hold.
+    begun: bool,
+    ready: IntoIter<Sealed>,
+}
+
+/// An entry that is still sealed, and with which key.
+#[derive(Debug)]
+struct Sealed {
+    seq: u64,
+    leaf: Hash,
+    envelope: Vec<u8>,
+    segment: u64,
+    commitment: Commitment,
 }
 
 impl Iterator for Entries {
@@ -117,16 +138,19 @@ impl Iterator for Entries {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(entry) = self.ready.next() {
-                return Some(Ok(entry));
-            }
-            match self.batch() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => {
-                    self.scan = None;
-                    return Some(Err(error));
+            let outcome = match self.ready.next() {
+                Some(sealed) => self.open(sealed).map(Some),
+                None => match self.batch() {
+                    Ok(true) => Ok(None),
+                    Ok(false) => return None,
+                    Err(error) => Err(error),
+                },
+            };
+            if let Some(item) = outcome.transpose() {
+                if item.is_err() {
+                    (self.scan, self.ready) = (None, Vec::new().into_iter());
                 }
+                return Some(item);
             }
         }
     }
@@ -135,6 +159,21 @@ impl Iterator for Entries {
 impl Entries {
     /// Makes the entries of the next batch ready; `false` when there is none yet.
     fn batch(&mut self) -> Result<bool, ReadError> {
+        let read = self.read();
+        if read.is_ok() || self.begun {
+            return read;
+        }
+        // It may be the mark that does not hold; from its start on a segment speaks for itself.
+        if let Some(scan) = &self.scan {
+            self.marks.forget(scan.segment().header.number);
+        }
+        self.begun = true;
+        self.scan = LogScan::from_entry(&self.source, self.first, None)?;
+        self.against = Against::new(self.published);
+        self.read()
+    }
+
+    fn read(&mut self) -> Result<bool, ReadError> {
         let Some(scan) = &mut self.scan else { return Ok(false) };
         let whole = scan.advance()?;
         let tail = scan.take_tail();
@@ -149,25 +188,40 @@ impl Entries {
             }
             return Ok(false);
         }
-        let mut ready = Vec::new();
-        for (seq, leaf, envelope) in segment.entries().filter(|(seq, ..)| *seq >= self.next) {
-            let record = match &mut self.keys {
-                Some(keys) => Some(open(keys, segment, seq, envelope)?),
-                None => None,
-            };
-            ready.push(Entry { seq, leaf: *leaf, envelope: envelope.to_vec(), record });
+        self.begun = true;
+        let (number, commitment) = (segment.header.number, segment.header.commitment);
+        // On the way to the first entry only: who reads on does not come back.
+        if tree.size <= self.first {
+            self.marks.learn(number, segment.end(), segment.position());
         }
+        let wanted = segment.entries().filter(|(seq, ..)| *seq >= self.next);
+        let ready: Vec<_> = wanted
+            .map(|(seq, leaf, envelope)| Sealed {
+                seq,
+                leaf: *leaf,
+                envelope: envelope.to_vec(),
+                segment: number,
+                commitment,
+            })
+            .collect();
         self.next = self.next.max(tree.size);
         self.ready = ready.into_iter();
         Ok(true)
     }
-}
 
-fn open(keys: &mut KeyRing, segment: &SegmentScan, seq: u64, envelope: &[u8]) -> Result<Vec<u8>, ReadError> {
-    let header = &segment.header;
-    let key = keys
-        .key(header.number, header.commitment)
-        .map_err(|source| ReadError::Key { segment: header.number, source: Box::new(source) })?;
-    let envelope = Envelope::parse(envelope);
-    envelope.and_then(|envelope| key.open(&envelope)).map_err(|source| ReadError::Record { seq, source })
+    /// Opens an entry, where there are keys. One by one: who looks for one record pays for one.
+    fn open(&mut self, sealed: Sealed) -> Result<Entry, ReadError> {
+        let Sealed { seq, leaf, envelope, segment, commitment } = sealed;
+        let record = match &mut self.keys {
+            Some(keys) => {
+                let key = keys
+                    .key(segment, commitment)
+                    .map_err(|source| ReadError::Key { segment, source: Box::new(source) })?;
+                let opened = Envelope::parse(&envelope).and_then(|envelope| key.open(&envelope));
+                Some(opened.map_err(|source| ReadError::Record { seq, source })?)
+            }
+            None => None,
+        };
+        Ok(Entry { seq, leaf, envelope, record })
+    }
 }

@@ -17,6 +17,7 @@ use super::batch::{
 use super::block::{Position, link};
 use super::disk::{self, DiskError};
 use super::error::{Fault, Problem, ScanError};
+use super::marks::Mark;
 use super::segment::{HEADER_BYTES, Header};
 use super::source::Source;
 
@@ -55,17 +56,25 @@ pub(crate) struct SegmentScan {
 }
 
 impl SegmentScan {
+    /// Begins at the segment's start.
     pub(crate) fn open(source: &Source, number: u64) -> Result<Self, ScanError> {
+        Self::open_at(source, number, None)
+    }
+
+    /// Begins at a mark, if there is one.
+    pub(crate) fn open_at(source: &Source, number: u64, mark: Option<Mark>) -> Result<Self, ScanError> {
         let path = source.layout.segment(number);
         let file = disk::open_to_read(&path)?;
         let header = source.header_of(&file, &path, number)?;
+        let Mark { offset, position } =
+            mark.unwrap_or_else(|| Mark { offset: HEADER_BYTES as u64, position: header.after() });
         Ok(Self {
             path,
-            position: header.after(),
+            position,
             header,
             source: source.clone(),
             file,
-            offset: HEADER_BYTES as u64,
+            offset,
             buffer: Vec::new(),
             start: 0,
             held_bytes: 0,

@@ -97,7 +97,7 @@ impl Tiler {
             Fault::ShorterThanCheckpoint { expected: published, found: self.edge.size, source: None };
         let scan = match &mut self.scan {
             Some(scan) => scan,
-            none => match LogScan::from_entry(&self.source, self.edge.size)? {
+            none => match LogScan::from_entry(&self.source, self.edge.size, None)? {
                 Some(scan) => none.insert(scan),
                 None => {
                     let file = self.source.layout.segments();

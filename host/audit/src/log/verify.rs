@@ -53,16 +53,26 @@ pub fn verify(
 ) -> Result<Verified, VerifyError> {
     let source = Source::new(dir, verifier);
     let mut problems = Problems(Vec::new());
-    let published = match published::read_existing(&source) {
+    let published = match published::read(&source) {
         Ok(tree) => tree,
         Err(error) => {
             problems.add(error)?;
-            Tree::EMPTY
+            Some(Tree::EMPTY)
         }
     };
     // After the checkpoint: the log grows, so it must contain what was published before.
     let numbers = source.layout.segment_numbers()?;
-    let (against, position) = (Against::new(published), Some(Position::start()));
+    if published.is_none() {
+        let file = source.layout.checkpoint();
+        let fault = if numbers.is_empty() { Fault::NotBegun } else { Fault::CheckpointMissing };
+        problems.push(Problem { file, offset: 0, fault });
+    }
+    let published = published.unwrap_or(Tree::EMPTY);
+    let (mut against, position) = (Against::new(published), Some(Position::start()));
+    // A log whose first segment could not be made, for want of room, is empty and whole.
+    if let Err(fault) = against.pass(Tree::EMPTY) {
+        problems.push(Problem { file: source.layout.checkpoint(), offset: 0, fault });
+    }
     let mut walk = Walk { source, problems, against, position, tiles: Comparison::default() };
     let mut tail = Tail::default();
     let last = numbers.last().copied().unwrap_or_default();

@@ -1,9 +1,9 @@
 //! What the driver knows, and what it demands of a log after every end.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct Output {
 impl Output {
     /// Starts a child and listens to it.
     pub(crate) fn start(mut command: std::process::Command) -> anyhow::Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut stdout = child.stdout.take().context("no output")?;
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&bytes);
@@ -37,6 +37,26 @@ impl Output {
             }
         });
         Ok(Self { child, bytes, reading })
+    }
+
+    /// The child's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Says something to the child, once it listens.
+    pub(crate) fn say(&mut self, what: &str) -> anyhow::Result<()> {
+        let mut stdin = self.child.stdin.take().context("the child does not listen")?;
+        Ok(stdin.write_all(what.as_bytes())?)
+    }
+
+    /// Waits until the child has printed this, or has ended.
+    pub(crate) fn wait_for(&mut self, what: &str) -> anyhow::Result<()> {
+        let printed = |bytes: &[u8]| bytes.windows(what.len()).any(|printed| printed == what.as_bytes());
+        while !printed(&self.bytes.lock().expect("whole")) && self.child.try_wait()?.is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// How much was received by now.
@@ -62,12 +82,20 @@ impl Output {
     /// Waits for the end; gives the whole lines among the first `limit` bytes, and the exit status.
     pub(crate) fn end(mut self, limit: usize) -> anyhow::Result<(Vec<String>, Option<i32>)> {
         let status = self.child.wait()?.code();
+        Ok((self.lines_of(limit)?, status))
+    }
+
+    /// The whole lines of a child that has ended and was waited for.
+    pub(crate) fn lines(self) -> anyhow::Result<Vec<String>> {
+        self.lines_of(usize::MAX)
+    }
+
+    fn lines_of(self, limit: usize) -> anyhow::Result<Vec<String>> {
         self.reading.join().map_err(|_| anyhow::anyhow!("the listener panicked"))?;
         let bytes = self.bytes.lock().expect("whole");
         let bytes = &bytes[..limit.min(bytes.len())];
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let lines = String::from_utf8(bytes[..whole].to_vec())?.lines().map(str::to_owned).collect();
-        Ok((lines, status))
+        Ok(String::from_utf8(bytes[..whole].to_vec())?.lines().map(str::to_owned).collect())
     }
 }
 
@@ -119,4 +147,10 @@ pub(crate) fn all_there(dir: &Path, receipts: &Receipts) -> anyhow::Result<u64> 
     let (size, missing) = missing(dir, receipts)?;
     ensure!(missing == 0, "{missing} of {} receipts lead nowhere", receipts.len());
     Ok(size)
+}
+
+/// Whether a program ran and succeeded.
+pub(crate) fn ran(program: &str, arguments: &[&std::ffi::OsStr]) -> bool {
+    let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
 }

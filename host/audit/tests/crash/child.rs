@@ -9,12 +9,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use assent_audit::keys::{KeyEncryption, MasterKey};
-use assent_audit::log::{Config, Log};
+use assent_audit::log::{AppendError, Config, Log};
 use assent_audit::tlog::note::Signer;
 
 /// Small, so that beginning a segment is under test as often as writing one.
-const SEGMENT_BYTES: u64 = 256 * 1024;
+pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024;
 
 pub(crate) fn config(dir: &Path) -> Config {
     let signer = Signer::from_seed("crash.test/audit/org/2026", &[1; 32]).expect("a good name");
@@ -31,22 +32,30 @@ pub(crate) fn record(key: u64) -> Vec<u8> {
 }
 
 /// The command that becomes a child; `wrapper` goes before it.
-pub(crate) fn command(wrapper: &[String], dir: &Path, base: u64, producers: u64, each: u64) -> Command {
+pub(crate) fn command(
+    wrapper: &[String],
+    dir: &Path,
+    base: u64,
+    producers: u64,
+    each: u64,
+    segment_bytes: u64,
+) -> Command {
     let this = std::env::current_exe().expect("this binary");
     let mut words: Vec<PathBuf> = wrapper.iter().map(PathBuf::from).collect();
     words.extend([this, "child".into(), dir.into()]);
-    words.extend([base, producers, each].map(|number| PathBuf::from(number.to_string())));
+    words.extend([base, producers, each, segment_bytes].map(|number| PathBuf::from(number.to_string())));
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     command
 }
 
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let [dir, base, producers, each] = arguments else {
-        anyhow::bail!("child <dir> <base> <producers> <each>")
+    let [dir, base, producers, each, segment_bytes] = arguments else {
+        anyhow::bail!("child <dir> <base> <producers> <each> <segment bytes>")
     };
     let (base, producers, each): (u64, u64, u64) = (base.parse()?, producers.parse()?, each.parse()?);
-    let opened = Log::open(config(Path::new(dir)));
+    let config = Config { segment_bytes: segment_bytes.parse()?, ..config(Path::new(dir)) };
+    let opened = Log::open(config);
     let log = match opened {
         Ok((log, recovered)) => {
             say(&format!("R {} {}\n", recovered.size, recovered.discarded_bytes));
@@ -73,6 +82,72 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     say("C\n");
     Ok(())
+}
+
+/// The command that becomes a child of [`slow`]: so many appends at once, with a deadline.
+pub(crate) fn slow_command(dir: &Path, appends: u64, deadline_ms: u64) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this binary"));
+    command.arg("slow").arg(dir).args([appends, deadline_ms].map(|number| number.to_string()));
+    command
+}
+
+/// Opens a log, waits for a word, appends everything at once, and tells how it went: in the line `S` how many
+/// were in time, late or found the queue full, by how much the worst passed its deadline (ms), the most that was
+/// queued, and by how much the process grew (KiB). Then it appends a little more and closes the log.
+pub(crate) fn slow(arguments: &[String]) -> anyhow::Result<()> {
+    let [dir, appends, deadline_ms] = arguments else { anyhow::bail!("slow <dir> <appends> <deadline ms>") };
+    let (appends, deadline_ms): (u64, u64) = (appends.parse()?, deadline_ms.parse()?);
+    let (log, _) = Log::open(config(Path::new(dir)))?;
+    let log = Arc::new(log);
+    say("R 0 0\n");
+    std::io::stdin().read_line(&mut String::new())?;
+    let before = memory_kib("VmRSS:")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
+    let told = runtime.block_on(async {
+        let deadline = Instant::now() + Duration::from_millis(deadline_ms);
+        let tasks: Vec<_> =
+            (0..appends).map(|key| tokio::spawn(once(Arc::clone(&log), key, deadline))).collect();
+        let mut queued = 0;
+        while !tasks.iter().all(tokio::task::JoinHandle::is_finished) {
+            queued = queued.max(log.status().queued);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let (mut counts, mut overrun) = ([0_u64; 3], Duration::ZERO);
+        for task in tasks {
+            let (outcome, over) = task.await?;
+            counts[outcome?] += 1;
+            overrun = overrun.max(over);
+        }
+        let [in_time, late, busy] = counts;
+        anyhow::Ok(format!("S {in_time} {late} {busy} {} {queued}", overrun.as_millis()))
+    })?;
+    say(&format!("{told} {}\n", memory_kib("VmHWM:")?.saturating_sub(before)));
+    let failed = runtime.block_on(produce(Arc::clone(&log), 1 << 32, 10));
+    if log.close().is_err() || failed {
+        std::process::exit(3);
+    }
+    say("C\n");
+    Ok(())
+}
+
+/// Appends one record: whether it was in time (0), late (1) or found the queue full (2), and how long after its deadline.
+async fn once(log: Arc<Log>, key: u64, deadline: Instant) -> (anyhow::Result<usize>, Duration) {
+    let outcome = match log.append(record(key), deadline).await {
+        Ok(receipt) => {
+            say(&format!("A {key} {}\n", receipt.seq));
+            Ok(0)
+        }
+        Err(AppendError::Late) => Ok(1),
+        Err(AppendError::Busy) => Ok(2),
+        Err(other) => Err(other.into()),
+    };
+    (outcome, Instant::now().saturating_duration_since(deadline))
+}
+
+fn memory_kib(what: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).context("no such line")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// Appends one after the other until one fails; says whether one did.

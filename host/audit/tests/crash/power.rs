@@ -5,23 +5,25 @@
 //! The control runs the same with every sync faked by strace, and must lose data: else this tests nothing.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use super::check::{Output, Receipts, all_there, missing, take_receipts};
-use super::{Random, child};
+use super::check::{Output, Receipts, all_there, missing, ran, take_receipts};
+use super::{Random, Report, child, needs};
 
 const IMAGE_BYTES: u64 = 96 << 20;
 const CYCLES_EACH_LOG: u64 = 8;
 
-pub(crate) fn run(cycles: u64, seed: u64) -> anyhow::Result<String> {
+pub(crate) fn run(cycles: u64, seed: u64) -> anyhow::Result<Report> {
     let mut random = Random::new(seed ^ 0x70_77_72);
+    if !ran("mkfs.ext4", &["-V".as_ref()]) {
+        return needs("mkfs.ext4", Some("e2fsprogs")).map(Report::skipped);
+    }
     let Some(mut disk) = Disk::make()? else {
-        return Ok("skipped: needs root, loop devices and mkfs.ext4".to_owned());
+        return needs("root and loop devices", None).map(Report::skipped);
     };
-    let (mut receipts, mut received) = (Receipts::new(), 0);
+    let (mut receipts, mut report, mut twice) = (Receipts::new(), Report::default(), 0);
     for cycle in 0..cycles {
         if cycle % CYCLES_EACH_LOG == 0 && cycle > 0 {
             drop(disk);
@@ -30,19 +32,28 @@ pub(crate) fn run(cycles: u64, seed: u64) -> anyhow::Result<String> {
         }
         let context = || format!("power cycle {cycle} of seed {seed}");
         let lines = cut(&disk, &[], (cycle + 1) << 32, random.below(300_000))?;
-        received += take_receipts(&lines, &mut receipts).with_context(context)?;
+        report.receipts += take_receipts(&lines, &mut receipts).with_context(context)?;
+        report.runs += 1;
+        if random.below(3) == 0 {
+            // And again while the log recovers from the first cut, or has just gone on.
+            let lines = cut_at_start(&disk, (cycle + 1) << 48, random.below(30_000))?;
+            report.receipts += take_receipts(&lines, &mut receipts).with_context(context)?;
+            twice += 1;
+        }
         all_there(&disk.log(), &receipts).with_context(context)?;
     }
-    ensure!(received > 0, "no receipt in {cycles} cycles: nothing was tested");
-    Ok(format!("{cycles} cycles, {received} receipts, 0 lost; {}", control(seed)?))
+    report.faults = report.runs + twice;
+    ensure!(report.receipts > 0, "no receipt in {cycles} cycles: nothing was tested");
+    report.note = format!("{twice} cut again in recovery; {}", control(seed)?);
+    Ok(report)
 }
 
 /// Syncs that only pretend.
 fn control(seed: u64) -> anyhow::Result<String> {
-    if !super::faults::has_strace() {
-        return Ok("control skipped: needs strace".to_owned());
+    let wrapper = super::slow::strace("fdatasync,fsync:retval=0");
+    if !ran("strace", &["-V".as_ref()]) {
+        return needs("strace for the control", Some("strace"));
     }
-    let wrapper = super::faults::strace("fdatasync,fsync:retval=0");
     for attempt in 1..=5 {
         let disk = Disk::make()?.context("the control's disk could not be made")?;
         let mut receipts = Receipts::new();
@@ -62,8 +73,23 @@ fn control(seed: u64) -> anyhow::Result<String> {
 
 /// Runs a child, cuts the power after some time, and mounts the disk again.
 fn cut(disk: &Disk, wrapper: &[String], base: u64, after_us: u64) -> anyhow::Result<Vec<String>> {
-    let mut child = Output::start(child::command(wrapper, &disk.log(), base, 64, 1_000_000))?;
+    let mut child = start(disk, wrapper, base)?;
     child.run_for(Duration::from_micros(after_us))?;
+    finish(disk, child)
+}
+
+/// The same, that long after the start, open or not.
+fn cut_at_start(disk: &Disk, base: u64, after_us: u64) -> anyhow::Result<Vec<String>> {
+    let child = start(disk, &[], base)?;
+    std::thread::sleep(Duration::from_micros(after_us));
+    finish(disk, child)
+}
+
+fn start(disk: &Disk, wrapper: &[String], base: u64) -> anyhow::Result<Output> {
+    Output::start(child::command(wrapper, &disk.log(), base, 64, 1_000_000, child::SEGMENT_BYTES))
+}
+
+fn finish(disk: &Disk, mut child: Output) -> anyhow::Result<Vec<String>> {
     let received = child.received();
     shut_down(&disk.mount())?;
     child.kill();
@@ -139,10 +165,4 @@ impl Drop for Disk {
     fn drop(&mut self) {
         self.unmount();
     }
-}
-
-/// Whether a program ran and succeeded.
-pub(crate) fn ran(program: &str, arguments: &[&std::ffi::OsStr]) -> bool {
-    let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    quiet.is_ok_and(|status| status.success())
 }

@@ -235,3 +235,24 @@ fn opening_reads_the_segments_that_are_not_published_only() {
     bench.open().unwrap();
     assert!(matches!(bench.verify(), Err(VerifyError::Problems(problems)) if problems.len() == 1));
 }
+
+/// As a full disk leaves it, where there was room for the checkpoint and none for a segment.
+#[test]
+fn a_log_whose_first_segment_could_not_be_made_is_empty_and_whole() {
+    let bench = Bench::new();
+    let source = Source::new(bench.path(), bench.verifier());
+    fs::create_dir(source.layout.segments()).unwrap();
+    fs::create_dir(source.layout.keys()).unwrap();
+    assert_eq!(recover(&bench).size, 0);
+    assert_eq!(bench.verify().unwrap().tree.size, 0);
+    assert!(bench.records().unwrap().is_empty());
+    bench.write(&records(2));
+    assert_eq!(bench.verify().unwrap().published.size, 2);
+}
+
+#[test]
+fn a_directory_without_anything_of_a_log_is_said_to_be_that() {
+    let bench = Bench::new();
+    let Err(VerifyError::Problems(problems)) = bench.verify() else { panic!("there is no log") };
+    assert!(matches!(problems[..], [Problem { fault: Fault::NotBegun, .. }]), "{problems:?}");
+}
