@@ -2,7 +2,7 @@
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
 //! `log` writes segments and recovers them; `record` is what a record says. `shelf` is an organization's
-//! logs as they are read. What people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
+//! logs as they are read; `known` is what outlives them. What people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
 //! INVARIANT (receipt before permit): `log::Log::append` is ready only once the record is on
 //! durable storage.
 
@@ -10,6 +10,7 @@ pub mod disclosures;
 pub mod export;
 pub mod index;
 pub mod keys;
+pub mod known;
 pub mod log;
 pub mod logs;
 pub mod record;

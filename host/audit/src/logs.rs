@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::index::IndexKey;
 use crate::keys::KeyEncryption;
+use crate::known::{self, KnownError};
 use crate::log::{self, Config, Log, OpenError, Recovered};
 use crate::tlog::note::{NoteError, Signer};
 
@@ -71,7 +72,7 @@ impl LogsConfig {
     }
 }
 
-fn years(directory: &Path) -> std::io::Result<Vec<i32>> {
+pub(crate) fn years(directory: &Path) -> std::io::Result<Vec<i32>> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
         entries => entries?,
@@ -116,6 +117,17 @@ pub enum LogsError {
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// The log is not the one that this deployment remembers.
+    #[error("the audit log of `{organization}`, year {year}, cannot be opened")]
+    Known {
+        /// Whose.
+        organization: OrganizationId,
+        /// The year.
+        year: i32,
+        /// What is remembered.
+        #[source]
+        source: Box<KnownError>,
     },
     /// No log was opened for this organization.
     #[error("there is no audit log for `{0}`")]
@@ -164,7 +176,13 @@ impl Logs {
                 directory: config.directory.join(organization.as_str()),
                 source,
             })?;
-            let year = existing.last().copied().map_or(now.year(), |last| last.max(now.year()));
+            // Also a year that is only remembered, so that a log that is gone is missed.
+            let remembered = known::years(&config, &organization).map_err(|source| LogsError::Directory {
+                directory: known::file(&config, &organization, now.year()),
+                source,
+            })?;
+            let last = existing.last().max(remembered.last()).copied();
+            let year = last.map_or(now.year(), |last| last.max(now.year()));
             let (shard, recovered) = open_shard(&config, &organization, year)?;
             newest.insert(organization.clone(), shard);
             opened.push(Opened { organization, year, recovered });
@@ -194,6 +212,20 @@ impl Logs {
         newest.iter().map(|(organization, shard)| (organization.clone(), shard.log.status())).collect()
     }
 
+    /// The years of the logs that are open.
+    pub fn open_years(&self) -> BTreeMap<OrganizationId, i32> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.iter().map(|(organization, shard)| (organization.clone(), shard.year)).collect()
+    }
+
+    /// Stops the log of this organization and year, if it is open: a witness knows another one than it.
+    pub fn contradicted(&self, organization: &OrganizationId, year: i32, witness: &str, reason: &str) {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shard) = newest.get(organization).filter(|shard| shard.year == year) {
+            shard.log.contradicted(witness, reason);
+        }
+    }
+
     /// Where the logs are, and with which keys.
     pub const fn config(&self) -> &LogsConfig {
         &self.config
@@ -206,8 +238,13 @@ impl Logs {
     pub fn close(&self) -> Result<(), Arc<log::Failure>> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let mut result = Ok(());
-        for shard in newest.values() {
-            result = result.and(shard.log.close());
+        for (organization, shard) in newest.iter() {
+            let closed = shard.log.close();
+            // Where this cannot be remembered, the last start still is.
+            if closed.is_ok() {
+                drop(remember(&self.config, organization, shard.year));
+            }
+            result = result.and(closed);
         }
         result
     }
@@ -222,13 +259,30 @@ fn open_shard(
         .signer(organization, year)
         .map_err(|source| LogsError::Name { name: config.name.clone(), source })?;
     let directory = config.directory_of(organization, year);
+    let unlike =
+        |source| LogsError::Known { organization: organization.clone(), year, source: Box::new(source) };
+    known::check(&directory, known::file(config, organization, year), signer.verifier()).map_err(unlike)?;
     let opened = Log::open(Config::new(&directory, Arc::new(signer), Arc::clone(&config.kek)));
     let (log, recovered) = opened.map_err(|source| LogsError::Open {
         organization: organization.clone(),
         directory,
         source: Box::new(source),
     })?;
+    remember(config, organization, year)?;
     Ok((Shard { year, log: Arc::new(log) }, recovered))
+}
+
+/// Remembers a log, as it is published now, outside of it.
+fn remember(config: &LogsConfig, organization: &OrganizationId, year: i32) -> Result<(), LogsError> {
+    let signer = config
+        .signer(organization, year)
+        .map_err(|source| LogsError::Name { name: config.name.clone(), source })?;
+    let (log, file) = (config.directory_of(organization, year), known::file(config, organization, year));
+    known::remember(&log, &file, signer.verifier()).map_err(|source| LogsError::Known {
+        organization: organization.clone(),
+        year,
+        source: Box::new(source),
+    })
 }
 
 /// How long a record may take to become durable before its decision is denied: a hundred times what
