@@ -282,7 +282,8 @@ async fn odd_answers_are_refused_and_only_what_cannot_be_otherwise_is_a_contradi
     let conflict = |body: &str| ("409 Conflict", body.to_owned());
     let unsteady = Refused::Unsteady { size: 3 };
     let status = |status, text: &str| Said::Refused(Refused::Status { status, text: text.to_owned() });
-    let cases: Vec<(Vec<(&str, String)>, Said, Vec<&str>)> = vec![
+    type Case = (Vec<(&'static str, String)>, Said, Vec<&'static str>);
+    let cases: Vec<Case> = vec![
         (vec![("503 Busy", "come\x1b[31m again".into())], status(503, "come [31m again"), vec!["old 0"]),
         (vec![("302 Found", String::new())], status(302, ""), vec!["old 0"]),
         (vec![("200 OK", "hello\n".into())], Said::Refused(Refused::NoCosignature), vec!["old 0"]),

@@ -1,6 +1,7 @@
 //! `assent serve DIR`: the decision API of a deployment, until interrupted.
 
 mod log;
+mod witnesses;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,16 +54,19 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
         };
         let service = Arc::new(service(&deployment, &built, recorder, kept.clone(), Arc::clone(&clock))?);
+        let witnessing = witnesses::open(&deployment, kept.as_ref())?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
         announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
         let ended = tokio::select! {
             ended = assent_server::serve(service, listener, interrupted()) => ended.context("the service ended"),
             never = log::watch(kept.as_ref()) => match never {},
+            never = witnesses::watch(witnessing.as_ref()) => match never {},
         };
         if let Some(recorder) = kept {
             log::note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(log::run())).await?;
             recorder.logs().close().context("the audit log could not be closed")?;
+            witnesses::last(witnessing.as_ref()).await;
         }
         ended
     })

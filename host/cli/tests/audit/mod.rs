@@ -8,6 +8,8 @@ use std::process::{Child, ChildStderr};
 
 use super::*;
 
+mod witness;
+
 const DAY: &str = "2026-11-21T18:00:00Z";
 const SEGMENT: &str = ".assent/audit/clinic/2026/segments/0000000001.seg";
 

@@ -58,6 +58,8 @@ pub(super) enum Refusal {
     RecordId,
     #[error("the audit log has no such record")]
     NoRecord,
+    #[error("no witness cosigned this log yet")]
+    Unwitnessed,
     #[error("the audit log could not record this read")]
     Unrecorded,
     #[error("the audit log was not read in time")]
@@ -78,7 +80,7 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoMetadata | Self::NoRecord => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoMetadata | Self::NoRecord | Self::Unwitnessed => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host
             | Self::RequestIdTooLong(_)
@@ -133,6 +135,7 @@ impl Refusal {
             | Self::Parameter(_)
             | Self::RecordId
             | Self::NoRecord
+            | Self::Unwitnessed
             | Self::Unreadable
             | Self::ContentType
             | Self::ContentEncoding
@@ -191,6 +194,7 @@ mod tests {
             (Refusal::Parameter("`x`: unknown".into()), 400, None),
             (Refusal::RecordId, 400, None),
             (Refusal::NoRecord, 404, None),
+            (Refusal::Unwitnessed, 404, None),
             (Refusal::Unrecorded, 503, Some(("retry-after", "1"))),
             (Refusal::ReadTimeout, 503, Some(("retry-after", "1"))),
             (Refusal::Unpublished, 503, Some(("retry-after", "1"))),

@@ -30,6 +30,9 @@ const RECORDS: Route = Route { path: "/{organization}/audit/v1/records", methods
 const PROOF: Route = Route { path: "/{organization}/audit/v1/proofs/{id}", methods: READ };
 const ENTRY: Route = Route { path: "/{organization}/audit/v1/entries/{id}", methods: READ };
 const CHECKPOINT: Route = Route { path: "/{organization}/audit/v1/checkpoint", methods: READ };
+const YEAR_CHECKPOINT: Route =
+    Route { path: "/{organization}/audit/v1/log/{year}/checkpoint", methods: READ };
+const TILE: Route = Route { path: "/{organization}/audit/v1/log/{year}/tile/{*tile}", methods: READ };
 const METADATA: Route = Route { path: "/.well-known/authzen-configuration/{organization}", methods: READ };
 const HEALTH: Route = Route { path: "/healthz", methods: READ };
 const READINESS: Route = Route { path: "/readyz", methods: READ };
@@ -44,6 +47,8 @@ pub const ROUTES: &[Route] = &[
     PROOF,
     ENTRY,
     CHECKPOINT,
+    YEAR_CHECKPOINT,
+    TILE,
     METADATA,
     HEALTH,
     READINESS,
@@ -64,6 +69,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(PROOF.path, any(audit::proof))
         .route(ENTRY.path, any(audit::entry))
         .route(CHECKPOINT.path, any(audit::checkpoint))
+        .route(YEAR_CHECKPOINT.path, any(audit::year_checkpoint))
+        .route(TILE.path, any(audit::tile))
         .route(METADATA.path, any(metadata::metadata))
         .route(HEALTH.path, any(health::health))
         .route(READINESS.path, any(health::readiness))

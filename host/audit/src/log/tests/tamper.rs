@@ -366,7 +366,7 @@ fn what_a_witness_cosigned_is_kept_and_checked_and_never_replaced_by_less() {
     }
     let kept = reader.witnessed_by(witness).unwrap().unwrap();
     assert_eq!((&kept.note, kept.tree.size), (&newer, 10));
-    assert_eq!(reader.witnessed().unwrap(), [kept.clone()]);
+    assert_eq!(reader.witnessed().unwrap(), std::slice::from_ref(&kept));
     assert_eq!(cosigned(&kept.note, bench.verifier(), witness), Some(1_790_000_000));
     assert_eq!(cosigned(&plain, bench.verifier(), witness), None);
     bench.verify().unwrap();

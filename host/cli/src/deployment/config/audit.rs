@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::witness::WitnessConfig;
+
 /// `[audit]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,9 +22,20 @@ pub struct AuditConfig {
     /// The key that the log is signed with, likewise.
     #[serde(default = "AuditConfig::signing_key")]
     pub signing_key: String,
+    /// Who is shown the log from outside.
+    #[serde(default, rename = "witness")]
+    pub witnesses: Vec<WitnessConfig>,
+    /// Seconds between two rounds of witnesses.
+    #[serde(default = "AuditConfig::witness_interval_s")]
+    pub witness_interval_s: u64,
 }
 
 impl AuditConfig {
+    /// A minute: what an operator with every key could still change unseen.
+    const fn witness_interval_s() -> u64 {
+        60
+    }
+
     fn directory() -> PathBuf {
         PathBuf::from(".assent/audit")
     }

@@ -43,6 +43,15 @@ pub(super) fn none(uri: &Uri) -> Result<(), Refusal> {
     }
 }
 
+/// Whether the checkpoint that witnesses cosigned is asked for.
+pub(super) fn witnessed(uri: &Uri) -> Result<bool, Refusal> {
+    match uri.query() {
+        None | Some("") => Ok(false),
+        Some("witnessed=true") => Ok(true),
+        Some(_) => Err(Refusal::Parameter("expected no parameter, or `witnessed=true`".to_owned())),
+    }
+}
+
 /// Reads the parameters of a page.
 pub(super) fn page(uri: &Uri) -> Result<Wanted, Refusal> {
     let parameters = Parameters::<Vec<(String, String)>>::try_from_uri(uri);
