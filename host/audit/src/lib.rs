@@ -2,7 +2,9 @@
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
 //! `log` writes segments and recovers them; `record` is what a record says. `shelf` is an organization's
-//! logs as they are read, `archive` what releases were built from, as records. What people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
+//! logs as they are read, `known` what outlives them, `archive` what releases were built from, as records. What
+//! people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems)
+//! and `reports`.
 //! INVARIANT (receipt before permit): `log::Log::append` is ready only once the record is on
 //! durable storage.
 
@@ -11,6 +13,7 @@ pub mod disclosures;
 pub mod export;
 pub mod index;
 pub mod keys;
+pub mod known;
 pub mod log;
 pub mod logs;
 pub mod record;

@@ -1,7 +1,8 @@
 //! Writing, recovering and reading the log of one organization and year.
 //!
 //! One directory is one log; `segments/` is the log itself, `keys/` what opens its entries,
-//! `checkpoint` what it has told the world, `tile/` can be made again. [`Log::open`] recovers and
+//! `checkpoint` what it has told the world, `begun` how many segments there are, `witnessed/` what witnesses
+//! cosigned; `tile/` can be made again. [`Log::open`] recovers and
 //! begins a new segment, [`Log::append`] gives a receipt once a record is durable, [`Reader`] reads,
 //! [`verify()`] proves every byte without any key. How records become durable is told in `writer`,
 //! what a crash leaves behind in `recover`.
@@ -27,7 +28,9 @@ mod edge;
 mod error;
 mod keeper;
 pub(crate) mod layout;
+mod mark;
 mod marks;
+mod outside;
 mod prepare;
 mod prove;
 mod published;
@@ -39,14 +42,17 @@ mod shared;
 pub(crate) mod source;
 mod tiles;
 mod verify;
+mod witnessed;
 mod writer;
 
 pub use disk::DiskError;
 pub use error::{ADVICE, AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
+pub use outside::Outside;
 pub use prove::ProveError;
 pub use read::{Entries, Entry, Reader};
 pub use recover::Recovered;
-pub use verify::{PROBLEMS_MAX, Verified, verify};
+pub use verify::{PROBLEMS_MAX, Verified, verify, verify_against};
+pub use witnessed::{Witnessed, cosigned};
 
 use keeper::Keeper;
 use prepare::Preparer;
@@ -227,6 +233,11 @@ impl Log {
             published: progress.published,
             queued: queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity()),
         }
+    }
+
+    /// Stops the log for good because a witness knows another one than this. Records that wait get no receipt.
+    pub fn contradicted(&self, witness: &str, reason: &str) {
+        self.shared.fail(Failure::Contradicted { witness: witness.to_owned(), reason: reason.to_owned() });
     }
 
     /// Takes no more records, writes those that wait, and publishes the last checkpoint. Blocks; to close

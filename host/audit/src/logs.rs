@@ -7,7 +7,7 @@
 //! records of a year that begins while the service runs are those of its start, as [`Logs::begin_years_with`]
 //! was told, so that a year can be replayed, kept and let go without the one before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::index::IndexKey;
 use crate::keys::{Changes, KeyChanged, KeyEncryption, KeyError, Payload};
+use crate::known::{self, KnownError};
 use crate::log::{self, AppendError, Config, Log, OpenError, Reader, Recovered};
 use crate::record::{Event, Record, RecordError};
 use crate::tlog::note::{NoteError, Signer};
@@ -91,7 +92,7 @@ impl LogsConfig {
     }
 }
 
-fn years(directory: &Path) -> std::io::Result<Vec<i32>> {
+pub(crate) fn years(directory: &Path) -> std::io::Result<Vec<i32>> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
         entries => entries?,
@@ -157,6 +158,17 @@ pub enum LogsError {
         #[source]
         source: Box<KeyError>,
     },
+    /// The log is not the one that this deployment remembers.
+    #[error("the audit log of `{organization}`, year {year}, cannot be opened")]
+    Known {
+        /// Whose.
+        organization: OrganizationId,
+        /// The year.
+        year: i32,
+        /// What is remembered.
+        #[source]
+        source: Box<KnownError>,
+    },
     /// No log was opened for this organization.
     #[error("there is no audit log for `{0}`")]
     Unknown(OrganizationId),
@@ -205,7 +217,7 @@ struct Years {
     /// What a year begins with.
     start: Arc<[Event]>,
     /// Logs of earlier years that somebody may still write to.
-    retired: Vec<Arc<Log>>,
+    retired: Vec<Shard>,
 }
 
 struct Shard {
@@ -291,7 +303,12 @@ impl Logs {
         for organization in organizations {
             opened.extend(self.prepare(&organization, soon)?);
             self.open_log(&organization, now.year())?;
-            drop(self.unused(&organization));
+            for Shard { year, log } in self.unused(&organization) {
+                // Where it cannot be closed or remembered, what was remembered last still is.
+                if log.close().is_ok() {
+                    drop(remember(&self.config, &organization, year));
+                }
+            }
         }
         Ok(opened)
     }
@@ -335,6 +352,19 @@ impl Logs {
         })
     }
 
+    /// The years of the logs that are open.
+    pub fn open_years(&self) -> BTreeMap<OrganizationId, i32> {
+        let years = self.years();
+        years.iter().map(|(organization, years)| (organization.clone(), years.current.year)).collect()
+    }
+
+    /// Stops the log of this organization and year, if it is open: a witness knows another one than it.
+    pub fn contradicted(&self, organization: &OrganizationId, year: i32, witness: &str, reason: &str) {
+        if let Some(years) = self.years().get(organization).filter(|years| years.current.year == year) {
+            years.current.log.contradicted(witness, reason);
+        }
+    }
+
     /// Where the logs are, and with which keys.
     pub const fn config(&self) -> &LogsConfig {
         &self.config
@@ -346,10 +376,15 @@ impl Logs {
     /// The first log that had failed; the others are closed all the same.
     pub fn close(&self) -> Result<(), Arc<log::Failure>> {
         let mut result = Ok(());
-        for Years { current, next, retired, .. } in self.years().values() {
-            let others = next.iter().map(|next| &next.shard.log).chain(retired);
-            for log in others.chain([&current.log]) {
-                result = result.and(log.close());
+        for (organization, Years { current, next, retired, .. }) in self.years().iter() {
+            let others = next.iter().map(|next| &next.shard).chain(retired);
+            for Shard { year, log } in others.chain([current]) {
+                let closed = log.close();
+                // Where this cannot be remembered, the last start still is.
+                if closed.is_ok() {
+                    drop(remember(&self.config, organization, *year));
+                }
+                result = result.and(closed);
             }
         }
         result
@@ -378,7 +413,7 @@ impl Logs {
             source: error.into(),
         })?;
         // Those who still hold last year's log finish with it.
-        years.retired.push(std::mem::replace(&mut years.current, shard).log);
+        years.retired.push(std::mem::replace(&mut years.current, shard));
         Ok(Some(Arc::clone(&years.current.log)))
     }
 
@@ -403,15 +438,15 @@ impl Logs {
         let mut years = self.years();
         let years = years.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
         let replaced = years.next.replace(Next { shard, start: payloads });
-        years.retired.extend(replaced.map(|next| next.shard.log));
+        years.retired.extend(replaced.map(|next| next.shard));
         Ok(Some(Opened { organization: organization.clone(), year, recovered }))
     }
 
-    /// The logs of earlier years that nobody else holds. To drop one closes it, which takes a moment.
-    fn unused(&self, organization: &OrganizationId) -> Vec<Arc<Log>> {
+    /// The logs of earlier years that nobody else holds.
+    fn unused(&self, organization: &OrganizationId) -> Vec<Shard> {
         let mut years = self.years();
         let Some(years) = years.get_mut(organization) else { return vec![] };
-        years.retired.extract_if(.., |log| Arc::strong_count(log) == 1).collect()
+        years.retired.extract_if(.., |shard| Arc::strong_count(&shard.log) == 1).collect()
     }
 }
 
@@ -429,18 +464,26 @@ fn first_records(start: &[Event], year: i32) -> Result<Vec<Payload>, BeginError>
 
 /// The year to go on in: that of `now`, or a later one that has records, since the clock may be set back.
 fn newest_year(config: &LogsConfig, organization: &OrganizationId, now: Instant) -> Result<i32, LogsError> {
-    let existing = config.years(organization).map_err(|source| LogsError::Directory {
-        directory: config.directory.join(organization.as_str()),
-        source,
-    })?;
-    for year in existing.into_iter().rev().take_while(|year| *year > now.year()) {
-        let reader = Reader::new(
-            &config.directory_of(organization, year),
-            signer(config, organization, year)?.verifier(),
-            None,
-        );
-        // One that cannot be read is opened, and then says why.
-        if !matches!(reader.entries(0).map(|mut entries| entries.next()), Ok(None)) {
+    let listed = |directory: PathBuf, years: std::io::Result<Vec<i32>>| {
+        years.map_err(|source| LogsError::Directory { directory, source })
+    };
+    let there = listed(config.directory.join(organization.as_str()), config.years(organization))?;
+    let memory = known::file(config, organization, now.year());
+    let remembered = listed(memory, known::years(config, organization))?;
+    let later: BTreeSet<i32> = there.iter().chain(&remembered).copied().filter(|y| *y > now.year()).collect();
+    for year in later.into_iter().rev() {
+        let signer = signer(config, organization, year)?;
+        let reader = Reader::new(&config.directory_of(organization, year), signer.verifier(), None);
+        // One that cannot be read, or is gone, is opened, and then says why.
+        let has_records = || {
+            !matches!(reader.entries(0).map(|mut entries| entries.next()), Ok(None)) && there.contains(&year)
+        };
+        let had_records = match known::remembered(known::file(config, organization, year), signer.verifier())
+        {
+            Ok(remembered) => remembered.is_some_and(|outside| outside.tree.size > 0),
+            Err(_spoiled) => true,
+        };
+        if had_records || has_records() {
             return Ok(year);
         }
     }
@@ -459,13 +502,28 @@ fn open_shard(
 ) -> Result<(Shard, Recovered), LogsError> {
     let signer = signer(config, organization, year)?;
     let directory = config.directory_of(organization, year);
+    let unlike =
+        |source| LogsError::Known { organization: organization.clone(), year, source: Box::new(source) };
+    known::check(&directory, known::file(config, organization, year), signer.verifier()).map_err(unlike)?;
     let opened = Log::open(Config::new(&directory, Arc::new(signer), Arc::clone(&config.kek)));
     let (log, recovered) = opened.map_err(|source| LogsError::Open {
         organization: organization.clone(),
         directory,
         source: Box::new(source),
     })?;
+    remember(config, organization, year)?;
     Ok((Shard { year, log: Arc::new(log) }, recovered))
+}
+
+/// Remembers a log, as it is published now, outside of it.
+fn remember(config: &LogsConfig, organization: &OrganizationId, year: i32) -> Result<(), LogsError> {
+    let signer = signer(config, organization, year)?;
+    let (log, file) = (config.directory_of(organization, year), known::file(config, organization, year));
+    known::remember(&log, &file, signer.verifier()).map_err(|source| LogsError::Known {
+        organization: organization.clone(),
+        year,
+        source: Box::new(source),
+    })
 }
 
 /// How long a record may take to become durable before its decision is denied: a hundred times what

@@ -11,7 +11,9 @@ use assent_audit::reports::Report;
 use assent_audit::shelf::{Page, Place};
 use assent_cli::commands::audit::records::{Asked, Form};
 use assent_cli::commands::audit::replay::Wanted;
-use assent_cli::commands::audit::{self, Which, export, records, replay, report, rewrap, search, verify};
+use assent_cli::commands::audit::{
+    self, Which, export, records, replay, report, rewrap, search, verify, witness,
+};
 use assent_cli::{audit_keys, commands};
 use assent_model::{Cause, Effect, EntityId, Instant};
 use assent_server::{Clock, SystemClock};
@@ -88,6 +90,17 @@ pub(crate) enum Audit {
         /// Its public key, as `assent audit keys` prints it.
         #[arg(long, requires = "log", conflicts_with = "dir")]
         key: Option<String>,
+        /// A checkpoint that somebody kept elsewhere, cosigned or not: the log must continue it. Repeatable.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+        /// The key of a witness: it must have cosigned a checkpoint that the log continues. Repeatable.
+        #[arg(long, value_name = "VKEY")]
+        witness: Vec<String>,
+    },
+    /// Show the logs to the witnesses of `assent.toml`, once. Exit code: 0 all cosigned, 1 not.
+    Witness {
+        #[command(flatten)]
+        log: Log,
     },
     /// Find records.
     Search {
@@ -284,16 +297,21 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
             return Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Audit::Keys { log } => audit::keys(&log.dir, &log.which(), out)?,
-        Audit::Verify { dir, organization, year, log, key } => {
+        Audit::Verify { dir, organization, year, log, key, checkpoint, witness } => {
+            let against = verify::Against { checkpoints: checkpoint, witnesses: witness };
             let whole = match (dir, log, key) {
-                (_, Some(log), Some(key)) => verify::directory(&log, &key, out)?,
+                (_, Some(log), Some(key)) => verify::directory(&log, &key, &against, out)?,
                 (Some(dir), ..) => {
                     let which = Which { organization: organization.as_deref(), year };
-                    verify::deployment(&dir, &which, out)?
+                    verify::deployment(&dir, &which, &against, out)?
                 }
                 (None, ..) => anyhow::bail!("say what to verify: a deployment, or `--log` and `--key`"),
             };
             return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Audit::Witness { log } => {
+            let well = witness::witness(&log.dir, &log.which(), out)?;
+            return Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Audit::Search { log, query, oldest_first, after, limit, json } => {
             let query = Query::from(*query);

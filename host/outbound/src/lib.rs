@@ -3,6 +3,8 @@
 //!
 //! The only crate that opens connections. All of it follows the log and none of it is waited for by a
 //! decision: INVARIANT (nothing outside decides): whatever fails here is tried again and shown to the
-//! operator, and the log stays the truth.
+//! operator, and the log stays the truth. One thing from outside can stop a log, and permits nothing: a
+//! witness that knows another one.
 
 pub mod http;
+pub mod witness;

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -81,6 +81,24 @@ pub(crate) fn metadata(file: &File, path: &Path) -> Result<Metadata> {
 
 pub(crate) fn len(file: &File, path: &Path) -> Result<u64> {
     metadata(file, path).map(|metadata| metadata.len())
+}
+
+/// Which file is open, whatever it is called by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+pub(crate) fn identity(file: &File, path: &Path) -> Result<Identity> {
+    metadata(file, path).map(|found| Identity { device: found.dev(), inode: found.ino() })
+}
+
+/// Whether the path still leads to this file: it was not removed, renamed or exchanged, nor a directory
+/// above it. One `stat`, of names that the kernel has in memory.
+pub(crate) fn is_at(identity: Identity, path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|found| identity == Identity { device: found.dev(), inode: found.ino() })
 }
 
 /// Takes the lock that says "one writer", without waiting; held until the file is closed.
@@ -163,7 +181,7 @@ pub(crate) fn sync_file_system(dir: &Path) -> Result<()> {
 }
 
 /// What a replacement is called until it is complete.
-const TEMPORARY: &str = ".tmp";
+pub(crate) const TEMPORARY: &str = ".tmp";
 
 /// Removes a file; one that is not there is fine.
 pub(crate) fn remove(path: &Path) -> Result<()> {

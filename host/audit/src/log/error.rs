@@ -154,6 +154,36 @@ pub enum Fault {
     /// A directory in which nothing of a log is.
     #[error("there is neither a checkpoint nor a segment: the log was never begun, or all of it was removed")]
     NotBegun,
+    /// A log without its mark.
+    #[error(
+        "there is no mark of how many segments were begun, without which nobody sees whether the last vanished"
+    )]
+    MarkMissing,
+    /// A mark that cannot be opened.
+    #[error(
+        "the mark of how many segments were begun does not hold: it was changed, or another key is expected"
+    )]
+    Mark,
+    /// The log does not reach a checkpoint that was kept elsewhere.
+    #[error(
+        "this checkpoint was signed for {expected} entries, but the log has only {found}: it was cut, or put back \
+         to an older state"
+    )]
+    OutsideShorter {
+        /// By the checkpoint.
+        expected: u64,
+        /// By the log.
+        found: u64,
+    },
+    /// The log does not continue a checkpoint that was kept elsewhere.
+    #[error(
+        "this checkpoint was signed for other entries than the log's first {size}: the log was written again by \
+         somebody who has its signing key"
+    )]
+    OutsideForked {
+        /// By the checkpoint.
+        size: u64,
+    },
     /// A checkpoint that cannot be opened.
     #[error("the checkpoint does not hold: it was changed, is another log's, or another key is expected")]
     Checkpoint(#[source] Box<CheckpointError>),
@@ -290,6 +320,24 @@ pub enum Failure {
     /// is damaged already.
     #[error("the log stopped, for its tiles could not be made")]
     Tiles(#[source] ScanError),
+    /// The file that was written to is not where the log is any more.
+    #[error(
+        "the log stopped, for {} was removed, renamed or exchanged while it was written to: find out by whom, \
+         and restore it",
+        path.display()
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A witness knows another log than this one.
+    #[error("the log stopped, for the witness `{witness}` knows another one: {reason}")]
+    Contradicted {
+        /// The witness's name.
+        witness: String,
+        /// What it said.
+        reason: String,
+    },
     /// One of the log's threads is gone.
     #[error("the log stopped, for its {thread} thread ended")]
     Thread {

@@ -33,6 +33,16 @@ impl Layout {
         self.dir.join("checkpoint")
     }
 
+    /// How many segments were begun.
+    pub(crate) fn begun(&self) -> PathBuf {
+        self.dir.join("begun")
+    }
+
+    /// What witnesses cosigned.
+    pub(crate) fn witnessed(&self) -> PathBuf {
+        self.dir.join("witnessed")
+    }
+
     pub(crate) fn segments(&self) -> PathBuf {
         self.dir.join("segments")
     }

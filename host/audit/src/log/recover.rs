@@ -14,6 +14,7 @@ use super::block::Position;
 use super::chain::{Against, LogScan, check_headers};
 use super::disk;
 use super::error::{Failure, Fault, OpenError, Problem, ScanError};
+use super::mark;
 use super::published;
 use super::scan::SegmentScan;
 use super::source::Source;
@@ -50,6 +51,7 @@ pub(crate) fn recover(source: &Source, signer: &Signer, kek: &dyn KeyEncryption)
     disk::remove(&source.layout.spare())?;
     let numbers = source.layout.segment_numbers()?;
     let Some(last) = numbers.last().copied() else { return begin(source, signer) };
+    mark::check(source, mark::read_existing(source)?, last).map_err(ScanError::from)?;
     let published = published::read_existing(source)?;
 
     let first = check_headers(source, &numbers, published.size)?;
@@ -91,8 +93,8 @@ pub(crate) fn recover(source: &Source, signer: &Signer, kek: &dyn KeyEncryption)
     Ok(Found { recovered, position, published, next_segment: last + 1 })
 }
 
-/// A log begins with the checkpoint of the empty tree, so that afterwards segments without a
-/// checkpoint can only mean that it was removed.
+/// A log begins with the checkpoint of the empty tree and a mark of no segments, so that afterwards segments
+/// without them can only mean that they were removed.
 fn begin(source: &Source, signer: &Signer) -> Result<Found, OpenError> {
     let published = published::read(source)?;
     if let Some(tree) = published
@@ -102,11 +104,17 @@ fn begin(source: &Source, signer: &Signer) -> Result<Found, OpenError> {
         let fault = Fault::ShorterThanCheckpoint { expected: tree.size, found: 0, source: None };
         return Err(ScanError::from(Problem { file, offset: 0, fault }).into());
     }
+    let begun = mark::read(source)?;
+    mark::check(source, begun.unwrap_or_default(), 0).map_err(ScanError::from)?;
+    let failed = |failure| match failure {
+        Failure::Disk(disk) => OpenError::Disk(disk),
+        other => OpenError::Start(other),
+    };
     if published.is_none() {
-        published::write(&source.layout, Tree::EMPTY, signer).map_err(|failure| match failure {
-            Failure::Disk(disk) => OpenError::Disk(disk),
-            other => OpenError::Start(other),
-        })?;
+        published::write(&source.layout, Tree::EMPTY, signer).map_err(failed)?;
+    }
+    if begun.is_none() {
+        mark::write(source, signer, 0).map_err(failed)?;
     }
     let recovered = Recovered { created: true, size: 0, segments: 0, checkpoint_size: 0, discarded_bytes: 0 };
     Ok(Found { recovered, position: Position::start(), published: Tree::EMPTY, next_segment: 1 })

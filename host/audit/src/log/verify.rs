@@ -1,9 +1,9 @@
 //! Proves every byte of a log without any decryption key, and says what is wrong and where.
 //!
 //! Every entry is hashed again, every checksum, signature, link and root checked, up to the signed
-//! checkpoint and on to the end; tiles and key files that are there must agree. What this cannot see,
-//! because nothing on this disk can tell: a log that was put back whole to an older state, checkpoint
-//! included, or rewritten by somebody who has the signing key. Only an outside witness sees those.
+//! checkpoint and on to the end; tiles and key files that are there must agree, and so must every checkpoint
+//! that is given from outside ([`verify_against`]) or that witnesses cosigned. Without such a checkpoint nothing
+//! on this disk can tell of a log that was put back whole to an older state, or rewritten with the signing key.
 
 use std::path::Path;
 
@@ -15,10 +15,13 @@ use super::block::Position;
 use super::chain::Against;
 use super::disk::DiskError;
 use super::error::{Fault, Problem, ScanError, VerifyError};
+use super::mark;
+use super::outside::{Expected, Outside};
 use super::published;
 use super::scan::{SegmentScan, Step};
 use super::source::Source;
 use super::tiles::Comparison;
+use super::witnessed;
 
 /// Enough to see what happened; a log that was shredded has millions.
 pub const PROBLEMS_MAX: usize = 100;
@@ -51,8 +54,29 @@ pub fn verify(
     verifier: &Verifier,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verified, VerifyError> {
+    verify_against(dir, verifier, vec![], progress)
+}
+
+/// Verifies the log as [`verify`] does, and that it continues each of these checkpoints.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_against(
+    dir: &Path,
+    verifier: &Verifier,
+    mut outside: Vec<Outside>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verified, VerifyError> {
     let source = Source::new(dir, verifier);
     let mut problems = Problems(Vec::new());
+    // Before the segments are listed, as the checkpoint: the log grows.
+    let begun = mark::read(&source).or_else(|error| problems.add(error).map(|()| None))?;
+    for kept in witnessed::as_outside(&source).or_else(|error| problems.add(error).map(|()| vec![]))? {
+        match kept {
+            Ok(kept) => outside.push(kept),
+            Err(error) => problems.add(error)?,
+        }
+    }
     let published = match published::read(&source) {
         Ok(tree) => tree,
         Err(error) => {
@@ -73,13 +97,24 @@ pub fn verify(
     if let Err(fault) = against.pass(Tree::EMPTY) {
         problems.push(Problem { file: source.layout.checkpoint(), offset: 0, fault });
     }
-    let mut walk = Walk { source, problems, against, position, tiles: Comparison::default() };
+    let expected = Expected::new(outside);
+    let mut walk = Walk { source, problems, against, expected, position, tiles: Comparison::default() };
     let mut tail = Tail::default();
     let last = numbers.last().copied().unwrap_or_default();
     for number in 1..=last {
         tail = walk.segment(number, number == last, progress)?;
     }
-    let Walk { mut problems, against, position, source, mut tiles } = walk;
+    let Walk { mut problems, against, expected, position, source, mut tiles } = walk;
+    match begun {
+        Some(begun) => problems.extend(mark::check(&source, begun, last).err()),
+        None if last > 0 && !problems.0.iter().any(|problem| matches!(problem.fault, Fault::Mark)) => {
+            problems.push(Problem { file: source.layout.begun(), offset: 0, fault: Fault::MarkMissing });
+        }
+        None => {}
+    }
+    if let Some(position) = &position {
+        problems.extend(expected.finish(position.tree.size()));
+    }
     let Position { batch, tree, .. } = position.unwrap_or(Position::start());
     if problems.0.is_empty()
         && let Err(fault) = against.finish(tree.size(), tail.fault)
@@ -105,6 +140,7 @@ struct Walk {
     source: Source,
     problems: Problems,
     against: Against,
+    expected: Expected,
     /// Where the log stands; `None` after a segment whose end is not known.
     position: Option<Position>,
     tiles: Comparison,
@@ -153,6 +189,7 @@ impl Walk {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Tail, VerifyError> {
         let mut ahead = None;
+        let mut before = scan.position().tree.clone();
         loop {
             if let Err(fault) = self.against.pass(scan.position().tree.tree()) {
                 self.problems.push(scan.problem(fault));
@@ -168,6 +205,11 @@ impl Walk {
                             self.tiles.push(&self.source, *leaf)?;
                         }
                     }
+                    if self.expected.within(scan.position().tree.size()) {
+                        let leaves = scan.entries().map(|(_, leaf, _)| leaf);
+                        self.problems.extend(self.expected.pass(&before, leaves));
+                    }
+                    before.clone_from(&scan.position().tree);
                     progress(scan.position().tree.size());
                     continue;
                 }
@@ -230,6 +272,10 @@ impl Problems {
         if self.0.len() < PROBLEMS_MAX {
             self.0.push(problem);
         }
+    }
+
+    fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        problems.into_iter().for_each(|problem| self.push(problem));
     }
 
     /// A problem of the log is one more; a disk that cannot be read ends the verification.

@@ -20,6 +20,7 @@ use super::batch::{self, BATCH_BYTES_MAX, BATCH_RECORDS_MAX, FRAME_HEAD_BYTES, T
 use super::block::{self, Position};
 use super::disk;
 use super::error::{AppendError, Failure};
+use super::mark;
 use super::prepare::{Helper, Prepared};
 use super::segment::{HEADER_BYTES, Header};
 use super::shared::Shared;
@@ -36,6 +37,8 @@ struct Segment {
     number: u64,
     key: SealingKey,
     file: File,
+    /// To see whether the path still leads to the file.
+    identity: disk::Identity,
     path: PathBuf,
     /// Where the next batch begins.
     end: u64,
@@ -130,7 +133,9 @@ impl Writer {
     /// 3. One `pwrite`. A crash leaves some sectors of the batch, in any order: no receipt was given,
     ///    recovery cuts them off, or finds the batch whole and keeps it.
     /// 4. One `fdatasync`: THE COMMIT POINT. Once it returned, recovery finds the batch.
-    /// 5. The answers. A crash before them leaves records that nobody was told of; that is harmless,
+    /// 5. A look whether the file is still where the log is. Nothing is answered that only this process could
+    ///    still read.
+    /// 6. The answers. A crash before them leaves records that nobody was told of; that is harmless,
     ///    for nobody acted on them.
     fn append(&mut self, records: &[Request], frames_bytes: usize) -> Result<Vec<Receipt>, Failure> {
         let batch_bytes = (frames_bytes + TRAILER_BYTES) as u64;
@@ -162,9 +167,12 @@ impl Writer {
         let trailer = trailer.encode(&self.source.origin_hash, &self.signer);
         self.buffer.extend_from_slice(&trailer);
 
-        let Segment { file, path, end, .. } = &mut self.segment;
+        let Segment { file, path, end, identity, .. } = &mut self.segment;
         disk::write_at(file, path, &self.buffer, *end)?;
         disk::sync_data(file, path)?;
+        if !disk::is_at(*identity, path) {
+            return Err(Failure::Gone { path: path.clone() });
+        }
 
         *end += self.buffer.len() as u64;
         self.position = Position { batch: self.position.batch + 1, link: block::link(&trailer), tree };
@@ -197,6 +205,8 @@ impl Writer {
 /// 1. The header is written and synced in the spare file. A crash leaves a spare, which the next start removes.
 /// 2. The spare is renamed and the name synced. A crash before leaves a spare or, after, a segment
 ///    without batches; either way the log goes on after its last batch.
+/// 3. The mark counts it. A crash before leaves a segment more than the mark says, which is fine; from here on
+///    a missing segment is missed. See [`mark`].
 fn begin_segment(
     source: &Source,
     signer: &Signer,
@@ -209,8 +219,10 @@ fn begin_segment(
     disk::write_at(&file, &spare, &header, 0)?;
     disk::sync_data(&file, &spare)?;
     disk::rename(&spare, &path)?;
+    mark::write(source, signer, number)?;
     let position = Position { link: block::link(&header), ..before.clone() };
-    Ok((Segment { number, key, file, path, end: HEADER_BYTES as u64 }, position))
+    let identity = disk::identity(&file, &path)?;
+    Ok((Segment { number, key, file, identity, path, end: HEADER_BYTES as u64 }, position))
 }
 
 /// Cuts a segment to its end, durably: see the invariant of [`super::chain`].

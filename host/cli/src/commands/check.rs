@@ -19,6 +19,7 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     // Callers, limits and addresses, as the service itself checks them.
     let nowhere = Arc::new(MemoryRecorder::new(0));
     super::serve::service(&deployment, &built, nowhere, None, Arc::new(SystemClock))?;
+    crate::witnesses::load(&deployment)?;
     let callers = super::test::callers(&deployment);
     let mut problems = vec![];
     for organization in &built.organizations {

@@ -3,6 +3,7 @@
 mod clock;
 mod log;
 mod settings;
+mod witnesses;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -57,6 +58,7 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         };
         let service = Arc::new(service(&deployment, &built, recorder, kept.clone(), Arc::clone(&clock))?);
         let organizations: Vec<_> = service.releases().map(|release| release.organization().clone()).collect();
+        let witnessing = witnesses::open(&deployment, kept.as_ref())?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
         announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
@@ -65,10 +67,12 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             never = log::watch(kept.as_ref(), clock.as_ref()) => match never {},
             never = clock::watch(kept.as_ref(), &organizations, clock.as_ref()), if stopped_clock.is_none() => match never {},
             never = log::turn(kept.as_ref(), clock.as_ref()) => match never {},
+            never = witnesses::watch(witnessing.as_ref()) => match never {},
         };
         if let Some(recorder) = kept {
             log::note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(log::run())).await?;
             recorder.logs().close().context("the audit log could not be closed")?;
+            witnesses::last(witnessing.as_ref()).await;
         }
         ended
     })

@@ -1,6 +1,7 @@
 //! The shape of `assent.toml` and `organization.toml`.
 
 mod audit;
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use super::files;
 use super::places::Places;
 
 pub use audit::AuditConfig;
+pub use witness::WitnessConfig;
 
 /// `assent.toml`.
 #[derive(Debug, Deserialize)]
@@ -226,6 +228,7 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, places: &Places) -> Ve
         problem("/plugins/slots_per_organization", message);
     }
     problems.extend(config.audit.iter().flat_map(|audit| audit.problems(places)));
+    problems.extend(config.audit.iter().flat_map(|audit| witness::check(audit, places)));
     problems
 }
 

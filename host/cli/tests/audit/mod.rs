@@ -10,6 +10,7 @@ use super::*;
 
 mod keys;
 mod replay;
+mod witness;
 
 const DAY: &str = "2026-11-21T18:00:00Z";
 const SEGMENT: &str = ".assent/audit/clinic/2026/segments/0000000001.seg";

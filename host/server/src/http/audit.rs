@@ -1,9 +1,9 @@
-//! The audit log for auditors: a record, a page of records, a proof, an entry, the checkpoint; what is made of
-//! the whole log; and a decision made again.
+//! The audit log for auditors: a record, a page of records, a proof, an entry, checkpoints, tiles of hashes; what is
+//! made of the whole log; and a decision made again.
 //!
 //! INVARIANT (receipt before permit) holds for reading too: what was read, or that there is nothing, leaves
-//! only once the record of this reading is durable. Only the checkpoint is nobody's record, and is given
-//! without one. Who lacks the right is told what somebody is told who asks about no organization of ours.
+//! only once the record of this reading is durable. Only checkpoints and hashes are nobody's record, and are
+//! given without one. Who lacks the right is told what somebody is told who asks about no organization of ours.
 
 mod archive;
 mod query;
@@ -17,6 +17,7 @@ use std::time::Duration;
 use assent_audit::log::Entry;
 use assent_audit::record::{Actor, AuditRead, AuditUse, Record};
 use assent_audit::shelf::{Found, Page, Place, Shelf, ShelfError, decoded};
+use assent_audit::tlog::tile::{Content, TILE_WIDTH, Tile};
 use assent_engine::{Caller, Release, Right};
 use assent_model::{EntityId, OrganizationId};
 use axum::extract::{Request, State};
@@ -30,7 +31,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::callers::Connection;
 use crate::http::edge::Noted;
 use crate::http::refusal::Refusal;
-use crate::http::reply::{NO_STORE, json_reply, typed_reply};
+use crate::http::reply::{LASTING, NO_STORE, json_reply, typed_reply};
 use crate::http::router::{asks, organization, reads};
 use crate::service::{Served, Service};
 
@@ -54,6 +55,8 @@ enum What {
     Proof,
     Entry,
     Checkpoint,
+    YearCheckpoint,
+    Tile,
     Disclosures,
     Report,
     Export,
@@ -64,14 +67,8 @@ impl What {
     /// How long it may take. What reads the whole log does so at some 100,000 records a second.
     const fn time(self, usual: Duration) -> Duration {
         match self {
-            Self::Record
-            | Self::Records
-            | Self::Proof
-            | Self::Entry
-            | Self::Checkpoint
-            | Self::Export
-            | Self::Replay => usual,
             Self::Disclosures | Self::Report => WHOLE_LOG_TIME,
+            _ => usual,
         }
     }
 }
@@ -121,6 +118,16 @@ pub(super) async fn again(State(service): State<Arc<Service>>, request: Request)
     answer(&service, request, What::Replay).await
 }
 
+/// The newest checkpoint of a year's log (c2sp.org/tlog-tiles).
+pub(super) async fn year_checkpoint(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, request, What::YearCheckpoint).await
+}
+
+/// A tile of a year's log (c2sp.org/tlog-tiles), of which consistency and inclusion can be proved.
+pub(super) async fn tile(State(service): State<Arc<Service>>, request: Request) -> Response {
+    answer(&service, request, What::Tile).await
+}
+
 async fn answer(service: &Service, request: Request, what: What) -> Response {
     let mut noted = Noted::default();
     // Nothing is read of a body.
@@ -155,7 +162,9 @@ async fn attempt(
             What::Record => asking.record(wanted(uri)?).await,
             What::Proof => asking.proof(wanted(uri)?).await,
             What::Entry => asking.entry(wanted(uri)?).await,
-            What::Checkpoint => asking.checkpoint(uri).await,
+            What::Checkpoint => asking.checkpoint(uri, None).await,
+            What::YearCheckpoint => asking.checkpoint(uri, Some(year(uri)?.0)).await,
+            What::Tile => asking.tile(uri).await,
             What::Disclosures => asking.disclosures(uri).await,
             What::Report => asking.report(uri).await,
             What::Export => asking.export(uri).await,
@@ -210,10 +219,42 @@ fn wanted(uri: &Uri) -> Result<Wanted, Refusal> {
     uri.path().rsplit('/').next().unwrap_or_default().parse()
 }
 
+/// The year whose checkpoint is asked for: this one, if there is such a log; else the newest that has records,
+/// for the next year's log is opened before the year begins and is empty till then.
+fn checkpointed(shelf: &Shelf, wanted: Option<i32>) -> Result<Result<i32, Refusal>, ShelfError> {
+    let years = shelf.years()?;
+    if let Some(wanted) = wanted {
+        return Ok(if years.contains(&wanted) { Ok(wanted) } else { Err(Refusal::NotFound) });
+    }
+    for year in years.into_iter().rev() {
+        if shelf.reader(year)?.checkpoint()?.size > 0 {
+            return Ok(Ok(year));
+        }
+    }
+    Ok(Err(Refusal::Unpublished))
+}
+
 /// What the path names before its last step.
 fn named_before_the_last(uri: &Uri) -> Result<Wanted, Refusal> {
     query::none(uri)?;
     uri.path().rsplit('/').nth(1).unwrap_or_default().parse()
+}
+
+/// The year in the path of a request about one log, and what follows it.
+fn year(uri: &Uri) -> Result<(i32, &str), Refusal> {
+    let (_, rest) = uri.path().split_once("/log/").ok_or(Refusal::NotFound)?;
+    let (year, rest) = rest.split_once('/').ok_or(Refusal::NotFound)?;
+    let digits = year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit());
+    let year = year.parse().ok().filter(|_| digits).ok_or(Refusal::NotFound)?;
+    Ok((year, rest))
+}
+
+/// Up to which entry a log must have published for a tile to exist; `None` where no log ever does.
+fn needed(tile: &Tile) -> Option<u64> {
+    let Content::Hashes { level } = tile.content() else { return None };
+    let hashes = tile.index().checked_mul(u64::from(TILE_WIDTH))?.checked_add(u64::from(tile.width()))?;
+    let entries = 1_u64.checked_shl(u32::from(level) * 8)?;
+    hashes.checked_mul(entries)
 }
 
 impl Wanted {
@@ -308,20 +349,48 @@ impl Asking<'_> {
         }
     }
 
-    async fn checkpoint(&self, uri: &Uri) -> Result<Response, Refusal> {
-        query::none(uri)?;
-        let read = |shelf: &Shelf| {
-            for year in shelf.years()?.into_iter().rev() {
-                let reader = shelf.reader(year)?;
-                // The next year's log is opened before the year begins, and is empty till then.
-                if reader.checkpoint()?.size > 0 {
-                    return Ok(reader.signed_checkpoint()?);
-                }
-            }
-            Ok(None)
+    /// Of the year, or of the newest that has records.
+    async fn checkpoint(&self, uri: &Uri, year: Option<i32>) -> Result<Response, Refusal> {
+        let witnessed = query::witnessed(uri)?;
+        let read = move |shelf: &Shelf| {
+            let year = match checkpointed(shelf, year)? {
+                Ok(year) => year,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let reader = shelf.reader(year)?;
+            Ok(if witnessed {
+                reader.witnessed()?.into_iter().next().map(|newest| newest.note).ok_or(Refusal::Unwitnessed)
+            } else {
+                reader.signed_checkpoint()?.ok_or(Refusal::Unpublished)
+            })
         };
-        let checkpoint = self.archive.read(read).await?.ok_or(Refusal::Unpublished)?;
-        Ok(typed_reply(StatusCode::OK, NO_STORE, TEXT, checkpoint))
+        Ok(typed_reply(StatusCode::OK, NO_STORE, TEXT, self.archive.read(read).await??))
+    }
+
+    /// A tile that follows from a checkpoint that was given out may still be being made.
+    async fn tile(&self, uri: &Uri) -> Result<Response, Refusal> {
+        query::none(uri)?;
+        let (year, path) = year(uri)?;
+        let tile = Tile::parse(path).map_err(|_| Refusal::NotFound)?;
+        let needed = needed(&tile).ok_or(Refusal::NotFound)?;
+        let patience = Instant::now() + CHECKPOINT_PATIENCE;
+        loop {
+            let read = move |shelf: &Shelf| {
+                if !shelf.years()?.contains(&year) {
+                    return Ok(Err(Refusal::NotFound));
+                }
+                let reader = shelf.reader(year)?;
+                let exists = reader.checkpoint()?.size >= needed;
+                Ok(if exists { Ok(reader.tile(tile)?) } else { Err(Refusal::NotFound) })
+            };
+            if let Some(bytes) = self.archive.read(read).await?? {
+                return Ok(typed_reply(StatusCode::OK, LASTING, "application/octet-stream", bytes));
+            }
+            if Instant::now() >= patience {
+                return Err(Refusal::Unpublished);
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn records(&self, uri: &Uri) -> Result<Response, Refusal> {

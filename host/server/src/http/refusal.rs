@@ -64,6 +64,8 @@ pub(super) enum Refusal {
     NoRecord,
     #[error("this record is not a decision: only decisions can be made again")]
     NotADecision,
+    #[error("no witness cosigned this log yet")]
+    Unwitnessed,
     #[error("the audit log could not record this read")]
     Unrecorded,
     #[error("the audit log was not read in time")]
@@ -84,7 +86,9 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoMetadata | Self::NoRecord | Self::Report => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoMetadata | Self::NoRecord | Self::Report | Self::Unwitnessed => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host
             | Self::RequestIdTooLong(_)
@@ -153,6 +157,7 @@ impl Refusal {
             | Self::NotADecision
             | Self::NoRecord
             | Self::Report
+            | Self::Unwitnessed
             | Self::Unreadable
             | Self::ContentType
             | Self::ContentEncoding
@@ -216,6 +221,7 @@ mod tests {
             (Refusal::NotADecision, 400, None),
             (Refusal::NoRecord, 404, None),
             (Refusal::Report, 404, None),
+            (Refusal::Unwitnessed, 404, None),
             (Refusal::Unrecorded, 503, Some(("retry-after", "1"))),
             (Refusal::ReadTimeout, 503, Some(("retry-after", "1"))),
             (Refusal::Unpublished, 503, Some(("retry-after", "1"))),

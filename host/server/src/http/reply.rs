@@ -12,6 +12,9 @@ pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// For what changes only with a new process: five minutes, so that a change is seen soon.
 pub(super) const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
+/// For what never changes and is not for everybody: a year.
+pub(super) const LASTING: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
 /// A reply with this JSON.
 pub(super) fn json_reply(status: StatusCode, caching: HeaderValue, body: &impl Serialize) -> Response {
     // Only maps whose keys are not text cannot be written, and none is ever passed here. Should

@@ -34,6 +34,9 @@ const CHECKPOINT: Route = Route { path: "/{organization}/audit/v1/checkpoint", m
 const DISCLOSURES: Route = Route { path: "/{organization}/audit/v1/disclosures", methods: READ };
 const REPORT: Route = Route { path: "/{organization}/audit/v1/reports/{name}", methods: READ };
 const EXPORT: Route = Route { path: "/{organization}/audit/v1/export", methods: READ };
+const YEAR_CHECKPOINT: Route =
+    Route { path: "/{organization}/audit/v1/log/{year}/checkpoint", methods: READ };
+const TILE: Route = Route { path: "/{organization}/audit/v1/log/{year}/tile/{*tile}", methods: READ };
 const METADATA: Route = Route { path: "/.well-known/authzen-configuration/{organization}", methods: READ };
 const HEALTH: Route = Route { path: "/healthz", methods: READ };
 const READINESS: Route = Route { path: "/readyz", methods: READ };
@@ -52,6 +55,8 @@ pub const ROUTES: &[Route] = &[
     DISCLOSURES,
     REPORT,
     EXPORT,
+    YEAR_CHECKPOINT,
+    TILE,
     METADATA,
     HEALTH,
     READINESS,
@@ -76,6 +81,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(DISCLOSURES.path, any(audit::disclosures))
         .route(REPORT.path, any(audit::report))
         .route(EXPORT.path, any(audit::export))
+        .route(YEAR_CHECKPOINT.path, any(audit::year_checkpoint))
+        .route(TILE.path, any(audit::tile))
         .route(METADATA.path, any(metadata::metadata))
         .route(HEALTH.path, any(health::health))
         .route(READINESS.path, any(health::readiness))

@@ -13,11 +13,13 @@ pub mod rewrap;
 pub mod search;
 mod table;
 pub mod verify;
+pub mod witness;
 
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use assent_audit::known;
 use assent_audit::logs::LogsConfig;
 use assent_audit::shelf::Shelf;
 use assent_model::OrganizationId;
@@ -80,6 +82,15 @@ fn opened(config: LogsConfig, known: &[&OrganizationId], which: &Which<'_>) -> a
     let name = config.name.clone();
     let mut shelf = Shelf::new(config, organization.clone());
     let mut years = shelf.years().context("the logs cannot be listed")?;
+    let gone = gone(&shelf, which)?;
+    if let Some(year) = gone.last().filter(|year| years.is_empty() || which.year == Some(**year)) {
+        let (log, memory) = (shelf.directory(*year), known::file(shelf.config(), organization, *year));
+        bail!(
+            "{} is gone, but {} says that it was there: mount or restore it",
+            log.display(),
+            memory.display()
+        );
+    }
     if let Some(year) = which.year {
         ensure!(years.contains(&year), "`{organization}` has no log of {year}: {}", listed(&years));
         (shelf, years) = (shelf.of_year(year), vec![year]);
@@ -89,6 +100,15 @@ fn opened(config: LogsConfig, known: &[&OrganizationId], which: &Which<'_>) -> a
         "`{organization}` has no log yet: `assent serve` begins it with the first record"
     );
     Ok(Opened { shelf, years, name })
+}
+
+/// The years that were asked for and of which the deployment remembers a log that is not there.
+fn gone(shelf: &Shelf, which: &Which<'_>) -> anyhow::Result<Vec<i32>> {
+    let (config, organization) = (shelf.config(), shelf.organization());
+    let mut years = known::years(config, organization).context("what is known of logs cannot be read")?;
+    let there = config.years(organization).context("the logs cannot be listed")?;
+    years.retain(|year| which.year.is_none_or(|wanted| wanted == *year) && !there.contains(year));
+    Ok(years)
 }
 
 /// `assent audit keys`: what an auditor needs to check the logs, and nothing that is secret.

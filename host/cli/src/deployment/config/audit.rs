@@ -6,6 +6,7 @@ use assent_audit::keys::{AgeError, KeySource, RECIPIENTS_MAX, Recipient};
 use assent_policy::LoadProblem;
 use serde::Deserialize;
 
+use super::witness::WitnessConfig;
 use crate::deployment::places::Places;
 
 /// `[audit]`.
@@ -31,6 +32,12 @@ pub struct AuditConfig {
     /// The key that the log is signed with: `file:PATH`, or `env:NAME` for development.
     #[serde(default = "AuditConfig::signing_key")]
     pub signing_key: String,
+    /// Who is shown the log from outside.
+    #[serde(default, rename = "witness")]
+    pub witnesses: Vec<WitnessConfig>,
+    /// Seconds between two rounds of witnesses.
+    #[serde(default = "AuditConfig::witness_interval_s")]
+    pub witness_interval_s: u64,
 }
 
 impl AuditConfig {
@@ -57,6 +64,11 @@ impl AuditConfig {
             problems.push(places.problem("/audit/recovery_recipients", message));
         }
         problems
+    }
+
+    /// A minute: what an operator with every key could still change unseen.
+    const fn witness_interval_s() -> u64 {
+        60
     }
 
     fn directory() -> PathBuf {

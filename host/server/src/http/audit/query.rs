@@ -51,6 +51,15 @@ pub(super) fn none(uri: &Uri) -> Result<(), Refusal> {
     }
 }
 
+/// Whether the checkpoint that witnesses cosigned is asked for.
+pub(super) fn witnessed(uri: &Uri) -> Result<bool, Refusal> {
+    match uri.query() {
+        None | Some("") => Ok(false),
+        Some("witnessed=true") => Ok(true),
+        Some(_) => Err(Refusal::Parameter("expected no parameter, or `witnessed=true`".to_owned())),
+    }
+}
+
 /// The parameters of a request, of which these are known.
 fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Refusal> {
     let parameters = Parameters::<Vec<(String, String)>>::try_from_uri(uri);

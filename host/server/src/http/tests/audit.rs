@@ -29,7 +29,7 @@ impl Audited {
     pub(super) fn with(parts: ServiceParts) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = LogsConfig {
-            directory: directory.path().to_owned(),
+            directory: directory.path().join("audit"),
             name: "pdp.example.org".into(),
             signing_seed: [3; 32].into(),
             kek: Arc::new(MasterKey::from_bytes(&[4; 32]).unwrap()),
@@ -176,6 +176,8 @@ async fn who_lacks_the_right_cannot_tell_a_log_from_none() {
         "disclosures?patient=Patient::x",
         "reports/exports",
         "export",
+        "log/2026/checkpoint",
+        "log/2026/tile/0/000.p/1",
     ] {
         let ask = async |organization: &str, key: &str| {
             let path = format!("/{organization}/audit/v1/{path}");
@@ -210,6 +212,8 @@ async fn without_a_durable_log_there_is_nothing_to_read() {
         "disclosures?patient=Patient::x",
         "reports/exports",
         "export",
+        "log/2026/checkpoint",
+        "log/2026/tile/0/000.p/1",
     ] {
         let reply = world.send(request("GET", &format!("/bay/audit/v1/{path}"), &[AUDITOR], "")).await;
         assert_eq!(reply.status, 404, "{path}");
@@ -315,4 +319,96 @@ async fn an_accounting_a_report_and_an_export_are_given_and_are_records() {
         assert_eq!(uses.iter().filter(|used| **used == what).count(), times);
     }
     assert!(uses.contains(&AuditUse::Export));
+}
+
+#[tokio::test]
+async fn a_client_of_tiles_proves_that_the_log_only_grew() {
+    use assent_audit::tlog::checkpoint::Checkpoint;
+    use assent_audit::tlog::merkle::{Tree, consistency, verify_consistency};
+    use assent_audit::tlog::tile::{TileError, TileReader};
+
+    let audited = Audited::new();
+    let key = audited.shelf().verifier(2026).unwrap();
+    let newest = async || -> Tree {
+        let reply = audited.get("/bay/audit/v1/log/2026/checkpoint").await;
+        assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
+        Checkpoint::open(&reply.body, &key, &[]).unwrap().0.tree()
+    };
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let reaches = async |size: u64| loop {
+        let tree = newest().await;
+        if tree.size >= size {
+            break tree;
+        }
+        assert!(std::time::Instant::now() < patience, "no checkpoint of {size}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    for _ in 0..3 {
+        audited.decide("alice", "read").await;
+    }
+    let old = reaches(3).await;
+    for _ in 0..260 {
+        audited.decide("bob", "read").await;
+    }
+    let new = reaches(263).await;
+    // First the tiles that are needed, by asking for them and finding them missing; then those.
+    let mut fetched: std::collections::BTreeMap<String, Vec<u8>> = std::collections::BTreeMap::new();
+    let proof = loop {
+        let missing = std::cell::RefCell::new(None);
+        let mut reader = TileReader::new(new.size, |tile| {
+            let path = tile.to_string();
+            fetched.get(&path).cloned().ok_or_else(|| {
+                *missing.borrow_mut() = Some(path.clone());
+                TileError::Path { path }
+            })
+        });
+        let proof = consistency(&mut reader, old.size, new.size);
+        let Some(path) = missing.borrow_mut().take() else { break proof.unwrap() };
+        let bytes = audited.bytes(&format!("/bay/audit/v1/log/2026/{path}")).await;
+        fetched.insert(path, bytes);
+    };
+    verify_consistency(&old, &new, &proof).unwrap();
+    assert_eq!(audited.written().len(), 263, "hashes are nobody's record");
+    // A partial tile of a size that was passed is the beginning of the full one.
+    let full = audited.bytes("/bay/audit/v1/log/2026/tile/0/000").await;
+    let part = audited.bytes("/bay/audit/v1/log/2026/tile/0/000.p/17").await;
+    assert_eq!((full.len(), &full[..17 * 32]), (256 * 32, &part[..]));
+
+    for (path, status) in [
+        ("log/2026/tile/0/001", 404),
+        ("log/2026/tile/9/000", 404),
+        ("log/2026/tile/0/0", 404),
+        ("log/2026/tile/entries/000", 404),
+        ("log/2026/tile/0/x18446744073709551615/000", 404),
+        ("log/2025/tile/0/000", 404),
+        ("log/2025/checkpoint", 404),
+        ("log/26/checkpoint", 404),
+        ("log/2026/checkpoint?witnessed=yes", 400),
+        ("log/2026/checkpoint?witnessed=true", 404),
+        ("checkpoint?witnessed=true", 404),
+        ("log/2026/tile/0/000?a=b", 400),
+    ] {
+        assert_eq!(audited.get(&format!("/bay/audit/v1/{path}")).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_checkpoint_that_witnesses_cosigned_is_given_where_there_is_one() {
+    use assent_audit::tlog::note::{Cosigner, Unverified, append};
+
+    let audited = Audited::new();
+    audited.decide("alice", "read").await;
+    audited.logs.close().unwrap();
+    let (key, reader) = (audited.shelf().verifier(2026).unwrap(), audited.shelf().reader(2026).unwrap());
+    let cosigner = Cosigner::from_seed("witness.example/w1", &[5; 32]).unwrap();
+    let note = reader.signed_checkpoint().unwrap().unwrap();
+    let cosigned = cosigner.cosign(&Unverified::parse(&note).unwrap().text, 1_790_000_000);
+    let cosigned = append(&note, &[cosigned]).unwrap();
+    reader.keep_witnessed(cosigner.verifier(), &cosigned).unwrap();
+    for path in ["checkpoint", "log/2026/checkpoint"] {
+        assert_eq!(audited.get(&format!("/bay/audit/v1/{path}")).await.body, note);
+        let given = audited.get(&format!("/bay/audit/v1/{path}?witnessed=true")).await;
+        assert_eq!((given.status, &given.body), (200, &cosigned));
+        assert!(assent_audit::log::cosigned(&given.body, &key, cosigner.verifier()).is_some());
+    }
 }

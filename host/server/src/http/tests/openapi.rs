@@ -25,11 +25,13 @@ async fn every_route_is_in_the_document_and_served_with_its_methods() {
     let document = document();
     let paths = document["paths"].as_object().unwrap();
     let listed: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
-    assert_eq!(listed, ROUTES.iter().map(|route| route.path).collect());
+    // A rest of a path is `{*name}` to the router, and has no notation of its own in OpenAPI.
+    let routes: Vec<String> = ROUTES.iter().map(|route| route.path.replace("{*", "{")).collect();
+    assert_eq!(listed, routes.iter().map(String::as_str).collect());
     let world = world();
-    for route in ROUTES {
+    for (route, path) in ROUTES.iter().zip(&routes) {
         let methods = ["get", "post", "put", "delete", "patch"];
-        let documented = methods.iter().filter(|method| paths[route.path].get(**method).is_some());
+        let documented = methods.iter().filter(|method| paths[path].get(**method).is_some());
         let mut documented: Vec<String> = documented.map(|method| method.to_uppercase()).collect();
         // HEAD comes with GET and is not listed apart.
         if documented == ["GET"] {
@@ -39,11 +41,12 @@ async fn every_route_is_in_the_document_and_served_with_its_methods() {
         let reply = world
             .send(request(
                 "DELETE",
-                &route
-                    .path
+                &path
                     .replace("{organization}", "bay")
                     .replace("{id}", "2026-1")
-                    .replace("{name}", "exports"),
+                    .replace("{name}", "exports")
+                    .replace("{year}", "2026")
+                    .replace("{tile}", "0/000"),
                 &[],
                 "",
             ))
@@ -69,12 +72,13 @@ fn every_status_of_a_refusal_is_documented_for_the_audit_log() {
     let mut count = 0;
     for route in routes {
         let method = if route.methods == "POST" { "post" } else { "get" };
-        let responses = document["paths"][route.path][method]["responses"].as_object().unwrap();
+        let path = route.path.replace("{*", "{");
+        let responses = document["paths"][path][method]["responses"].as_object().unwrap();
         let statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
         assert_eq!(statuses, ["200", "400", "401", "403", "404", "405", "500", "503"], "{}", route.path);
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 11);
 }
 
 #[test]
