@@ -8,6 +8,7 @@
 mod cursor;
 mod fhir;
 mod ocsf;
+mod set_aside;
 mod syslog;
 
 use assent_model::{Digest, EntityId};
@@ -17,6 +18,7 @@ use crate::record::{Event, Record};
 pub use cursor::{Cursor, CursorError, FollowError, follow};
 pub use fhir::fhir;
 pub use ocsf::ocsf;
+pub use set_aside::{SET_ASIDE_MAX, SetAside};
 pub use syslog::syslog;
 
 /// Where records come from.
