@@ -7,3 +7,4 @@ pub mod audit_keys;
 pub mod cases;
 pub mod commands;
 pub mod deployment;
+pub mod exporters;

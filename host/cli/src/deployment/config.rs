@@ -1,6 +1,7 @@
 //! The shape of `assent.toml` and `organization.toml`.
 
 mod audit;
+mod export;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ use super::files;
 use super::places::Places;
 
 pub use audit::AuditConfig;
+pub use export::{EXPORTERS_MAX, ExportConfig};
+pub(crate) use export::{check_exports, part};
 
 /// `assent.toml`.
 #[derive(Debug, Deserialize)]

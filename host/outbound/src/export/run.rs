@@ -7,8 +7,8 @@
 //! said and counted, and offered again from time to time; if none is, nothing is set aside, and the exporter
 //! stands still, saying so. INVARIANT (at least once): see [`Feed::delivered`].
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,8 @@ pub struct Running {
     told: Arc<Told>,
     logs: LogsHandle,
     stop: watch::Sender<Option<Duration>>,
-    thread: Option<JoinHandle<()>>,
+    /// Gone once it was waited for.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// For `Debug`.
@@ -118,7 +119,7 @@ impl Prepared {
         let runtime = runtime.map_err(Failure::Connect)?;
         let thread = std::thread::Builder::new().name(format!("export-{}", exporter.id));
         let thread = thread.spawn(move || runtime.block_on(pump.run_until_stopped()));
-        let thread = Some(thread.map_err(Failure::Connect)?);
+        let thread = Mutex::new(Some(thread.map_err(Failure::Connect)?));
         Ok(Running { exporter, told, logs: LogsHandle(Arc::clone(logs)), stop, thread })
     }
 }
@@ -140,12 +141,9 @@ impl Running {
     }
 
     /// Waits until it has ended.
-    pub fn join(mut self) {
-        self.wait();
-    }
-
-    fn wait(&mut self) {
-        if let Some(thread) = self.thread.take() {
+    pub fn wait_for_end(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // One that panicked has ended too; its place is said by the hook.
             drop(thread.join());
         }
@@ -154,10 +152,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.thread.is_some() {
+        if self.stop.borrow().is_none() {
             self.end(Duration::ZERO);
-            self.wait();
         }
+        self.wait_for_end();
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use assent_audit::export::{self, Cursor, FollowError, Source};
 use assent_audit::record::Record;
 use assent_audit::shelf::decoded;
+use assent_outbound::export::{ENTERPRISE, render};
 
 use super::{Opened, Which, open};
 
@@ -23,8 +24,6 @@ pub enum Format {
     Syslog,
 }
 
-/// Until the project has a private enterprise number: the one that RFC 5612 sets aside for documentation.
-const ENTERPRISE: u32 = 32_473;
 /// How many records are written before the cursor moves.
 const BATCH: usize = 1_000;
 
@@ -90,10 +89,12 @@ pub fn export(
 struct Failure(#[from] anyhow::Error);
 
 fn line(format: Format, source: &Source, position: u64, record: &Record) -> String {
-    match format {
-        Format::Jsonl => export::jsonl(source, position, record),
-        Format::Ocsf => export::line(&export::ocsf(source, position, record)),
-        Format::Fhir => export::line(&export::fhir(source, position, record)),
-        Format::Syslog => export::syslog(source, position, record),
-    }
+    use assent_outbound::export::Format as Outbound;
+    let format = match format {
+        Format::Jsonl => Outbound::JsonLines,
+        Format::Ocsf => Outbound::Ocsf,
+        Format::Fhir => Outbound::Fhir,
+        Format::Syslog => Outbound::Syslog,
+    };
+    render(format, source, position, record)
 }

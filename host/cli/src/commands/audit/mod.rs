@@ -3,6 +3,7 @@
 //! Everything here reads the log beside a running service, without its lock, through a [`Shelf`].
 
 pub mod export;
+pub mod exporters;
 mod page;
 mod progress;
 pub mod records;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::ExportConfig;
+
 /// `[audit]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,9 @@ pub struct AuditConfig {
     /// The key that the log is signed with, likewise.
     #[serde(default = "AuditConfig::signing_key")]
     pub signing_key: String,
+    /// Who else gets the records.
+    #[serde(default, rename = "export")]
+    pub exports: Vec<ExportConfig>,
 }
 
 impl AuditConfig {
