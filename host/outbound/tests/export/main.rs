@@ -2,7 +2,13 @@
 //! stall, HTTP collectors that refuse. What is asked each time: does every record arrive, in order, whatever
 //! happens on the way; and does nothing of a record reach the operator's lines.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests: a panic is their failure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests: a panic is their failure"
+)]
 
 mod collector;
 mod file;
