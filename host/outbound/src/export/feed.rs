@@ -53,10 +53,9 @@ pub(super) struct Feed {
     pub(super) batch: usize,
     /// With this organization's records alone.
     pub(super) trouble: Trouble,
+    /// What somebody should be told.
+    pub(super) note: Option<String>,
 }
-
-/// A feed, and what somebody should be told of how it begins.
-pub(super) type Begun = (Feed, Option<String>);
 
 impl Feed {
     /// Takes up where the exporter was, or begins.
@@ -65,7 +64,7 @@ impl Feed {
         logs: &Arc<Logs>,
         organization: &OrganizationId,
         batch: usize,
-    ) -> Result<Begun, Failure> {
+    ) -> Result<Self, Failure> {
         let config = logs.config();
         let folder = directory(config, organization);
         let path = cursor_path(config, organization, &exporter.id);
@@ -88,12 +87,7 @@ impl Feed {
             let (found, expected) = (cursor.log().to_owned(), shelf.log(newest.0));
             return Err(CursorError::OtherLog { path, found, expected }.into());
         };
-        // Only whole years go, and only past ones.
-        let gone = !years.contains(&next.year) && next.year < newest.0;
-        let note = gone.then(|| {
-            format!("the log of {} for `{organization}` is gone, with what was not sent of it", next.year)
-        });
-        let feed = Self {
+        Ok(Self {
             shelf,
             logs: Arc::clone(logs),
             format: exporter.format,
@@ -106,8 +100,8 @@ impl Feed {
             on_their_way: 0,
             batch,
             trouble: Trouble::default(),
-        };
-        Ok((feed, note))
+            note: None,
+        })
     }
 
     /// Whose records.
@@ -132,7 +126,14 @@ impl Feed {
                         self.next.position = place.position + 1;
                     }
                     None if committed == u64::MAX => {
-                        // The year is over, and all of it was read.
+                        // The year is over, and all of it was read; or it was let go before that.
+                        if !self.shelf.directory(self.next.year).exists() {
+                            self.note = Some(format!(
+                                "the log of {} for `{}` is gone, with what was not sent of it",
+                                self.next.year,
+                                self.organization()
+                            ));
+                        }
                         let years = self.shelf.years()?;
                         let Some(later) = years.into_iter().find(|year| *year > self.next.year) else {
                             return Ok(());

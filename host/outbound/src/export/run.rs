@@ -91,11 +91,7 @@ impl Prepared {
         let Self { exporter, receiver } = self;
         let mut feeds = vec![];
         for organization in &exporter.organizations {
-            let (feed, note) = Feed::open(&exporter, logs, organization, pace.batch_records)?;
-            if let Some(note) = note {
-                say(&format!("exporter `{}`: {note}", exporter.id));
-            }
-            feeds.push(feed);
+            feeds.push(Feed::open(&exporter, logs, organization, pace.batch_records)?);
         }
         let told = Told {
             organizations: exporter.organizations.iter().map(|id| (id.clone(), Default::default())).collect(),
@@ -280,12 +276,15 @@ impl Pump {
 
     async fn step(&mut self, index: usize) -> Result<Round, Failure> {
         let most = self.most();
-        let Self { feeds, receiver, pace, .. } = self;
+        let Self { feeds, receiver, pace, say, name, .. } = self;
         let Some(feed) = feeds.get_mut(index) else { return Ok(Round::Idle) };
         if !feed.trouble.wait(Instant::now()).is_zero() {
             return Ok(Round::Idle);
         }
         feed.fill(most)?;
+        if let Some(note) = feed.note.take() {
+            say(&format!("{name}: {note}"));
+        }
         let batch = Most { records: pace.batch_records, bytes: pace.batch_bytes };
         let items = feed.waiting(batch);
         let count = items.len();

@@ -86,3 +86,21 @@ fn the_cursor_of_another_log_stops_the_start() {
     let error = prepared.start(&world.logs, pace(), |_| {}).unwrap_err();
     assert!(error.to_string().contains("belongs to log `elsewhere/audit/clinic/2026`"), "{error}");
 }
+
+#[test]
+fn a_year_that_was_let_go_before_it_was_sent_is_told_of() {
+    let world = World::new();
+    world.record(2);
+    let exporter = world.exporter("let-go", Format::JsonLines, "file:audit.log");
+    let running = world.start(&exporter);
+    wait_until_delivered(&running);
+    drop(running);
+    world.record(3);
+    world.record_at(NEXT, &clinic(), 3);
+    std::fs::remove_dir_all(world.path("audit/clinic/2026")).unwrap();
+    let running = world.start(&exporter);
+    wait_until_delivered(&running);
+    let text = std::fs::read_to_string(world.path("audit.log")).unwrap();
+    assert_eq!(text.lines().map(number).collect::<Vec<_>>(), [0, 1, 5, 6, 7]);
+    assert!(said("let-go")[0].contains("the log of 2026 for `clinic` is gone"), "{:?}", said("let-go"));
+}
