@@ -66,6 +66,8 @@ enum Treatment {
     Well,
     /// Reads so many bytes and drops the connection.
     Cut(usize),
+    /// Reads so many bytes, falls asleep, and drops the connection with what came meanwhile.
+    Doze(usize),
     /// Reads so many bytes and ends the connection in good order, too early.
     Leave(usize),
     /// Does not read, and holds the connection until it is dropped by the other side.
@@ -140,7 +142,7 @@ fn treat<S: Read + Write>(
     messages: &Mutex<Vec<String>>,
 ) -> Result<(), String> {
     let most = match treatment {
-        Treatment::Cut(bytes) | Treatment::Leave(bytes) => bytes,
+        Treatment::Cut(bytes) | Treatment::Doze(bytes) | Treatment::Leave(bytes) => bytes,
         Treatment::Slam => 0,
         Treatment::Well | Treatment::Echo | Treatment::Stall => usize::MAX,
     };
@@ -161,6 +163,10 @@ fn treat<S: Read + Write>(
             // A connection that the other side gave up, or refused before it began.
             Err(_) => return Ok(()),
         }
+    }
+    if matches!(treatment, Treatment::Doze(_)) {
+        // Longer than a sender takes to close.
+        std::thread::sleep(Duration::from_millis(40));
     }
     if matches!(treatment, Treatment::Leave(_)) {
         drop(stream.flush());
@@ -326,7 +332,8 @@ fn a_receiver_that_sends_records_back_is_not_quoted() {
 
 fn treatment() -> impl Strategy<Value = Treatment> {
     prop_oneof![
-        4 => (0..40_000_usize).prop_map(Treatment::Cut),
+        4 => (0..20_000_usize).prop_map(Treatment::Cut),
+        4 => (0..20_000_usize).prop_map(Treatment::Doze),
         2 => (0..40_000_usize).prop_map(Treatment::Leave),
         1 => Just(Treatment::Well),
         1 => Just(Treatment::Slam),
