@@ -140,6 +140,7 @@ impl Server {
             clock: Arc::new(Fixed(now.parse().unwrap())),
             ids: Arc::new(assent_server::RandomIds),
             log,
+            gauges: vec![],
         };
         let service = Arc::new(Service::new(parts).unwrap());
         let (stop, stopped) = tokio::sync::oneshot::channel();

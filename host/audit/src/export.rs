@@ -9,6 +9,7 @@ mod cursor;
 mod fhir;
 mod format;
 mod ocsf;
+mod set_aside;
 mod syslog;
 
 use assent_model::{Digest, EntityId};
@@ -19,6 +20,7 @@ pub use cursor::{Cursor, CursorError, FollowError, follow};
 pub use fhir::fhir;
 pub use format::{Format, UnknownFormat};
 pub use ocsf::ocsf;
+pub use set_aside::{SET_ASIDE_MAX, SetAside};
 pub use syslog::syslog;
 
 /// Where records come from.

@@ -9,7 +9,7 @@
 //! INVARIANT (receipt before permit): [`Log::append`] is ready only once its batch's `fdatasync` returned.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -113,8 +113,24 @@ pub struct Status {
     pub durable: Tree,
     /// What the checkpoint is of.
     pub published: Tree,
+    /// How long ago this process wrote the checkpoint, or opened the log.
+    pub since_checkpoint: Duration,
     /// How many records wait, of [`QUEUE_RECORDS_MAX`].
     pub queued: usize,
+}
+
+/// Whether a log is open for writing, in this process or another. Looks and lets go at once.
+///
+/// # Errors
+/// When its lock file cannot be opened.
+pub fn is_being_written(dir: &Path) -> Result<bool, DiskError> {
+    let path = layout::Layout::new(dir).lock();
+    match disk::look_at_lock(&path) {
+        Err(error) if error.is_locked() => Ok(true),
+        // No lock: no writer has ever been here, as in a log that was copied here.
+        Err(error) if error.is_not_found() => Ok(false),
+        looked => looked.map(|()| false),
+    }
 }
 
 /// A log open for writing. Only one process can have it open.
@@ -231,6 +247,7 @@ impl Log {
             closed: queue.is_none(),
             durable: progress.durable,
             published: progress.published,
+            since_checkpoint: progress.published_at.elapsed(),
             queued: queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity()),
         }
     }

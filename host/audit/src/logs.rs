@@ -365,6 +365,30 @@ impl Logs {
         }
     }
 
+    /// How far an organization's log of a year may be read by those who hand records on: what is durable,
+    /// or all of a year that is closed. `None` while a past year still takes its last records.
+    ///
+    /// # Errors
+    /// When it cannot be told whether a past year is closed.
+    pub fn committed(&self, organization: &OrganizationId, year: i32) -> Result<Option<u64>, log::DiskError> {
+        {
+            let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            match newest.get(organization) {
+                Some(shard) if shard.year == year => return Ok(Some(shard.log.status().durable.size)),
+                Some(shard) if shard.year > year => {}
+                Some(_) | None => return Ok(None),
+            }
+        }
+        let written = log::is_being_written(&self.config.directory_of(organization, year))?;
+        Ok((!written).then_some(u64::MAX))
+    }
+
+    /// The newest year of an organization's logs, and how many records of it are durable.
+    pub fn newest(&self, organization: &OrganizationId) -> Option<(i32, u64)> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.get(organization).map(|shard| (shard.year, shard.log.status().durable.size))
+    }
+
     /// Where the logs are, and with which keys.
     pub const fn config(&self) -> &LogsConfig {
         &self.config

@@ -12,7 +12,7 @@ use assent_audit::shelf::{Page, Place};
 use assent_cli::commands::audit::records::{Asked, Form};
 use assent_cli::commands::audit::replay::Wanted;
 use assent_cli::commands::audit::{
-    self, Which, export, records, replay, report, rewrap, search, verify, witness,
+    self, Which, export, exporters, records, replay, report, rewrap, search, verify, witness,
 };
 use assent_cli::{audit_keys, commands};
 use assent_model::{Cause, Effect, EntityId, Instant};
@@ -165,6 +165,14 @@ pub(crate) enum Audit {
         /// A file that remembers how far the last export came; needs `--year`.
         #[arg(long, value_name = "FILE")]
         cursor: Option<PathBuf>,
+    },
+    /// How far each exporter of `[[audit.export]]` is: its next record, its lag, what its receiver refuses.
+    Exporters {
+        /// The deployment directory (holds `assent.toml`).
+        dir: PathBuf,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Make recorded decisions again from the log and compare byte for byte. Exit code: 0 all the same, 1 not.
     Replay {
@@ -327,6 +335,7 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
         Audit::Export { log, format, cursor } => {
             export::export(&log.dir, &log.which(), format, cursor.as_deref(), out)?;
         }
+        Audit::Exporters { dir, json } => exporters::exporters(&dir, json, out)?,
         Audit::Replay { log, id, from, until, json } => {
             let wanted = Wanted { id: id.as_deref(), from, until, json };
             let same = replay::replay(&log.dir, &log.which(), &wanted, out)?;

@@ -7,4 +7,5 @@ pub mod audit_keys;
 pub mod cases;
 pub mod commands;
 pub mod deployment;
+pub mod exporters;
 pub mod witnesses;

@@ -18,6 +18,8 @@ pub enum Right {
     Explain,
     /// Read the audit log.
     Audit,
+    /// Read what is measured.
+    Metrics,
 }
 
 impl Right {
@@ -27,6 +29,7 @@ impl Right {
             Self::Decide => "decide",
             Self::Explain => "explain",
             Self::Audit => "audit",
+            Self::Metrics => "metrics",
         }
     }
 }

@@ -3,10 +3,12 @@
 //! It speaks TLS to everybody but this machine, follows no redirects and uses no proxy, so that what is
 //! sent goes where the configuration says and nowhere else; and it takes no more of an answer than asked.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, Response, Url, redirect};
+use reqwest::{Certificate, Client, Identity, Response, Url, redirect};
+use zeroize::Zeroizing;
 
 /// How long a connection may take to come about: the slowest that are any use do in a few seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,17 +43,78 @@ pub enum ClientError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The certificate that the client would show, or its key, cannot be used.
+    #[error(
+        "{certificate} and {key} cannot be used as certificate and key: expected PEM, and the key readable by its owner alone"
+    )]
+    Identity {
+        /// The file of the certificate.
+        certificate: String,
+        /// The file of the key.
+        key: String,
+        /// Why not, where that is known.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The client itself could not be made.
     #[error("no HTTP client could be made")]
     Client(#[source] reqwest::Error),
+}
+
+/// The files of the certificate by which a client shows who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The certificate, and those between it and the authority, in PEM.
+    pub certificate: std::path::PathBuf,
+    /// Its private key, in PEM; only its owner may be able to read it.
+    pub key: std::path::PathBuf,
+}
+
+impl ClientIdentity {
+    /// The bytes of both files.
+    ///
+    /// # Errors
+    /// When one is missing or too large, or others than its owner can read the key.
+    pub(crate) fn read(&self) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), ClientError> {
+        let refuse = |source: std::io::Error| self.refused(Some(source.into()));
+        let certificate = read_small(&self.certificate).map_err(refuse)?;
+        let mode = std::fs::metadata(&self.key).map_err(refuse)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(self.refused(None));
+        }
+        Ok((certificate, Zeroizing::new(read_small(&self.key).map_err(refuse)?)))
+    }
+
+    pub(crate) fn refused(&self, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
+        let (certificate, key) = (self.certificate.display().to_string(), self.key.display().to_string());
+        ClientError::Identity { certificate, key, source }
+    }
+}
+
+pub(crate) fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
+    if std::fs::metadata(path)?.len() > CERTIFICATES_BYTES_MAX {
+        return Err(std::io::Error::other("it is too large"));
+    }
+    std::fs::read(path)
+}
+
+/// A client that shows no certificate; see [`client_as`].
+///
+/// # Errors
+/// As [`client_as`].
+pub fn client(authorities: Option<&Path>) -> Result<Client, ClientError> {
+    client_as(authorities, None)
 }
 
 /// A client. With `authorities`, a file of certificates in PEM, only servers that these vouch for are
 /// spoken to; without, those that the system trusts.
 ///
 /// # Errors
-/// When the file is missing or holds no certificates, or TLS cannot be set up.
-pub fn client(authorities: Option<&Path>) -> Result<Client, ClientError> {
+/// When a file is missing or not what it should be, or TLS cannot be set up.
+pub fn client_as(
+    authorities: Option<&Path>,
+    identity: Option<&ClientIdentity>,
+) -> Result<Client, ClientError> {
     let mut builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
@@ -61,16 +124,18 @@ pub fn client(authorities: Option<&Path>) -> Result<Client, ClientError> {
     if let Some(path) = authorities {
         builder = builder.tls_certs_only(certificates(path)?);
     }
+    if let Some(files) = identity {
+        let (certificate, key) = files.read()?;
+        let both = Zeroizing::new([certificate.as_slice(), b"\n", key.as_slice()].concat());
+        builder =
+            builder.identity(Identity::from_pem(&both).map_err(|error| files.refused(Some(error.into())))?);
+    }
     builder.build().map_err(ClientError::Client)
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
     let refuse = |source| ClientError::Certificates { path: path.display().to_string(), source };
-    let size = std::fs::metadata(path).map_err(|error| refuse(Some(error.into())))?.len();
-    if size > CERTIFICATES_BYTES_MAX {
-        return Err(refuse(None));
-    }
-    let bytes = std::fs::read(path).map_err(|error| refuse(Some(error.into())))?;
+    let bytes = read_small(path).map_err(|error| refuse(Some(error.into())))?;
     let found = Certificate::from_pem_bundle(&bytes).map_err(|error| refuse(Some(error.into())))?;
     if found.is_empty() { Err(refuse(None)) } else { Ok(found) }
 }
@@ -81,17 +146,19 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
 /// When it is none, or not `https` (or `http` on a loopback address), or carries more than a path.
 pub fn address(url: &str) -> Result<Url, ClientError> {
     let parsed: Url = url.parse().map_err(|_| ClientError::Malformed { url: url.to_owned() })?;
-    let here = match parsed.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    };
+    let here = parsed.host_str().is_some_and(is_this_machine);
     let plain = parsed.username().is_empty()
         && parsed.password().is_none()
         && parsed.query().is_none()
         && parsed.fragment().is_none();
     let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && here);
     if secure && plain { Ok(parsed) } else { Err(ClientError::Refused { url: url.to_owned() }) }
+}
+
+/// Whether a host of a URL is this machine, whatever a name service says.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    matches!(host, "localhost" | "[::1]")
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The body of an answer, if it is at most `max` bytes long; `None` where it is longer.

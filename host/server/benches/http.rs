@@ -82,6 +82,7 @@ fn service() -> Service {
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds),
         log: Arc::new(NoLog),
+        gauges: vec![],
     };
     Service::new(parts).expect("a service")
 }

@@ -9,6 +9,7 @@ pub mod callers;
 pub mod clock;
 pub mod http;
 pub mod limits;
+pub mod metrics;
 pub mod service;
 pub mod wire;
 
@@ -16,4 +17,5 @@ pub use callers::{Callers, CallersError, Credential, RegisteredCaller, key_diges
 pub use clock::{Clock, Ids, RandomIds, SystemClock};
 pub use http::{Connection, note_panics_by_place, router, runtime, serve};
 pub use limits::{LimitError, Limits};
+pub use metrics::Gauges;
 pub use service::{Service, ServiceError, ServiceParts, check_public_url};

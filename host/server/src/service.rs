@@ -14,8 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::callers::Callers;
 use crate::clock::{Clock, Ids};
-use crate::http::{Archive, Lane, RequestLog, TurnedAway};
+use crate::http::{Archive, Lane, NO_ROUTE, ROUTES, RequestLog, TurnedAway};
 use crate::limits::{LimitError, Limits};
+use crate::metrics::{Decisions, Durations, Gauges};
 
 /// The parts that a service is built of.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct ServiceParts {
     pub ids: Arc<dyn Ids>,
     /// Where completed requests are noted.
     pub log: Arc<dyn RequestLog>,
+    /// What runs beside the service and has measurements to show.
+    pub gauges: Vec<Arc<dyn Gauges>>,
 }
 
 /// The decision service, shared by all requests.
@@ -61,6 +64,10 @@ pub struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) log: Arc<dyn RequestLog>,
+    pub(crate) gauges: Vec<Arc<dyn Gauges>>,
+    pub(crate) audit: Option<AuditRecorder>,
+    /// How long requests took, by route; those that have none under `none`.
+    route_to_durations: BTreeMap<&'static str, Durations>,
     /// One permit for each request for decisions under way. The task that decides holds it, so
     /// taking all of them waits for every task: this is how a stopping service joins them.
     pub(crate) in_flight: Arc<Semaphore>,
@@ -76,6 +83,7 @@ pub(crate) struct Served {
     /// the service.
     in_flight: Arc<Semaphore>,
     pub(crate) lane: Arc<Lane>,
+    pub(crate) decisions: Decisions,
     pub(crate) archive: Option<Archive>,
 }
 
@@ -136,6 +144,7 @@ impl Service {
                 release: ArcSwap::from_pointee(release),
                 in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_per_organization_max)),
                 lane: Arc::default(),
+                decisions: Decisions::default(),
             };
             organization_to_served.insert(organization, served);
         }
@@ -151,6 +160,14 @@ impl Service {
             clock: parts.clock,
             ids: parts.ids,
             log: parts.log,
+            gauges: parts.gauges,
+            audit: parts.audit,
+            route_to_durations: ROUTES
+                .iter()
+                .map(|route| route.path)
+                .chain([NO_ROUTE])
+                .map(|path| (path, Durations::default()))
+                .collect(),
             draining: AtomicBool::new(false),
             panics: AtomicU64::new(0),
         })
@@ -181,6 +198,28 @@ impl Service {
             Some(served) => Ok(served.release.swap(Arc::new(release))),
             None => Err(ServiceError::UnknownOrganization(organization)),
         }
+    }
+
+    /// Notes how long a request took on this route.
+    pub(crate) fn note_duration(&self, route: &str, duration: std::time::Duration) {
+        if let Some(durations) = self.route_to_durations.get(route) {
+            durations.note(duration);
+        }
+    }
+
+    /// How long requests took, by route.
+    pub(crate) fn durations(&self) -> impl Iterator<Item = (&str, &Durations)> {
+        self.route_to_durations.iter().map(|(route, durations)| (*route, durations))
+    }
+
+    /// The decisions made, by organization.
+    pub(crate) fn decisions(&self) -> impl Iterator<Item = (&OrganizationId, &Decisions)> {
+        self.organization_to_served.iter().map(|(organization, served)| (organization, &served.decisions))
+    }
+
+    /// How many requests for decisions are under way.
+    pub(crate) fn in_flight_count(&self) -> usize {
+        self.limits.in_flight_max.saturating_sub(self.in_flight.available_permits())
     }
 
     /// How many requests have ended in a panic. Each is a bug.

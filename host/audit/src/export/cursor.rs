@@ -2,7 +2,8 @@
 //!
 //! INVARIANT (at least once): the cursor moves only after delivery, and is durable before more is read. A
 //! crash between the two delivers a batch again; nothing is left out. A cursor that cannot be read stops the
-//! exporter, because guessing would lose records or flood the receiver.
+//! exporter, because guessing would lose records or flood the receiver. An exporter that goes from one year's
+//! log to the next has one cursor, which names the log that it is in.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -97,6 +98,38 @@ impl Cursor {
         Ok(cursor)
     }
 
+    /// The cursor of somebody who goes from log to log, in whichever it stands; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`CursorError::File`] and [`CursorError::Damaged`].
+    pub fn resume(path: &Path) -> Result<Option<Self>, CursorError> {
+        let mut cursor = Self { path: path.to_owned(), log: String::new(), next: 0 };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(cursor.damaged()),
+            Err(source) => return Err(cursor.file(source)),
+        };
+        let Some((log, next)) = parse(&text) else { return Err(cursor.damaged()) };
+        (cursor.log, cursor.next) = (log.to_owned(), next);
+        Ok(Some(cursor))
+    }
+
+    /// A new cursor at this position of this log, durable when this returns.
+    ///
+    /// # Errors
+    /// [`CursorError::File`].
+    pub fn begin(path: &Path, log: &str, next: u64) -> Result<Self, CursorError> {
+        let mut cursor = Self { path: path.to_owned(), log: String::new(), next: 0 };
+        cursor.moved(log, next)?;
+        Ok(cursor)
+    }
+
+    /// The log that it is in.
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+
     /// The first position that has not been delivered.
     pub const fn next(&self) -> u64 {
         self.next
@@ -112,11 +145,21 @@ impl Cursor {
     /// # Errors
     /// [`CursorError::File`]; the cursor then stands where it was.
     pub fn delivered(&mut self, next: u64) -> Result<(), CursorError> {
-        if next > self.next {
-            replace(&self.path, &format!("assent-cursor 1\n{}\n{next}\nend\n", self.log))
-                .map_err(|source| self.file(source))?;
-            self.next = next;
-        }
+        if next > self.next { self.put(&self.log.clone(), next) } else { Ok(()) }
+    }
+
+    /// As [`Self::delivered`], where the next record is in this log, which may be a later one.
+    ///
+    /// # Errors
+    /// [`CursorError::File`]; the cursor then stands where it was.
+    pub fn moved(&mut self, log: &str, next: u64) -> Result<(), CursorError> {
+        if log == self.log { self.delivered(next) } else { self.put(log, next) }
+    }
+
+    fn put(&mut self, log: &str, next: u64) -> Result<(), CursorError> {
+        replace(&self.path, &format!("assent-cursor 1\n{log}\n{next}\nend\n"))
+            .map_err(|source| self.file(source))?;
+        (self.log, self.next) = (log.to_owned(), next);
         Ok(())
     }
 
@@ -179,7 +222,7 @@ fn parse(text: &str) -> Option<(&str, u64)> {
 
 /// Written beside, made durable, renamed over; then the folder is made durable. A crash leaves the old file
 /// or the new one, and perhaps the one beside, which the next call overwrites.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

@@ -2,11 +2,14 @@
 
 use std::str::FromStr;
 
+use serde::Deserialize;
+
 use super::{Source, fhir, jsonl, line, ocsf, syslog};
 use crate::record::Record;
 
 /// A format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// The records themselves, complete, one JSON object a line.
     JsonLines,

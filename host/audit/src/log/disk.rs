@@ -110,6 +110,12 @@ pub(crate) fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Whether the lock is free: takes it for a moment, shared, so that those who look do not disturb one another.
+pub(crate) fn look_at_lock(path: &Path) -> Result<()> {
+    let file = open_to_read(path)?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).map_err(refused("lock", path))
+}
+
 /// Writes all bytes at an offset. One `pwrite`, unless the kernel takes less of it.
 pub(crate) fn write_at(file: &File, path: &Path, mut bytes: &[u8], mut offset: u64) -> Result<()> {
     while !bytes.is_empty() {

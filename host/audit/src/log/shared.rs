@@ -1,7 +1,7 @@
 //! What a log's threads and its callers know of one another: how far it is, and whether it failed.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::tlog::merkle::Tree;
 
@@ -23,13 +23,15 @@ pub(crate) struct Progress {
     pub(crate) durable: Tree,
     /// What the checkpoint is of.
     pub(crate) published: Tree,
+    /// When that was written; at first, when the log was opened.
+    pub(crate) published_at: Instant,
     /// No more records will come.
     pub(crate) closing: bool,
 }
 
 impl Shared {
     pub(crate) fn new(durable: Tree, published: Tree) -> Self {
-        let progress = Progress { durable, published, closing: false };
+        let progress = Progress { durable, published, published_at: Instant::now(), closing: false };
         Self { progress: Mutex::new(progress), changed: Condvar::new(), failure: OnceLock::new() }
     }
 
@@ -59,7 +61,8 @@ impl Shared {
 
     /// A checkpoint was written.
     pub(crate) fn published(&self, published: Tree) {
-        self.lock().published = published;
+        let mut progress = self.lock();
+        (progress.published, progress.published_at) = (published, Instant::now());
     }
 
     /// The writer has ended.
@@ -83,7 +86,7 @@ impl Shared {
         drop(waited);
     }
 
-    /// A thread that panicked while it held this lock cannot have left it half changed: each change is one assignment.
+    /// A thread that panicked while it held this lock cannot have left it half changed: changes are assignments.
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }

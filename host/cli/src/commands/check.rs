@@ -8,7 +8,7 @@ use assent_engine::{MemoryRecorder, Release};
 use assent_policy::LoadErrors;
 use assent_server::SystemClock;
 
-use crate::cases;
+use crate::{cases, exporters};
 
 /// Checks a deployment and prints what it holds.
 ///
@@ -18,8 +18,10 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let (deployment, built) = super::load(root)?;
     // Callers, limits and addresses, as the service itself checks them.
     let nowhere = Arc::new(MemoryRecorder::new(0));
-    super::serve::service(&deployment, &built, nowhere, None, Arc::new(SystemClock))?;
+    super::serve::service(&deployment, &built, nowhere, None, Arc::new(SystemClock), vec![])?;
     crate::witnesses::load(&deployment)?;
+    exporters::prepare(&deployment)
+        .map_err(|errors| anyhow::anyhow!(super::listed(&errors, super::NOT_LOADED)))?;
     let callers = super::test::callers(&deployment);
     let mut problems = vec![];
     for organization in &built.organizations {

@@ -15,13 +15,14 @@ use assent_engine::{AuditRecorder, MemoryRecorder, Recorder};
 use assent_model::Instant;
 use assent_server::http::StderrLog;
 use assent_server::{
-    Callers, Clock, Credential, RandomIds, RegisteredCaller, Service, ServiceParts, SystemClock,
+    Callers, Clock, Credential, Gauges, RandomIds, RegisteredCaller, Service, ServiceParts, SystemClock,
 };
 use tokio::net::TcpListener;
 
 use crate::deployment::Deployment;
 use crate::deployment::archive::Rebuilder;
 use crate::deployment::build::{self, Built};
+use crate::exporters::{self, Exporters};
 
 /// How many records the recorder in memory keeps: some minutes of a busy portal, at a few
 /// kilobytes each.
@@ -51,17 +52,28 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
     );
     let runtime = assent_server::runtime().context("the service's threads could not be started")?;
     runtime.block_on(async {
+        let prepared = exporters::prepare(&deployment)
+            .map_err(|errors| anyhow::anyhow!(super::listed(&errors, super::NOT_LOADED)))?;
         let kept = log::open(&deployment, &built, clock.now()).await?;
         let recorder: Arc<dyn Recorder> = match &kept {
             Some(recorder) => Arc::new(recorder.clone()),
             None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
         };
-        let service = Arc::new(service(&deployment, &built, recorder, kept.clone(), Arc::clone(&clock))?);
-        let organizations: Vec<_> = service.releases().map(|release| release.organization().clone()).collect();
         let witnessing = witnesses::open(&deployment, kept.as_ref())?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("`{address}` cannot be listened on"))?;
+        let exporters = match &kept {
+            Some(recorder) => {
+                Some(Arc::new(Exporters::start(prepared, recorder.logs(), Arc::clone(&clock))?))
+            }
+            None => None,
+        };
+        let gauges = exporters.iter().map(|exporters| Arc::clone(exporters) as Arc<dyn Gauges>).collect();
+        let service =
+            Arc::new(service(&deployment, &built, recorder, kept.clone(), Arc::clone(&clock), gauges)?);
+        let organizations: Vec<_> = service.releases().map(|release| release.organization().clone()).collect();
         announce(listener.local_addr().unwrap_or(address), &built, stopped_clock, kept.is_some());
+        say_exporters(exporters.as_deref());
         let ended = tokio::select! {
             ended = assent_server::serve(service, listener, interrupted()) => ended.context("the service ended"),
             never = log::watch(kept.as_ref(), clock.as_ref()) => match never {},
@@ -73,6 +85,9 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             log::note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(log::run())).await?;
             recorder.logs().close().context("the audit log could not be closed")?;
             witnesses::last(witnessing.as_ref()).await;
+        }
+        if let Some(exporters) = exporters {
+            exporters.end();
         }
         ended
     })
@@ -88,7 +103,8 @@ impl Clock for StoppedClock {
     }
 }
 
-/// The service that a deployment describes, with this recorder, and the durable log if it has one.
+/// The service that a deployment describes, with this recorder, the durable log if it has one, and what runs
+/// beside it and is measured.
 ///
 /// # Errors
 /// When callers clash or a limit cannot be used.
@@ -98,6 +114,7 @@ pub fn service(
     recorder: Arc<dyn Recorder>,
     audit: Option<AuditRecorder>,
     clock: Arc<dyn Clock>,
+    gauges: Vec<Arc<dyn Gauges>>,
 ) -> anyhow::Result<Service> {
     let parts = ServiceParts {
         releases: built.organizations.iter().map(|organization| organization.release.clone()).collect(),
@@ -111,6 +128,7 @@ pub fn service(
         clock,
         ids: Arc::new(RandomIds),
         log: Arc::new(StderrLog),
+        gauges,
     };
     Service::new(parts).context("assent.toml")
 }
@@ -145,6 +163,13 @@ fn announce(address: SocketAddr, built: &Built, stopped_clock: Option<Instant>, 
     }
     if !durable {
         eprintln!("the audit log is in memory: records are lost when the process ends; `[audit]` keeps one");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the person who started the service waits for these lines")]
+fn say_exporters(exporters: Option<&Exporters>) {
+    for exporter in exporters.into_iter().flat_map(Exporters::described) {
+        eprintln!("exporter `{}` sends {} to {}", exporter.id, exporter.format.as_str(), exporter.to);
     }
 }
 

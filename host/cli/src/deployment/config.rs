@@ -1,6 +1,7 @@
 //! The shape of `assent.toml` and `organization.toml`.
 
 mod audit;
+mod export;
 mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use super::files;
 use super::places::Places;
 
 pub use audit::AuditConfig;
+pub use export::{EXPORTERS_MAX, ExportConfig};
+pub(crate) use export::{check_exports, part};
 pub use witness::WitnessConfig;
 
 /// `assent.toml`.

@@ -122,6 +122,9 @@ pub fn read(root: &Path) -> Result<Deployment, LoadErrors> {
     let known: BTreeSet<&str> = organizations.iter().map(|o| o.config.id.as_str()).collect();
     if known.len() == config.organizations.len() {
         problems.extend(config::check_callers(&config, &known, &places));
+        if let Some(audit) = &config.audit {
+            problems.extend(config::check_exports(audit, root, &known, &places));
+        }
     }
     if problems.is_empty() {
         Ok(Deployment { root: root.to_owned(), config, places, settings, organizations })

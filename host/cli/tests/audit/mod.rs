@@ -2,6 +2,8 @@
 //! answered is found, shown, exported, made again and verified; misuse and tampering are refused with
 //! what is wrong, where, and what to do.
 
+mod exporters;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::process::{Child, ChildStderr};

@@ -147,6 +147,9 @@ async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
     };
     let recorder = service.recorder.as_ref();
     let answer = record_decision(release, caller, question, judged, provenance, recorder).await;
+    if let Some(served) = service.served(release.organization()) {
+        served.decisions.count(answer.decision.cause());
+    }
     let view = caller_view(&answer.decision);
     let full = explained.map(|question| full_view(release, caller, &question, &answer.decision));
     let problems = answer.decision.problems();

@@ -27,6 +27,9 @@ use crate::service::Service;
 /// tracing format needs, and a longer one is refused, because it could not be given back cheaply.
 const REQUEST_ID_MAX: usize = 1_024;
 
+/// The route of requests that nothing is served for.
+pub(crate) const NO_ROUTE: &str = "none";
+
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a handler tells the completion line, as an extension of its response.
@@ -42,7 +45,7 @@ pub(super) struct Noted {
 pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = method_name(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     let (request_id, refusal) = match request_id(&request, &service) {
         Ok(request_id) => (request_id, refusal(&request)),
         Err((request_id, refusal)) => (request_id, Some(refusal)),
@@ -70,6 +73,8 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
     if let Some(reason) = response.extensions_mut().remove::<Reason>() {
         asked.turned_away(&service, noted.caller.as_deref(), reason);
     }
+    let duration = begun.elapsed();
+    service.note_duration(&route, duration);
     service.log.completed(&CompletedRequest {
         request_id: loggable(request_id.as_bytes()),
         method,
@@ -79,7 +84,7 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
         organization: noted.organization,
         tally: noted.tally,
         panicked: noted.panicked,
-        duration: begun.elapsed(),
+        duration,
     });
     if close {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     Organization,
     #[error("this caller may not ask for explanations")]
     Explain,
+    #[error("this caller may not read metrics")]
+    Metrics,
     #[error("`explain`: expected `full`")]
     Query,
     #[error("`Content-Type`: expected `application/json`")]
@@ -101,7 +103,7 @@ impl Refusal {
             | Self::BodyBroken
             | Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::Caller(_) => StatusCode::UNAUTHORIZED,
-            Self::Organization | Self::Explain => StatusCode::FORBIDDEN,
+            Self::Organization | Self::Explain | Self::Metrics => StatusCode::FORBIDDEN,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Overloaded
@@ -151,6 +153,7 @@ impl Refusal {
             | Self::RequestIdTooLong(_)
             | Self::Organization
             | Self::Explain
+            | Self::Metrics
             | Self::Query
             | Self::Parameter(_)
             | Self::RecordId
@@ -207,6 +210,7 @@ mod tests {
             ),
             (Refusal::Organization, 403, None),
             (Refusal::Explain, 403, None),
+            (Refusal::Metrics, 403, None),
             (Refusal::Query, 400, None),
             (Refusal::ContentType, 400, None),
             (Refusal::ContentEncoding, 400, None),

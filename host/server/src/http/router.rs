@@ -9,7 +9,7 @@ use axum::routing::any;
 
 use crate::http::edge::edge;
 use crate::http::refusal::Refusal;
-use crate::http::{audit, evaluation, health, metadata};
+use crate::http::{audit, evaluation, health, metadata, metrics};
 use crate::service::Service;
 
 /// A path and the methods that it serves.
@@ -40,6 +40,7 @@ const TILE: Route = Route { path: "/{organization}/audit/v1/log/{year}/tile/{*ti
 const METADATA: Route = Route { path: "/.well-known/authzen-configuration/{organization}", methods: READ };
 const HEALTH: Route = Route { path: "/healthz", methods: READ };
 const READINESS: Route = Route { path: "/readyz", methods: READ };
+const METRICS: Route = Route { path: "/metrics", methods: READ };
 const OPENAPI: Route = Route { path: "/openapi.json", methods: READ };
 
 /// Everything that is served.
@@ -60,6 +61,7 @@ pub const ROUTES: &[Route] = &[
     METADATA,
     HEALTH,
     READINESS,
+    METRICS,
     OPENAPI,
 ];
 
@@ -86,6 +88,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(METADATA.path, any(metadata::metadata))
         .route(HEALTH.path, any(health::health))
         .route(READINESS.path, any(health::readiness))
+        .route(METRICS.path, any(metrics::metrics))
         .route(OPENAPI.path, any(metadata::openapi))
         .fallback(async || Refusal::NotFound)
         .layer(from_fn_with_state(Arc::clone(&service), edge))

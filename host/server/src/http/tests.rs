@@ -6,6 +6,7 @@
 mod audit;
 mod canaries;
 mod isolation;
+mod metrics;
 mod openapi;
 mod recording;
 mod replay;
@@ -112,6 +113,7 @@ fn callers() -> Callers {
         keyed(caller("portal", &[Right::Decide]), "portal-key"),
         keyed(caller("console", &[Right::Decide, Right::Explain]), "console-key"),
         keyed(caller("auditor", &[Right::Audit]), "auditor-key"),
+        keyed(caller("watcher", &[Right::Metrics]), "watcher-key"),
         keyed(elsewhere, "hill-key"),
         RegisteredCaller { caller: caller("here", &[Right::Decide]), credential: Credential::Loopback },
     ])
@@ -182,6 +184,7 @@ fn parts() -> ServiceParts {
         clock: Arc::new(Fixed),
         ids: Arc::new(Counting::default()),
         log: Arc::new(Lines::default()),
+        gauges: vec![],
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod alone;
 pub mod export;
+pub mod exporters;
 mod page;
 mod progress;
 pub mod records;

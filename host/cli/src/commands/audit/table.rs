@@ -18,14 +18,19 @@ pub(super) const DIGEST_SHOWN: usize = 12;
 pub(super) fn table(found: &[(Place, Record)]) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(found.iter().map(|(place, record)| cells(*place, record).map(|cell| printable(&cell))));
+    aligned(&rows)
+}
+
+/// Rows as lines, each column as wide as its widest cell.
+pub(super) fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let mut widths = [0; COLUMNS];
-    for row in &rows {
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');

@@ -6,6 +6,7 @@ use assent_audit::keys::{AgeError, KeySource, RECIPIENTS_MAX, Recipient};
 use assent_policy::LoadProblem;
 use serde::Deserialize;
 
+use super::ExportConfig;
 use super::witness::WitnessConfig;
 use crate::deployment::places::Places;
 
@@ -38,6 +39,9 @@ pub struct AuditConfig {
     /// Seconds between two rounds of witnesses.
     #[serde(default = "AuditConfig::witness_interval_s")]
     pub witness_interval_s: u64,
+    /// Who else gets the records.
+    #[serde(default, rename = "export")]
+    pub exports: Vec<ExportConfig>,
 }
 
 impl AuditConfig {

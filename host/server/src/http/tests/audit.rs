@@ -412,3 +412,19 @@ async fn the_checkpoint_that_witnesses_cosigned_is_given_where_there_is_one() {
         assert!(assent_audit::log::cosigned(&given.body, &key, cosigner.verifier()).is_some());
     }
 }
+
+#[tokio::test]
+async fn the_state_of_the_log_is_measured() {
+    let audited = Audited::new();
+    audited.decide("alice", "read").await;
+    let watcher = [("authorization", "Bearer watcher-key")];
+    let text = audited.world.send(request("GET", "/metrics", &watcher, "")).await.body;
+    for line in [
+        "assent_audit_durable_records{organization=\"bay\"} 1",
+        "assent_audit_queued_records{organization=\"bay\"} 0",
+        "assent_audit_log_failed{organization=\"bay\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in: {text}");
+    }
+    assert!(text.contains("assent_audit_checkpoint_age_seconds{organization=\"bay\"} "), "{text}");
+}
