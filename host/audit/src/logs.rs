@@ -234,3 +234,6 @@ fn open_shard(
 /// How long a record may take to become durable before its decision is denied: a hundred times what
 /// a busy disk takes, and well below what a person waits for.
 pub const APPEND_DEADLINE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;
