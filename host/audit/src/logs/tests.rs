@@ -1,6 +1,8 @@
 //! The turn of a year: the new log begins with the records of the start, whoever opens it; it is opened
 //! ahead and empty; and the clock may go where it wants.
 
+mod clock;
+
 use std::time::Instant as Monotonic;
 
 use super::*;
