@@ -1,19 +1,22 @@
 //! The audit log: every decision and every change, durable before anybody is answered.
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
-//! `log` writes segments and recovers them; `record` is what a record says. `shelf` is an organization's
+//! `log` writes segments and recovers them; `record` is what a record says; `inbox` is how other processes get
+//! records into a log; `retention` how long logs are kept and how they are let go. `shelf` is an organization's
 //! logs as they are read. What people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems) and `reports`.
 //! INVARIANT (receipt before permit): `log::Log::append` is ready only once the record is on
 //! durable storage.
 
 pub mod disclosures;
 pub mod export;
+pub mod inbox;
 pub mod index;
 pub mod keys;
 pub mod log;
 pub mod logs;
 pub mod record;
 pub mod reports;
+pub mod retention;
 pub mod shelf;
 pub mod text;
 pub mod tlog;

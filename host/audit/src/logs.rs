@@ -16,11 +16,14 @@ use zeroize::Zeroizing;
 
 use crate::index::IndexKey;
 use crate::keys::KeyEncryption;
-use crate::log::{self, Config, Log, OpenError, Recovered};
+use crate::log::{self, Config, Log, OpenError, Recovered, SEGMENT_BYTES};
+use crate::record::{Event, TailDiscarded};
 use crate::tlog::note::{NoteError, Signer};
 
 /// Keeps the index key apart from whatever else is made of the signing key.
 const INDEX_DOMAIN: &[u8] = b"assent audit index key";
+/// Room for a command's records.
+const BRIEF_SEGMENT_BYTES: u64 = 256 << 10;
 
 /// Where the logs are, under which name, and with which keys.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -133,10 +136,25 @@ pub struct Opened {
     pub recovered: Recovered,
 }
 
+impl Opened {
+    /// The record of what recovery cut off, if it did. Otherwise it is forgotten.
+    pub fn tail_discarded(&self) -> Option<Event> {
+        let Self { year, recovered, .. } = self;
+        (recovered.discarded_bytes > 0).then(|| {
+            Event::TailDiscarded(TailDiscarded {
+                segment: format!("{year:04}/{:08}", recovered.segments),
+                position: recovered.size,
+                bytes: recovered.discarded_bytes,
+            })
+        })
+    }
+}
+
 /// The open logs of a deployment.
 #[expect(missing_debug_implementations, reason = "holds keys")]
 pub struct Logs {
     config: LogsConfig,
+    segment_bytes: u64,
     /// The newest year of each organization. The lock is held for a look-up; and, once a year, while
     /// the next year's log is opened.
     newest: Mutex<BTreeMap<OrganizationId, Shard>>,
@@ -157,6 +175,27 @@ impl Logs {
         organizations: impl IntoIterator<Item = OrganizationId>,
         now: Instant,
     ) -> Result<(Self, Vec<Opened>), LogsError> {
+        Self::open_sized(config, organizations, now, SEGMENT_BYTES)
+    }
+
+    /// The same for a command that writes a record or two: it sets no room aside for millions.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_briefly(
+        config: LogsConfig,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+        now: Instant,
+    ) -> Result<(Self, Vec<Opened>), LogsError> {
+        Self::open_sized(config, organizations, now, BRIEF_SEGMENT_BYTES)
+    }
+
+    fn open_sized(
+        config: LogsConfig,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+        now: Instant,
+        segment_bytes: u64,
+    ) -> Result<(Self, Vec<Opened>), LogsError> {
         let mut newest = BTreeMap::new();
         let mut opened = vec![];
         for organization in organizations {
@@ -165,11 +204,11 @@ impl Logs {
                 source,
             })?;
             let year = existing.last().copied().map_or(now.year(), |last| last.max(now.year()));
-            let (shard, recovered) = open_shard(&config, &organization, year)?;
+            let (shard, recovered) = open_shard(&config, &organization, year, segment_bytes)?;
             newest.insert(organization.clone(), shard);
             opened.push(Opened { organization, year, recovered });
         }
-        Ok((Self { config, newest: Mutex::new(newest) }, opened))
+        Ok((Self { config, segment_bytes, newest: Mutex::new(newest) }, opened))
     }
 
     /// The log into which a record of this moment goes. Blocks for some milliseconds at the first
@@ -181,11 +220,18 @@ impl Logs {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let shard = newest.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
         if shard.year < at.year() {
-            let (next, _) = open_shard(&self.config, organization, at.year())?;
+            let (next, _) = open_shard(&self.config, organization, at.year(), self.segment_bytes)?;
             // Those who still hold last year's log finish with it; it closes when the last lets go.
             *shard = next;
         }
         Ok(Arc::clone(&shard.log))
+    }
+
+    /// Seals segments that have grown for long enough, so that they can be copied also where no record
+    /// comes to do it. Does not wait.
+    pub fn seal_aged(&self) {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.values().for_each(|shard| shard.log.seal_aged());
     }
 
     /// How each organization's log is doing.
@@ -217,12 +263,15 @@ fn open_shard(
     config: &LogsConfig,
     organization: &OrganizationId,
     year: i32,
+    segment_bytes: u64,
 ) -> Result<(Shard, Recovered), LogsError> {
     let signer = config
         .signer(organization, year)
         .map_err(|source| LogsError::Name { name: config.name.clone(), source })?;
     let directory = config.directory_of(organization, year);
-    let opened = Log::open(Config::new(&directory, Arc::new(signer), Arc::clone(&config.kek)));
+    let sized =
+        Config { segment_bytes, ..Config::new(&directory, Arc::new(signer), Arc::clone(&config.kek)) };
+    let opened = Log::open(sized);
     let (log, recovered) = opened.map_err(|source| LogsError::Open {
         organization: organization.clone(),
         directory,
