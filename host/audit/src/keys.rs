@@ -16,7 +16,7 @@ pub use data_key::{Commitment, DataKey};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, OVERHEAD_BYTES, Payload, RECORD_BYTES_MAX, SealingKey};
 pub use error::{KeyError, RecordError};
 pub use source::{KeyEncryption, MasterKey};
-pub use wrapped::{Rewrapped, rewrap};
+pub use wrapped::{Rewrapped, rewrap, same_data_key};
 
 pub(crate) use ring::KeyRing;
-pub(crate) use wrapped::WrappedKey;
+pub(crate) use wrapped::{FILE_BYTES_MAX as KEY_FILE_BYTES_MAX, WrappedKey};

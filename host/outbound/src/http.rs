@@ -52,9 +52,17 @@ pub enum ClientError {
 /// # Errors
 /// When the file is missing or holds no certificates, or TLS cannot be set up.
 pub fn client(authorities: Option<&Path>) -> Result<Client, ClientError> {
+    client_for(authorities, REQUEST_TIMEOUT)
+}
+
+/// The same, whose requests may take this long: for large bodies.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_for(authorities: Option<&Path>, timeout: Duration) -> Result<Client, ClientError> {
     let mut builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
+        .timeout(timeout)
         .redirect(redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("assent/", env!("CARGO_PKG_VERSION")));

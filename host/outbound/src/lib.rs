@@ -5,4 +5,5 @@
 //! decision: INVARIANT (nothing outside decides): whatever fails here is tried again and shown to the
 //! operator, and the log stays the truth.
 
+pub mod copies;
 pub mod http;

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::keys::{KEY_FILE_BYTES_MAX, WrappedKey};
 use crate::tlog::merkle::Tree;
 use crate::tlog::note::Verifier;
 use crate::tlog::tile::{TILE_WIDTH, new_tiles};
@@ -112,6 +113,18 @@ fn end_of_last(source: &Source, number: u64) -> Result<Option<Tree>, ScanError> 
 }
 
 impl FinishedSegment {
+    /// The content of its key file, if that is whole and holds the key that the segment names.
+    ///
+    /// # Errors
+    /// When it is missing, damaged or another's.
+    pub fn read_key(&self, dir: &Path, verifier: &Verifier) -> Result<Vec<u8>, ReadError> {
+        let header = Source::new(dir, verifier).header(self.number)?;
+        let whole = WrappedKey::read(&self.key, self.number)
+            .and_then(|key| key.expect(&self.key, header.commitment))
+            .and_then(|()| Ok(disk::read_small(&self.key, KEY_FILE_BYTES_MAX)?));
+        whole.map_err(|source| ReadError::Key { segment: self.number, source: Box::new(source) })
+    }
+
     /// Goes through all of it: every checksum, position, root and signature.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use assent_model::Instant;
 use super::REQUEST_DAYS;
 use crate::index::{Order, PAGE_MAX, Query};
 use crate::record::{Actor, Event, Record, Retention, RetentionChange};
-use crate::shelf::{Page, Place, Shelf, ShelfError};
+use crate::shelf::{Page, Place, Shelf, ShelfError, decoded};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -137,16 +137,30 @@ impl State {
         }
     }
 
-    /// Reads every record of every year: before anything is let go. `progress` is told how many were read.
+    /// Reads every record of every year: before anything is let go. `progress` is told how many were read. Of the
+    /// year `damaged`, which two persons want to be rid of as it is, it reads as far as can be read.
     ///
     /// # Errors
-    /// When any record of any year cannot be read.
-    pub fn read(shelf: &Shelf, mut progress: impl FnMut(u64)) -> Result<Self, ShelfError> {
-        let mut state = Self::default();
-        for (done, found) in (1..).zip(shelf.records()?) {
-            let (place, record) = found?;
-            state.apply(place, &record);
-            progress(done);
+    /// When any record of any other year cannot be read.
+    pub fn read(
+        shelf: &Shelf,
+        damaged: Option<i32>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Self, ShelfError> {
+        let (mut state, mut done) = (Self::default(), 0);
+        for year in shelf.years()? {
+            let read = shelf.reader(year).and_then(|reader| {
+                for entry in reader.entries(0)? {
+                    let (place, record) = decoded(year, &entry?)?;
+                    state.apply(place, &record);
+                    done += 1;
+                    progress(done);
+                }
+                Ok(())
+            });
+            if damaged != Some(year) {
+                read?;
+            }
         }
         Ok(state)
     }

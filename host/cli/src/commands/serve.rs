@@ -1,5 +1,7 @@
 //! `assent serve DIR`: the decision API of a deployment, until interrupted.
 
+mod copies;
+mod inbox;
 mod log;
 
 use std::net::SocketAddr;
@@ -48,6 +50,7 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
     let runtime = assent_server::runtime().context("the service's threads could not be started")?;
     runtime.block_on(async {
         let kept = log::open(&deployment, &built, clock.now()).await?;
+        let copies = copies::load(&deployment, kept.as_ref())?;
         let recorder: Arc<dyn Recorder> = match &kept {
             Some(recorder) => Arc::new(recorder.clone()),
             None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
@@ -59,6 +62,8 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         let ended = tokio::select! {
             ended = assent_server::serve(service, listener, interrupted()) => ended.context("the service ended"),
             never = log::watch(kept.as_ref()) => match never {},
+            never = inbox::watch(kept.as_ref(), Arc::clone(&clock)) => match never {},
+            never = copies::run(copies) => match never {},
         };
         if let Some(recorder) = kept {
             log::note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(log::run())).await?;

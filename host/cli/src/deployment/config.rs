@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::files;
 use super::places::Places;
 
-pub use audit::AuditConfig;
+pub use audit::{AuditConfig, CopyConfig, RetentionConfig};
 
 /// `assent.toml`.
 #[derive(Debug, Deserialize)]
@@ -225,6 +225,7 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, places: &Places) -> Ve
         );
         problem("/plugins/slots_per_organization", message);
     }
+    problems.extend(config.audit.iter().flat_map(|config| audit::check(config, places)));
     problems
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assent_audit::logs::{Logs, Opened};
-use assent_audit::record::{Actor, Event, PluginUsed, ReleaseActivated, ServiceRun, TailDiscarded};
+use assent_audit::record::{Actor, Event, PluginUsed, ReleaseActivated, ServiceRun};
 use assent_engine::{AuditRecorder, Binding, Recorder, Release};
 use assent_model::{EntityId, Instant};
 
+use super::inbox;
 use crate::audit_keys;
 use crate::deployment::Deployment;
 use crate::deployment::build::Built;
@@ -29,15 +30,12 @@ pub(super) async fn open(
     let (logs, opened) = Logs::open(config, organizations, now)?;
     say_begun(&opened);
     let recorder = AuditRecorder::new(Arc::new(logs));
-    for Opened { organization, year, recovered } in opened.iter().filter(|o| o.recovered.discarded_bytes > 0)
-    {
-        let event = Event::TailDiscarded(TailDiscarded {
-            segment: format!("{year:04}/{:08}", recovered.segments),
-            position: recovered.size,
-            bytes: recovered.discarded_bytes,
-        });
-        recorder.note(organization, now, event).await?;
+    for opened in &opened {
+        if let Some(event) = opened.tail_discarded() {
+            recorder.note(&opened.organization, now, event).await?;
+        }
     }
+    inbox::take_in(recorder.logs(), now).await?;
     note_all(&recorder, built, now, || Event::ServiceStarted(run())).await?;
     for organization in &built.organizations {
         let event = Event::ReleaseActivated(activated(&organization.release, &deployment.root));
@@ -87,6 +85,7 @@ fn activated(release: &Release, root: &Path) -> ReleaseActivated {
             entity: EntityId::new("Service", "assent"),
             caller: Some("cli".to_owned()),
             address: None,
+            account: None,
         },
         source: root.display().to_string(),
     }
