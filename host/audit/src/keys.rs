@@ -33,7 +33,8 @@ pub use rewrap::{Found, PROBLEMS_MAX, RewrapError, Rewrapped, look, rewrap};
 pub use set::Keys;
 pub use source::KeySource;
 pub use token::{TokenError, TokenKey, TokenUri, UriError};
+pub use wrapped::same_data_key;
 
 pub(crate) use changes::Changes;
 pub(crate) use ring::KeyRing;
-pub(crate) use wrapped::WrappedKey;
+pub(crate) use wrapped::{FILE_BYTES_MAX as KEY_FILE_BYTES_MAX, WrappedKey};

@@ -1,7 +1,8 @@
 //! The audit log: every decision and every change, durable before anybody is answered.
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
-//! `log` writes segments and recovers them; `record` is what a record says. `shelf` is an organization's
+//! `log` writes segments and recovers them; `record` is what a record says; `inbox` is how other processes get
+//! records into a log; `retention` how long logs are kept and how they are let go. `shelf` is an organization's
 //! logs as they are read, `known` what outlives them, `archive` what releases were built from, as records. What
 //! people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems)
 //! and `reports`.
@@ -11,6 +12,7 @@
 pub mod archive;
 pub mod disclosures;
 pub mod export;
+pub mod inbox;
 pub mod index;
 pub mod keys;
 pub mod known;
@@ -18,6 +20,7 @@ pub mod log;
 pub mod logs;
 pub mod record;
 pub mod reports;
+pub mod retention;
 pub mod shelf;
 pub mod text;
 pub mod tlog;

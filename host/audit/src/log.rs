@@ -26,6 +26,7 @@ mod chain;
 pub(crate) mod disk;
 mod edge;
 mod error;
+mod finished;
 mod keeper;
 pub(crate) mod layout;
 mod mark;
@@ -47,6 +48,7 @@ mod writer;
 
 pub use disk::DiskError;
 pub use error::{ADVICE, AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
+pub use finished::{Finished, FinishedSegment, finished};
 pub use outside::Outside;
 pub use prove::ProveError;
 pub use read::{Entries, Entry, Reader};
@@ -58,13 +60,16 @@ use keeper::Keeper;
 use prepare::Preparer;
 use shared::Shared;
 use source::Source;
-use writer::{Request, Start, Writer};
+use writer::{Message, Request, Start, Writer};
 
 /// How many records may wait for the writer. At full speed this is a few hundredths of a second.
 pub const QUEUE_RECORDS_MAX: usize = 4096;
 /// How long a segment grows: long enough that beginning one is rare, short enough to be copied, scanned
 /// and given a new key often.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// How long a segment grows at most, however slowly: what is not sealed yet is not copied yet, and a data
+/// key should not seal the records of many hours.
+pub const SEGMENT_AGE: Duration = Duration::from_secs(3_600);
 /// How often the checkpoint is replaced, at most.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -80,6 +85,8 @@ pub struct Config {
     pub kek: Arc<dyn KeyEncryption>,
     /// [`SEGMENT_BYTES`], except in tests.
     pub segment_bytes: u64,
+    /// [`SEGMENT_AGE`], except in tests.
+    pub segment_age: Duration,
     /// [`CHECKPOINT_INTERVAL`], except in tests.
     pub checkpoint_interval: Duration,
 }
@@ -88,8 +95,9 @@ impl Config {
     /// A log with the usual sizes and times.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>, signer: Arc<Signer>, kek: Arc<dyn KeyEncryption>) -> Self {
-        let (segment_bytes, checkpoint_interval) = (SEGMENT_BYTES, CHECKPOINT_INTERVAL);
-        Self { dir: dir.into(), signer, kek, segment_bytes, checkpoint_interval }
+        let (segment_bytes, segment_age) = (SEGMENT_BYTES, SEGMENT_AGE);
+        let checkpoint_interval = CHECKPOINT_INTERVAL;
+        Self { dir: dir.into(), signer, kek, segment_bytes, segment_age, checkpoint_interval }
     }
 }
 
@@ -137,7 +145,7 @@ pub fn is_being_written(dir: &Path) -> Result<bool, DiskError> {
 #[derive(Debug)]
 pub struct Log {
     /// Gone once the log is closed; the writer ends when all copies of it are gone.
-    queue: RwLock<Option<mpsc::Sender<Request>>>,
+    queue: RwLock<Option<mpsc::Sender<Message>>>,
     shared: Arc<Shared>,
     /// Gone once the log is closed.
     threads: Mutex<Option<Threads>>,
@@ -158,7 +166,7 @@ impl Log {
     /// When another process has it open, when it is damaged, cut, foreign or its keys do not open (nothing
     /// is changed then), or when the disk fails.
     pub fn open(config: Config) -> Result<(Self, Recovered), OpenError> {
-        let Config { dir, signer, kek, segment_bytes, checkpoint_interval } = config;
+        let Config { dir, signer, kek, segment_bytes, segment_age, checkpoint_interval } = config;
         let source = Source::new(&dir, signer.verifier());
         for dir in [dir, source.layout.segments(), source.layout.keys()] {
             disk::create_dir(&dir)?;
@@ -175,6 +183,7 @@ impl Log {
             source: source.clone(),
             signer: Arc::clone(&signer),
             segment_bytes,
+            segment_age,
             shared: Arc::clone(&shared),
             helper,
             position: found.position,
@@ -205,7 +214,7 @@ impl Log {
         let mut queued = false;
         let durable = async {
             let place = queue.reserve().await.map_err(|_| self.writer_gone())?;
-            place.send(Request { payload, answer });
+            place.send(Message::Append(Request { payload, answer }));
             queued = true;
             answered.await.map_err(|_| self.writer_gone())?
         };
@@ -232,9 +241,17 @@ impl Log {
         };
         for (place, payload) in places.zip(records) {
             // Nobody waits for the receipt.
-            place.send(Request { payload, answer: oneshot::channel().0 });
+            place.send(Message::Append(Request { payload, answer: oneshot::channel().0 }));
         }
         Ok(())
+    }
+
+    /// Seals the segment if it has records and is older than [`Config::segment_age`]. Does not wait.
+    pub fn seal_aged(&self) {
+        if let Some(queue) = &*self.queue.read().unwrap_or_else(PoisonError::into_inner) {
+            // A full queue: then the next record seals it.
+            drop(queue.try_send(Message::SealAged));
+        }
     }
 
     /// How the log is doing; for readiness and metrics.

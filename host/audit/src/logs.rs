@@ -19,12 +19,14 @@ use zeroize::Zeroizing;
 use crate::index::IndexKey;
 use crate::keys::{Changes, KeyChanged, KeyEncryption, KeyError, Payload};
 use crate::known::{self, KnownError};
-use crate::log::{self, AppendError, Config, Log, OpenError, Reader, Recovered};
-use crate::record::{Event, Record, RecordError};
+use crate::log::{self, AppendError, Config, Log, OpenError, Reader, Recovered, SEGMENT_BYTES};
+use crate::record::{Event, Record, RecordError, TailDiscarded};
 use crate::tlog::note::{NoteError, Signer};
 
 /// Keeps the index key apart from whatever else is made of the signing key.
 const INDEX_DOMAIN: &[u8] = b"assent audit index key";
+/// Room for a command's records.
+const BRIEF_SEGMENT_BYTES: u64 = 256 << 10;
 
 /// Where the logs are, under which name, and with which keys.
 #[expect(missing_debug_implementations, reason = "holds keys")]
@@ -199,10 +201,25 @@ pub struct Opened {
     pub recovered: Recovered,
 }
 
+impl Opened {
+    /// The record of what recovery cut off, if it did. Otherwise it is forgotten.
+    pub fn tail_discarded(&self) -> Option<Event> {
+        let Self { year, recovered, .. } = self;
+        (recovered.discarded_bytes > 0).then(|| {
+            Event::TailDiscarded(TailDiscarded {
+                segment: format!("{year:04}/{:08}", recovered.segments),
+                position: recovered.size,
+                bytes: recovered.discarded_bytes,
+            })
+        })
+    }
+}
+
 /// The open logs of a deployment.
 #[expect(missing_debug_implementations, reason = "holds keys")]
 pub struct Logs {
     config: LogsConfig,
+    segment_bytes: u64,
     /// The lock is held for a look-up, or while prepared records are queued: never while a log is opened.
     years: Mutex<BTreeMap<OrganizationId, Years>>,
     /// Held while a log is opened, so that two do not open the same one.
@@ -240,16 +257,38 @@ impl Logs {
         organizations: impl IntoIterator<Item = OrganizationId>,
         now: Instant,
     ) -> Result<(Self, Vec<Opened>), LogsError> {
+        Self::open_sized(config, organizations, now, SEGMENT_BYTES)
+    }
+
+    /// The same for a command that writes a record or two: it sets no room aside for millions.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_briefly(
+        config: LogsConfig,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+        now: Instant,
+    ) -> Result<(Self, Vec<Opened>), LogsError> {
+        Self::open_sized(config, organizations, now, BRIEF_SEGMENT_BYTES)
+    }
+
+    fn open_sized(
+        config: LogsConfig,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+        now: Instant,
+        segment_bytes: u64,
+    ) -> Result<(Self, Vec<Opened>), LogsError> {
         let mut years = BTreeMap::new();
         let mut opened = vec![];
         for organization in organizations {
             let year = newest_year(&config, &organization, now)?;
-            let (current, recovered) = open_shard(&config, &organization, year)?;
+            let (current, recovered) = open_shard(&config, &organization, year, segment_bytes)?;
             let start = Arc::from([]);
             years.insert(organization.clone(), Years { current, next: None, start, retired: vec![] });
             opened.push(Opened { organization, year, recovered });
         }
-        Ok((Self { config, years: Mutex::new(years), opening: Mutex::new(()) }, opened))
+        let (years, opening) = (Mutex::new(years), Mutex::new(()));
+        Ok((Self { config, segment_bytes, years, opening }, opened))
     }
 
     /// What the log of a year begins with that begins from now on: the records of the service's start,
@@ -313,6 +352,12 @@ impl Logs {
         Ok(opened)
     }
 
+    /// Seals segments that have grown for long enough, so that they can be copied also where no record
+    /// comes to do it. Does not wait.
+    pub fn seal_aged(&self) {
+        self.years().values().for_each(|years| years.current.log.seal_aged());
+    }
+
     /// How each organization's log is doing.
     pub fn status(&self) -> BTreeMap<OrganizationId, log::Status> {
         let years = self.years();
@@ -372,8 +417,8 @@ impl Logs {
     /// When it cannot be told whether a past year is closed.
     pub fn committed(&self, organization: &OrganizationId, year: i32) -> Result<Option<u64>, log::DiskError> {
         {
-            let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-            match newest.get(organization) {
+            let years = self.years();
+            match years.get(organization).map(|years| &years.current) {
                 Some(shard) if shard.year == year => return Ok(Some(shard.log.status().durable.size)),
                 Some(shard) if shard.year > year => {}
                 Some(_) | None => return Ok(None),
@@ -385,8 +430,10 @@ impl Logs {
 
     /// The newest year of an organization's logs, and how many records of it are durable.
     pub fn newest(&self, organization: &OrganizationId) -> Option<(i32, u64)> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.get(organization).map(|shard| (shard.year, shard.log.status().durable.size))
+        let years = self.years();
+        years
+            .get(organization)
+            .map(|Years { current: Shard { year, log }, .. }| (*year, log.status().durable.size))
     }
 
     /// Where the logs are, and with which keys.
@@ -458,7 +505,7 @@ impl Logs {
         let Some(start) = start(self)? else { return Ok(None) };
         let begin = |source| LogsError::Begin { organization: organization.clone(), year, source };
         let payloads = first_records(&start, year).map_err(begin)?;
-        let (shard, recovered) = open_shard(&self.config, organization, year)?;
+        let (shard, recovered) = open_shard(&self.config, organization, year, self.segment_bytes)?;
         let mut years = self.years();
         let years = years.get_mut(organization).ok_or_else(|| LogsError::Unknown(organization.clone()))?;
         let replaced = years.next.replace(Next { shard, start: payloads });
@@ -523,13 +570,16 @@ fn open_shard(
     config: &LogsConfig,
     organization: &OrganizationId,
     year: i32,
+    segment_bytes: u64,
 ) -> Result<(Shard, Recovered), LogsError> {
     let signer = signer(config, organization, year)?;
     let directory = config.directory_of(organization, year);
     let unlike =
         |source| LogsError::Known { organization: organization.clone(), year, source: Box::new(source) };
     known::check(&directory, known::file(config, organization, year), signer.verifier()).map_err(unlike)?;
-    let opened = Log::open(Config::new(&directory, Arc::new(signer), Arc::clone(&config.kek)));
+    let sized =
+        Config { segment_bytes, ..Config::new(&directory, Arc::new(signer), Arc::clone(&config.kek)) };
+    let opened = Log::open(sized);
     let (log, recovered) = opened.map_err(|source| LogsError::Open {
         organization: organization.clone(),
         directory,

@@ -43,12 +43,16 @@ pub struct Record {
     pub at: Instant,
     /// What happened.
     pub event: Event,
+    /// The letter that brought it, where it came through the [inbox](crate::inbox): two records with the same
+    /// letter are one, taken in twice around a crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<String>,
 }
 
 impl Record {
     /// A record of this event, in the current version.
     pub const fn new(at: Instant, event: Event) -> Self {
-        Self { version: VERSION, at, event }
+        Self { version: VERSION, at, event, letter: None }
     }
 
     /// The canonical bytes: what is sealed.

@@ -85,6 +85,11 @@ impl Shelf {
         &self.organization
     }
 
+    /// Where the logs are, and with which keys.
+    pub const fn config(&self) -> &LogsConfig {
+        &self.config
+    }
+
     /// The years that there are, oldest first.
     ///
     /// # Errors

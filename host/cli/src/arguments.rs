@@ -1,5 +1,7 @@
 //! `assent audit …` as it is typed.
 
+mod keeping;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -191,6 +193,21 @@ pub(crate) enum Audit {
         #[arg(long)]
         json: bool,
     },
+    /// Copy what is finished and not copied yet, and say what was done. Exit code: 0 all copied, 1 not.
+    Copy {
+        /// The deployment directory.
+        dir: PathBuf,
+        /// Read back what is there already, and compare every byte.
+        #[arg(long)]
+        compare: bool,
+    },
+    /// Which years have been kept for long enough; and let one go, by two persons.
+    Expire(keeping::Expire),
+    /// Years that must stay, whatever their age.
+    Hold {
+        #[command(subcommand)]
+        command: keeping::Hold,
+    },
     /// A report for a review.
     Report {
         #[command(flatten)]
@@ -341,6 +358,12 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
             let same = replay::replay(&log.dir, &log.which(), &wanted, out)?;
             return Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Audit::Copy { dir, compare } => {
+            let whole = audit::copy::copy(&dir, compare, out)?;
+            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Audit::Expire(command) => command.run(out)?,
+        Audit::Hold { command } => command.run(out)?,
         Audit::Report { log, name, now: at } => report::report(&log.dir, &log.which(), name, now(at), out)?,
     }
     Ok(ExitCode::SUCCESS)

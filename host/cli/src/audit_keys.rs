@@ -280,13 +280,7 @@ fn make(path: &Path) -> anyhow::Result<()> {
 
 fn seed(root: &Path, audit: &AuditConfig) -> anyhow::Result<Zeroizing<[u8; SEED_BYTES]>> {
     let key = &audit.signing_key;
-    let text = if let Some(path) = file(root, key) {
-        read_secret(&path)?
-    } else if let Some(name) = key.strip_prefix("env:") {
-        environment(name).with_context(|| format!("the environment variable `{name}` is not set"))?
-    } else {
-        bail!("`{key}`: expected `file:PATH` or, for development, `env:NAME`");
-    };
+    let text = secret(root, key)?;
     let mut seed = Zeroizing::new([0; SEED_BYTES]);
     if hex::decode_to_slice(text.trim(), seed.as_mut_slice()).is_err() {
         bail!("`{key}`: expected 64 hexadecimal digits");
@@ -302,6 +296,17 @@ fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
         bail!("{shown} can be read by others than its owner: `chmod 400 {shown}`");
     }
     Ok(Zeroizing::new(std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?))
+}
+
+/// What `assent.toml` keeps elsewhere: in a file that only its owner can read, or in a variable.
+pub(crate) fn secret(root: &Path, reference: &str) -> anyhow::Result<Zeroizing<String>> {
+    if let Some(path) = file(root, reference) {
+        read_secret(&path)
+    } else if let Some(name) = reference.strip_prefix("env:") {
+        environment(name).with_context(|| format!("the environment variable `{name}` is not set"))
+    } else {
+        bail!("`{reference}`: expected `file:PATH` or, for development, `env:NAME`");
+    }
 }
 
 /// The path of a key in a file, relative to the deployment.

@@ -3,6 +3,7 @@
 //! `deployment` reads a directory that a person writes into releases; `cases` runs decision cases
 //! kept beside the policies; `commands` are the verbs of the command line.
 
+pub mod audit_copies;
 pub mod audit_keys;
 pub mod cases;
 pub mod commands;

@@ -98,26 +98,42 @@ pub(crate) fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// A client that shows no certificate; see [`client_as`].
-///
-/// # Errors
-/// As [`client_as`].
-pub fn client(authorities: Option<&Path>) -> Result<Client, ClientError> {
-    client_as(authorities, None)
-}
-
 /// A client. With `authorities`, a file of certificates in PEM, only servers that these vouch for are
 /// spoken to; without, those that the system trusts.
 ///
 /// # Errors
 /// When a file is missing or not what it should be, or TLS cannot be set up.
+pub fn client(authorities: Option<&Path>) -> Result<Client, ClientError> {
+    client_with(authorities, None, REQUEST_TIMEOUT)
+}
+
+/// The same, whose requests may take this long: for large bodies.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_for(authorities: Option<&Path>, timeout: Duration) -> Result<Client, ClientError> {
+    client_with(authorities, None, timeout)
+}
+
+/// The same, which shows a certificate.
+///
+/// # Errors
+/// As [`client`].
 pub fn client_as(
     authorities: Option<&Path>,
     identity: Option<&ClientIdentity>,
 ) -> Result<Client, ClientError> {
+    client_with(authorities, identity, REQUEST_TIMEOUT)
+}
+
+fn client_with(
+    authorities: Option<&Path>,
+    identity: Option<&ClientIdentity>,
+    timeout: Duration,
+) -> Result<Client, ClientError> {
     let mut builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
+        .timeout(timeout)
         .redirect(redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("assent/", env!("CARGO_PKG_VERSION")));

@@ -56,7 +56,10 @@ pub fn ocsf(source: &Source, position: u64, record: &Record) -> Value {
             let (activity, uid) = match &event.change {
                 RetentionChange::KeptForDays(days) => (3, format!("{days} days")),
                 RetentionChange::HoldPlaced(id) => (1, id.clone()),
+                RetentionChange::HoldReleaseAsked(id) => (3, format!("release of {id} asked")),
                 RetentionChange::HoldReleased(id) => (4, id.clone()),
+                RetentionChange::LetGoAsked { .. } => (3, "let go: asked".to_owned()),
+                RetentionChange::LetGoConfirmed => (3, "let go: confirmed".to_owned()),
                 RetentionChange::ExpiredBefore(position) => (4, format!("before {position}")),
             };
             change(activity, json!({ "uid": uid, "type": "Retention" }), &event.by, Some(&event.reason))

@@ -19,7 +19,7 @@ use crate::log::layout::Layout;
 const VERSION: u32 = 1;
 const CONTEXT_DOMAIN: &[u8] = b"assent dek wrap v1\0";
 /// Key files are about 300 bytes, and 250 more for each recovery recipient.
-const FILE_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const FILE_BYTES_MAX: usize = 16 * 1024;
 
 /// A key file's content.
 #[derive(Serialize, Deserialize)]
@@ -165,6 +165,12 @@ impl WrappedKey {
         }
         format!("{:08x}", crc32c::crc32c(text.as_bytes()))
     }
+}
+
+/// Whether two key files hold the same data key, however it is wrapped: by the commitment that each names.
+pub fn same_data_key(one: &[u8], other: &[u8]) -> bool {
+    let commitment = |bytes| serde_json::from_slice(bytes).ok().map(|file: WrappedKey| file.commitment);
+    commitment(one).is_some_and(|one| Some(one) == commitment(other))
 }
 
 fn context(origin_hash: &[u8; 32], segment: u64, commitment: &str) -> Vec<u8> {

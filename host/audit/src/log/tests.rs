@@ -10,6 +10,7 @@ use crate::tlog::note::Verifier;
 
 mod appending;
 mod damage;
+mod finishing;
 mod looking_up;
 mod recovering;
 mod rotating;

@@ -40,10 +40,7 @@ pub(crate) struct Tiler {
 impl Tiler {
     /// Goes on where the last process made its tiles durable.
     pub(crate) fn new(source: Source, published: u64) -> Self {
-        let tiled = disk::read_small(&source.layout.tiled(), TILED_BYTES_MAX).ok();
-        let size: Option<u64> =
-            tiled.and_then(|bytes| String::from_utf8(bytes).ok()?.trim_end().parse().ok());
-        let edge = size
+        let edge = Some(durable(&source))
             .filter(|size| *size <= published && size % WIDTH == 0)
             .and_then(|size| Edge::restore(&source, size));
         let edge = edge.unwrap_or_default();
@@ -143,6 +140,12 @@ impl Tiler {
         self.partial = written;
         Ok(())
     }
+}
+
+/// Up to which entry full tiles are durable; 0 where that cannot be read.
+pub(crate) fn durable(source: &Source) -> u64 {
+    let tiled = disk::read_small(&source.layout.tiled(), TILED_BYTES_MAX).ok();
+    tiled.and_then(|bytes| String::from_utf8(bytes).ok()?.trim_end().parse().ok()).unwrap_or_default()
 }
 
 /// Writes a tile, unless it is there already.

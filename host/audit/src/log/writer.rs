@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,8 +33,16 @@ pub(crate) struct Request {
     pub(crate) answer: oneshot::Sender<Result<Receipt, AppendError>>,
 }
 
+/// What the writer is told.
+pub(crate) enum Message {
+    Append(Request),
+    /// Seal the segment if it is old enough.
+    SealAged,
+}
+
 /// The segment that is being written.
 struct Segment {
+    begun: Instant,
     number: u64,
     key: SealingKey,
     file: File,
@@ -44,11 +53,18 @@ struct Segment {
     end: u64,
 }
 
+impl Segment {
+    fn is_empty(&self) -> bool {
+        self.end == HEADER_BYTES as u64
+    }
+}
+
 /// The writing end of a log.
 pub(crate) struct Writer {
     source: Source,
     signer: Arc<Signer>,
     segment_bytes: u64,
+    segment_age: Duration,
     shared: Arc<Shared>,
     helper: Helper,
     segment: Segment,
@@ -62,6 +78,7 @@ pub(crate) struct Start {
     pub(crate) source: Source,
     pub(crate) signer: Arc<Signer>,
     pub(crate) segment_bytes: u64,
+    pub(crate) segment_age: Duration,
     pub(crate) shared: Arc<Shared>,
     pub(crate) helper: Helper,
     pub(crate) position: Position,
@@ -72,7 +89,8 @@ impl Writer {
     /// Begins a new segment: a process never continues another's, whose data key has sealed
     /// positions that a crash may have taken back.
     pub(crate) fn begin(start: Start) -> Result<Self, Failure> {
-        let Start { source, signer, segment_bytes, shared, helper, position, next_segment } = start;
+        let Start { source, signer, segment_bytes, segment_age, shared, helper, position, next_segment } =
+            start;
         let begun = helper.ask(next_segment).and_then(|()| helper.take()).and_then(|prepared| {
             let begun = begin_segment(&source, &signer, prepared, &position)?;
             helper.ask(next_segment + 1)?;
@@ -81,7 +99,17 @@ impl Writer {
         match begun {
             Ok((segment, position)) => {
                 let buffer = Vec::new();
-                Ok(Self { source, signer, segment_bytes, shared, helper, segment, position, buffer })
+                Ok(Self {
+                    source,
+                    signer,
+                    segment_bytes,
+                    segment_age,
+                    shared,
+                    helper,
+                    segment,
+                    position,
+                    buffer,
+                })
             }
             Err(failure) => {
                 helper.stop();
@@ -91,14 +119,26 @@ impl Writer {
     }
 
     /// Writes until nobody can append any more, then seals the segment.
-    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut inbox = Vec::new();
         let mut waiting = VecDeque::new();
         loop {
             if waiting.is_empty() && queue.blocking_recv_many(&mut inbox, BATCH_RECORDS_MAX) == 0 {
                 break;
             }
-            waiting.extend(inbox.drain(..));
+            let mut seal_aged = false;
+            for message in inbox.drain(..) {
+                match message {
+                    Message::Append(request) => waiting.push_back(request),
+                    Message::SealAged => seal_aged = true,
+                }
+            }
+            if seal_aged && waiting.is_empty() {
+                self.seal_aged();
+            }
+            if waiting.is_empty() {
+                continue;
+            }
             let (records, frames_bytes) = take_batch(&mut waiting);
             if let Some(failure) = self.shared.failure() {
                 records.into_iter().for_each(|request| refuse(request, &failure));
@@ -139,9 +179,9 @@ impl Writer {
     ///    for nobody acted on them.
     fn append(&mut self, records: &[Request], frames_bytes: usize) -> Result<Vec<Receipt>, Failure> {
         let batch_bytes = (frames_bytes + TRAILER_BYTES) as u64;
-        let empty = self.segment.end == HEADER_BYTES as u64;
         // A batch larger than a whole segment gets one of its own, which grows.
-        if !empty && self.segment.end + batch_bytes > self.segment_bytes {
+        let full = !self.segment.is_empty() && self.segment.end + batch_bytes > self.segment_bytes;
+        if full || self.is_aged() {
             self.rotate()?;
         }
 
@@ -177,6 +217,19 @@ impl Writer {
         *end += self.buffer.len() as u64;
         self.position = Position { batch: self.position.batch + 1, link: block::link(&trailer), tree };
         Ok(receipts)
+    }
+
+    fn is_aged(&self) -> bool {
+        !self.segment.is_empty() && self.segment.begun.elapsed() >= self.segment_age
+    }
+
+    fn seal_aged(&mut self) {
+        if self.shared.failure().is_none()
+            && self.is_aged()
+            && let Err(failure) = self.rotate()
+        {
+            self.shared.fail(failure);
+        }
     }
 
     /// Goes on in a new segment. All batches so far are durable.
@@ -222,7 +275,8 @@ fn begin_segment(
     mark::write(source, signer, number)?;
     let position = Position { link: block::link(&header), ..before.clone() };
     let identity = disk::identity(&file, &path)?;
-    Ok((Segment { number, key, file, identity, path, end: HEADER_BYTES as u64 }, position))
+    let begun = Instant::now();
+    Ok((Segment { begun, number, key, file, identity, path, end: HEADER_BYTES as u64 }, position))
 }
 
 /// Cuts a segment to its end, durably: see the invariant of [`super::chain`].

@@ -134,6 +134,10 @@ pub struct Actor {
     /// The network address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The operating system's account behind a command: `uid 990, login 1000`. The entity is what whoever
+    /// sat there said; this is what the kernel said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 /// A run of the service.
@@ -227,6 +231,15 @@ pub struct Retention {
     pub by: Actor,
     /// Why, or under which rule.
     pub reason: String,
+    /// The years whose logs it is about; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub years: Vec<i32>,
+    /// What two persons do together: the id of the first one's request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Written again because the log that said it first was let go: its place there, such as `2019-17`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<String>,
 }
 
 /// What changed in what is kept.
@@ -237,8 +250,17 @@ pub enum RetentionChange {
     KeptForDays(u32),
     /// Nothing may be let go: the hold's id.
     HoldPlaced(String),
-    /// The hold with this id ended.
+    /// Somebody asks that the hold with this id end; a second person must agree.
+    HoldReleaseAsked(String),
+    /// The hold with this id ended; by the second person.
     HoldReleased(String),
+    /// Somebody asks that a year be let go, perhaps even though it is damaged; a second person must agree.
+    LetGoAsked {
+        /// Whether a log that does not verify may go.
+        even_damaged: bool,
+    },
+    /// A second person agreed; what follows cannot be taken back.
+    LetGoConfirmed,
     /// The records before this position were let go.
     ExpiredBefore(u64),
 }

@@ -84,7 +84,12 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 fn actor(who: &str) -> Actor {
-    Actor { entity: EntityId::new("Practitioner", who), caller: Some("cli".into()), address: None }
+    Actor {
+        entity: EntityId::new("Practitioner", who),
+        caller: Some("cli".into()),
+        address: None,
+        account: None,
+    }
 }
 
 fn name(prefix: &'static str) -> impl Strategy<Value = String> {

@@ -31,7 +31,7 @@ fn denied(id: u128, subject: &str, cause: Cause) -> DecisionEvent {
 }
 
 fn actor() -> Actor {
-    Actor { entity: EntityId::new("Practitioner", "priv-1"), caller: None, address: None }
+    Actor { entity: EntityId::new("Practitioner", "priv-1"), caller: None, address: None, account: None }
 }
 
 fn reviewed(when: &str, id: u128, change: StateVerb) -> Record {

@@ -1,6 +1,8 @@
 //! `assent serve DIR`: the decision API of a deployment, until interrupted.
 
 mod clock;
+mod copies;
+mod inbox;
 mod log;
 mod settings;
 mod witnesses;
@@ -55,6 +57,7 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         let prepared = exporters::prepare(&deployment)
             .map_err(|errors| anyhow::anyhow!(super::listed(&errors, super::NOT_LOADED)))?;
         let kept = log::open(&deployment, &built, clock.now()).await?;
+        let copies = copies::load(&deployment, kept.as_ref())?;
         let recorder: Arc<dyn Recorder> = match &kept {
             Some(recorder) => Arc::new(recorder.clone()),
             None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
@@ -80,6 +83,8 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             never = clock::watch(kept.as_ref(), &organizations, clock.as_ref()), if stopped_clock.is_none() => match never {},
             never = log::turn(kept.as_ref(), clock.as_ref()) => match never {},
             never = witnesses::watch(witnessing.as_ref()) => match never {},
+            never = inbox::watch(kept.as_ref(), Arc::clone(&clock)) => match never {},
+            never = copies::run(copies) => match never {},
         };
         if let Some(recorder) = kept {
             log::note_all(&recorder, &built, clock.now(), || Event::ServiceStopped(log::run())).await?;

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::files;
 use super::places::Places;
 
-pub use audit::AuditConfig;
+pub use audit::{AuditConfig, CopyConfig, RetentionConfig};
 pub use export::{EXPORTERS_MAX, ExportConfig};
 pub(crate) use export::{check_exports, part};
 pub use witness::WitnessConfig;
@@ -232,6 +232,7 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, places: &Places) -> Ve
     }
     problems.extend(config.audit.iter().flat_map(|audit| audit.problems(places)));
     problems.extend(config.audit.iter().flat_map(|audit| witness::check(audit, places)));
+    problems.extend(config.audit.iter().flat_map(|config| audit::check(config, places)));
     problems
 }
 

@@ -427,6 +427,7 @@ impl Asking<'_> {
             entity: EntityId::new("Service", self.caller.id.as_str()),
             caller: Some(self.caller.id.clone()),
             address: self.connection.map(|connection| connection.peer.ip().to_string()),
+            account: None,
         };
         let read = AuditRead { by, what, patient, query: Some(query), records, destination: None };
         self.archive.note(self.service.clock.now(), read).await

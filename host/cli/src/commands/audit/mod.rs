@@ -1,12 +1,17 @@
 //! `assent audit …`: what operators and auditors do with the log.
 //!
-//! Everything here reads the log beside a running service, without its lock, through a [`Shelf`].
+//! Everything here reads the log beside a running service, without its lock, through a [`Shelf`]; what a command
+//! adds to the log goes through [`record`].
 
 mod alone;
+pub mod copy;
+pub mod expire;
 pub mod export;
 pub mod exporters;
+pub mod hold;
 mod page;
 mod progress;
+pub mod record;
 pub mod records;
 pub mod replay;
 pub mod report;

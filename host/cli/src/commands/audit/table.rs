@@ -2,7 +2,7 @@
 //!
 //! Who asks chooses some of the text, so everything printed goes through [`printable`].
 
-use assent_audit::record::{Actor, DecisionEvent, Event, Record};
+use assent_audit::record::{Actor, DecisionEvent, Event, Record, RetentionChange};
 use assent_audit::shelf::Place;
 use assent_audit::text::printable;
 use assent_model::EntityId;
@@ -79,7 +79,10 @@ fn row(event: &Event) -> Row {
         }
         Event::ReleaseActivated(release) => row.on = format!("release {}", short(&release.release)),
         Event::Key(key) => (row.action, row.on) = (code(&key.change), key.key.clone()),
-        Event::Retention(retention) => row.because = retention.reason.clone(),
+        Event::Retention(retention) => {
+            (row.action, row.on) = change(&retention.change, &retention.years);
+            row.because = retention.reason.clone();
+        }
         Event::ClockJump { before, after } => row.because = format!("from {before} to {after}"),
         Event::CallerRefused(refused) => {
             row.caller = refused.caller.clone().unwrap_or_default();
@@ -103,6 +106,18 @@ pub(super) fn name(entity: &EntityId) -> String {
 /// The first characters of a digest.
 pub(super) fn short(digest: &assent_model::Digest) -> String {
     digest.to_string().chars().take(DIGEST_SHOWN).collect()
+}
+
+/// What changed in what is kept, and of which years or which hold.
+fn change(change: &RetentionChange, years: &[i32]) -> (String, String) {
+    let named = match serde_json::to_value(change).unwrap_or_default() {
+        serde_json::Value::Object(members) => members.into_iter().next(),
+        word => Some((word.as_str().unwrap_or_default().to_owned(), serde_json::Value::Null)),
+    };
+    let (action, of) = named.unwrap_or_default();
+    let years = years.iter().map(ToString::to_string);
+    let on: Vec<_> = of.as_str().map(str::to_owned).into_iter().chain(years).collect();
+    (action, on.join(" "))
 }
 
 /// A word as records write it.

@@ -13,14 +13,14 @@ use std::time::Duration;
 use anyhow::Context;
 use assent_audit::keys::KeyChanged;
 use assent_audit::logs::{Logs, Opened};
-use assent_audit::record::{Actor, Event, KeyEvent, PluginUsed, ReleaseActivated, ServiceRun, TailDiscarded};
+use assent_audit::record::{Actor, Event, KeyEvent, PluginUsed, ReleaseActivated, ServiceRun};
 use assent_audit::shelf::{Archived, Shelf};
 use assent_engine::{AuditRecorder, Binding, Recorder, Release};
 use assent_model::{EntityId, Instant, OrganizationId};
 use assent_server::Clock;
 use tokio::task::spawn_blocking;
 
-use super::{clock, settings};
+use super::{clock, inbox, settings};
 use crate::audit_keys;
 use crate::deployment::build::{Built, BuiltOrganization};
 use crate::deployment::{Deployment, archive};
@@ -42,15 +42,12 @@ pub(super) async fn open(
     let (logs, opened) = Logs::open(config, organizations, now)?;
     say_begun(&opened);
     let recorder = AuditRecorder::new(Arc::new(logs));
-    for Opened { organization, year, recovered } in opened.iter().filter(|o| o.recovered.discarded_bytes > 0)
-    {
-        let event = Event::TailDiscarded(TailDiscarded {
-            segment: format!("{year:04}/{:08}", recovered.segments),
-            position: recovered.size,
-            bytes: recovered.discarded_bytes,
-        });
-        recorder.note(organization, now, event).await?;
+    for opened in &opened {
+        if let Some(event) = opened.tail_discarded() {
+            recorder.note(&opened.organization, now, event).await?;
+        }
     }
+    inbox::take_in(recorder.logs(), now).await?;
     clock::compare(&recorder, &opened, now).await?;
     for (organization, Opened { year, recovered, .. }) in built.organizations.iter().zip(&opened) {
         let id = organization.release.organization();
@@ -147,7 +144,12 @@ pub(super) fn activated(release: &Release, root: &Path) -> ReleaseActivated {
 }
 
 pub(super) fn service() -> Actor {
-    Actor { entity: EntityId::new("Service", "assent"), caller: Some("cli".to_owned()), address: None }
+    Actor {
+        entity: EntityId::new("Service", "assent"),
+        caller: Some("cli".to_owned()),
+        address: None,
+        account: None,
+    }
 }
 
 /// How soon an operator reads that a log stopped; requests are denied from that moment on by themselves.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use assent_audit::keys::{AgeError, KeySource, RECIPIENTS_MAX, Recipient};
+use assent_audit::retention::{YEARS_DEFAULT, YEARS_MAX};
 use assent_policy::LoadProblem;
 use serde::Deserialize;
 
@@ -42,6 +43,73 @@ pub struct AuditConfig {
     /// Who else gets the records.
     #[serde(default, rename = "export")]
     pub exports: Vec<ExportConfig>,
+    /// How long logs are kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
+    /// Where copies go.
+    pub copy: Option<CopyConfig>,
+}
+
+/// `[audit.retention]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// For how many years after its own a year's log is kept.
+    pub years: u32,
+    /// Whether that may be less than federal law asks for.
+    pub allow_shorter: bool,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { years: YEARS_DEFAULT, allow_shorter: false }
+    }
+}
+
+/// `[audit.copy]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyConfig {
+    /// `file:///folder` or `s3://bucket/prefix`.
+    pub to: String,
+    /// The server, where it is not that of AWS.
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// Where the name of the credentials is: `file:PATH` or `env:NAME`.
+    pub access_key_id: Option<String>,
+    /// Where what proves them is, likewise.
+    pub secret_access_key: Option<String>,
+    /// A file of certificates in PEM that vouch for the server, relative to `assent.toml`.
+    pub authorities: Option<PathBuf>,
+}
+
+/// What is wrong with the table on its own.
+pub(super) fn check(config: &AuditConfig, places: &Places) -> Vec<LoadProblem> {
+    let RetentionConfig { years, allow_shorter } = config.retention;
+    let pointer = "/audit/retention/years";
+    let mut problems = vec![];
+    if !(1..=YEARS_MAX).contains(&years) {
+        let message = format!("`audit.retention.years` is {years}: expected {YEARS_DEFAULT} to {YEARS_MAX}");
+        problems.push(places.problem(pointer, message));
+    } else if years < YEARS_DEFAULT && !allow_shorter {
+        let message = format!(
+            "`audit.retention.years` is {years}, and 45 CFR 164.316(b)(2)(i) and 164.528 look back {YEARS_DEFAULT} years: \
+             keep logs as long, or set `allow_shorter = true` where no record falls under them"
+        );
+        problems.push(places.problem(pointer, message));
+    }
+    for (name, reference) in [
+        ("access_key_id", config.copy.as_ref().and_then(|copy| copy.access_key_id.as_ref())),
+        ("secret_access_key", config.copy.as_ref().and_then(|copy| copy.secret_access_key.as_ref())),
+    ] {
+        // Not shown: it may be the secret itself.
+        if reference.is_some_and(|text| !text.starts_with("file:") && !text.starts_with("env:")) {
+            let message = format!("`audit.copy.{name}`: expected `file:PATH` or `env:NAME`, never the value");
+            problems.push(places.problem(&format!("/audit/copy/{name}"), message));
+        }
+    }
+    problems
 }
 
 impl AuditConfig {

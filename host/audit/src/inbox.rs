@@ -1,0 +1,234 @@
+//! How a record gets into a log that another process writes: as a letter in the organization's inbox.
+//!
+//! A command seals its event into a durable file in `<audit dir>/<organization>/inbox/`. Whoever writes the log
+//! (the service, within a second; or the command itself, where none runs) appends the record and only then
+//! removes the letter; the command waits for that. INVARIANT (record before act): [`Inbox::deliver`] is ready
+//! only once the record is durable in the log; what the record announces is done after that, or not at all.
+//! A crash between appending and removing appends a letter again, under the same
+//! [`Record::letter`], by which readers know it (at least once).
+
+mod error;
+mod letter;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant as Monotonic};
+
+use assent_model::{Instant, OrganizationId};
+
+use crate::log::layout::Layout;
+use crate::log::{OpenError, disk};
+use crate::logs::{APPEND_DEADLINE, Logs, LogsConfig, LogsError};
+use crate::record::{Event, Record};
+
+pub use error::InboxError;
+
+/// How long a command waits for its record: the service looks twice a second and appends in milliseconds.
+pub const DELIVERY_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the writer of a log looks into its inbox.
+pub const INBOX_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a command asks whether its letter was taken.
+const ASK_INTERVAL: Duration = Duration::from_millis(50);
+/// More letters than this wait for the next look, so that one look is bounded.
+const LETTERS_MAX: usize = 100;
+const LETTER: &str = ".letter";
+const REFUSED: &str = ".refused";
+
+/// The inbox of an organization's log.
+#[derive(Clone)]
+pub struct Inbox {
+    config: LogsConfig,
+    organization: OrganizationId,
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Inbox({})", self.organization)
+    }
+}
+
+/// What became of a letter.
+#[derive(Debug)]
+pub struct Taken {
+    /// Its id.
+    pub letter: String,
+    /// Why it was refused and set aside, if it was not recorded: it can never be read.
+    pub refused: Option<InboxError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Waiting,
+    Gone,
+    Refused,
+}
+
+impl Inbox {
+    /// The inbox of this organization.
+    pub const fn new(config: LogsConfig, organization: OrganizationId) -> Self {
+        Self { config, organization }
+    }
+
+    /// Has an event recorded, by whoever writes the log, or by opening it here where nobody does. Ready once the
+    /// record is durable. Needs a tokio runtime with its timer on. `now` is the record's time where it is
+    /// written here; a service uses its own.
+    ///
+    /// # Errors
+    /// When the record is not known to be in the log after `wait`: what it announces must then not happen.
+    pub async fn deliver(&self, event: &Event, now: Instant, wait: Duration) -> Result<(), InboxError> {
+        let letter = self.post(event)?;
+        let delivered = self.delivered(&letter, now, wait).await;
+        if delivered.is_err() {
+            // Or it would be recorded later, of something that never happened.
+            disk::remove(&self.path(&letter, LETTER))?;
+        }
+        delivered
+    }
+
+    async fn delivered(&self, letter: &str, now: Instant, wait: Duration) -> Result<(), InboxError> {
+        let deadline = Monotonic::now() + wait;
+        loop {
+            match self.fate(letter) {
+                Fate::Gone => return Ok(()),
+                Fate::Refused => return Err(InboxError::Refused { path: self.path(letter, REFUSED) }),
+                Fate::Waiting if Monotonic::now() >= deadline => {
+                    return Err(InboxError::NotTaken { seconds: wait.as_secs() });
+                }
+                Fate::Waiting => {}
+            }
+            if !self.somebody_writes()? {
+                match self.write_here(now).await {
+                    // Somebody was faster, and will take the letter.
+                    Err(InboxError::Log(LogsError::Open { source, .. }))
+                        if matches!(*source, OpenError::Locked { .. }) => {}
+                    other => {
+                        other?;
+                        continue;
+                    }
+                }
+            }
+            tokio::time::sleep(ASK_INTERVAL).await;
+        }
+    }
+
+    /// Drops a letter, durably; its id. Most want [`Self::deliver`], which waits until it was recorded.
+    ///
+    /// # Errors
+    /// When it cannot be sealed or written, or this user is not the one that the logs belong to.
+    pub fn post(&self, event: &Event) -> Result<String, InboxError> {
+        let here = rustix::process::geteuid().as_raw();
+        if let Ok(metadata) = std::fs::metadata(&self.config.directory)
+            && metadata.uid() != here
+        {
+            let (directory, owner) = (self.config.directory.clone(), metadata.uid());
+            return Err(InboxError::OtherUser { directory, owner, here });
+        }
+        let id = letter::new_id()?;
+        let sealed = letter::seal(&self.origin(&id), event, self.config.kek.as_ref())?;
+        disk::create_dir(&self.directory())?;
+        disk::replace(&self.path(&id, LETTER), &sealed)?;
+        Ok(id)
+    }
+
+    /// Appends what waits, oldest first, and removes each letter once its record is durable. For the one that
+    /// writes the log. A letter that cannot be read is set aside, so that it does not keep others waiting.
+    ///
+    /// # Errors
+    /// When the log takes no records: the letters wait.
+    pub async fn take_in(&self, logs: &Logs, now: Instant) -> Result<Vec<Taken>, InboxError> {
+        let mut taken = vec![];
+        for letter in self.waiting()?.into_iter().take(LETTERS_MAX) {
+            let record = self.read(&letter).and_then(|event| {
+                let record = Record { letter: Some(letter.clone()), ..Record::new(now, event) };
+                record.encode().map_err(InboxError::Record)
+            });
+            let refused = match record {
+                Ok(record) => {
+                    let log = logs.log(&self.organization, now)?;
+                    log.append(record, Monotonic::now() + APPEND_DEADLINE).await?;
+                    disk::remove(&self.path(&letter, LETTER))?;
+                    disk::sync_dir(&self.directory())?;
+                    None
+                }
+                // Its command has given up meanwhile.
+                Err(InboxError::Disk(error)) if error.is_not_found() => continue,
+                Err(InboxError::Disk(error)) => return Err(error.into()),
+                Err(unreadable) => {
+                    disk::rename(&self.path(&letter, LETTER), &self.path(&letter, REFUSED))?;
+                    Some(unreadable)
+                }
+            };
+            taken.push(Taken { letter, refused });
+        }
+        Ok(taken)
+    }
+
+    /// Opens the log, takes everything in and closes it again.
+    async fn write_here(&self, now: Instant) -> Result<(), InboxError> {
+        let (logs, opened) = Logs::open_briefly(self.config.clone(), [self.organization.clone()], now)?;
+        for event in opened.iter().filter_map(crate::logs::Opened::tail_discarded) {
+            let record = Record::new(now, event).encode().map_err(InboxError::Record)?;
+            let log = logs.log(&self.organization, now)?;
+            log.append(record, Monotonic::now() + APPEND_DEADLINE).await?;
+        }
+        self.take_in(&logs, now).await?;
+        logs.close().map_err(InboxError::Close)
+    }
+
+    /// Whether a process has the newest log open, as every writer has.
+    fn somebody_writes(&self) -> Result<bool, InboxError> {
+        let years = self.config.years(&self.organization).map_err(|source| LogsError::Directory {
+            directory: self.config.directory.join(self.organization.as_str()),
+            source,
+        })?;
+        let Some(newest) = years.last() else { return Ok(false) };
+        let lock = Layout::new(&self.config.directory_of(&self.organization, *newest)).lock();
+        match disk::lock(&lock) {
+            Ok(_) => Ok(false),
+            Err(error) if error.is_locked() => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The letters that wait, oldest first.
+    fn waiting(&self) -> Result<Vec<String>, InboxError> {
+        let names = disk::names(&self.directory())?;
+        let mut letters: Vec<_> =
+            names.iter().filter_map(|name| name.strip_suffix(LETTER).map(str::to_owned)).collect();
+        letters.sort_unstable();
+        Ok(letters)
+    }
+
+    fn read(&self, letter: &str) -> Result<Event, InboxError> {
+        let path = self.path(letter, LETTER);
+        let bytes = disk::read_small(&path, letter::FILE_BYTES_MAX)?;
+        letter::open(&self.origin(letter), &path, &bytes, self.config.kek.as_ref())
+    }
+
+    fn fate(&self, letter: &str) -> Fate {
+        // In this order: a letter that is refused is first there, then there under its other name.
+        if self.path(letter, LETTER).exists() {
+            Fate::Waiting
+        } else if self.path(letter, REFUSED).exists() {
+            Fate::Refused
+        } else {
+            Fate::Gone
+        }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.config.directory.join(self.organization.as_str()).join("inbox")
+    }
+
+    fn path(&self, letter: &str, suffix: &str) -> PathBuf {
+        self.directory().join(format!("{letter}{suffix}"))
+    }
+
+    /// Ties a letter to its inbox and its name.
+    fn origin(&self, letter: &str) -> String {
+        format!("{}/audit/{}/inbox/{letter}", self.config.name, self.organization)
+    }
+}
+
+#[cfg(test)]
+mod tests;

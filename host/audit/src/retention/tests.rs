@@ -1,0 +1,297 @@
+//! Holds and requests against the rules in words; letting go, stopped after every step and run again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Monotonic};
+
+use assent_model::{EntityId, OrganizationId};
+use proptest::prelude::*;
+
+use super::*;
+use crate::keys::MasterKey;
+use crate::log::{Config, Log, verify};
+use crate::logs::LogsConfig;
+use crate::record::tests::{at, plain_decision};
+use crate::record::{Actor, Event, Record, Retention, RetentionChange};
+use crate::shelf::{Place, Shelf};
+
+fn by(name: &str) -> Actor {
+    Actor { entity: EntityId::new("Person", name), caller: Some("cli".into()), address: None, account: None }
+}
+
+fn event(change: RetentionChange, who: &str, years: &[i32], request: Option<&str>) -> Retention {
+    Retention {
+        change,
+        by: by(who),
+        reason: "because".to_owned(),
+        years: years.to_vec(),
+        request: request.map(str::to_owned),
+        carried_from: None,
+    }
+}
+
+/// Applies events as records of 2026, an hour apart.
+fn state(events: impl IntoIterator<Item = Retention>) -> State {
+    let mut state = State::default();
+    for (n, event) in (0..).zip(events) {
+        state.apply(Place { year: 2026, position: n }, &Record::new(hours(n), Event::Retention(event)));
+    }
+    state
+}
+
+fn hours(n: u64) -> Instant {
+    Instant::from_millis(at("2026-01-01T00:00:00Z").as_millis() + n as i64 * 3_600_000).unwrap()
+}
+
+fn place_hold(years: &[i32]) -> Retention {
+    event(RetentionChange::HoldPlaced("case".into()), "ann", years, None)
+}
+
+fn ask_release() -> Retention {
+    event(RetentionChange::HoldReleaseAsked("case".into()), "ann", &[], Some("r1"))
+}
+
+fn release(who: &str) -> Retention {
+    event(RetentionChange::HoldReleased("case".into()), who, &[], Some("r1"))
+}
+
+fn ask_let_go(year: i32) -> Retention {
+    event(RetentionChange::LetGoAsked { even_damaged: false }, "ann", &[year], Some("r2"))
+}
+
+#[test]
+fn a_year_is_kept_for_six_full_years_after_its_end() {
+    let none = State::default();
+    let stay = |now| stays(2019, 2026, YEARS_DEFAULT, &none, at(now));
+    assert_eq!(stay("2025-12-31T23:59:59Z"), [Stay::Kept { through: 2025 }]);
+    assert_eq!(stay("2026-01-01T00:00:00Z"), []);
+    assert_eq!(stays(2026, 2026, 1, &none, at("2029-01-01T00:00:00Z")), [Stay::Newest]);
+}
+
+#[test]
+fn a_hold_stops_its_years_and_one_without_years_stops_all() {
+    let now = at("2040-01-01T00:00:00Z");
+    let held =
+        |state: &State, year| stays(year, 2040, 6, state, now) == [Stay::Held { holds: vec!["case".into()] }];
+    let some = state([place_hold(&[2019])]);
+    assert!(held(&some, 2019) && !held(&some, 2020));
+    let all = state([place_hold(&[])]);
+    assert!(held(&all, 2019) && held(&all, 2020));
+    let widened = state([place_hold(&[2019]), place_hold(&[2020])]);
+    assert!(held(&widened, 2019) && held(&widened, 2020) && !held(&widened, 2021));
+}
+
+#[test]
+fn a_hold_ends_only_by_two_persons() {
+    let holds = |events: Vec<Retention>| state(events).holding(2019).count() == 1;
+    assert!(holds(vec![place_hold(&[2019]), ask_release()]), "one person asked");
+    assert!(holds(vec![place_hold(&[2019]), release("bob")]), "nobody asked");
+    for same in ["ann", "Ann", " ann "] {
+        assert!(holds(vec![place_hold(&[2019]), ask_release(), release(same)]), "`{same}` is the same");
+    }
+    assert!(!holds(vec![place_hold(&[2019]), ask_release(), release("bob")]));
+    // A request to let a year go releases nothing.
+    let other = Retention { request: Some("r2".into()), ..release("bob") };
+    assert!(holds(vec![place_hold(&[2019]), ask_let_go(2019), other]));
+    let again = state([place_hold(&[2019]), ask_release(), release("bob"), place_hold(&[2020])]);
+    assert_eq!((again.holding(2019).count(), again.holding(2020).count()), (0, 1));
+}
+
+#[test]
+fn a_request_waits_for_seven_days_for_somebody_else() {
+    let open = state([ask_let_go(2019)]);
+    let (in_time, late) = (hours(7 * 24), hours(7 * 24 + 1));
+    assert_eq!(open.request("r2", &by("bob"), in_time).unwrap().1, Asked::Open);
+    assert_eq!(open.request("r2", &by("bob"), late), Err(RequestError::Expired(hours(0))));
+    assert_eq!(open.request("r2", &by("ANN"), in_time), Err(RequestError::SamePerson("ANN".into())));
+    assert_eq!(open.request("r3", &by("bob"), in_time), Err(RequestError::Unknown("r3".into())));
+    assert_eq!((open.open_requests(in_time).count(), open.open_requests(late).count()), (1, 0));
+
+    let confirmed =
+        state([ask_let_go(2019), event(RetentionChange::LetGoConfirmed, "bob", &[2019], Some("r2"))]);
+    assert_eq!(
+        confirmed.request("r2", &by("bob"), late).unwrap().1,
+        Asked::Confirmed,
+        "to finish what was begun"
+    );
+    assert_eq!(confirmed.request("r2", &by("eve"), in_time), Err(RequestError::ConfirmedBy("bob".into())));
+    let alone = state([ask_let_go(2019), event(RetentionChange::LetGoConfirmed, "ann", &[2019], Some("r2"))]);
+    assert_eq!(alone.request("r2", &by("bob"), in_time).unwrap().1, Asked::Open);
+}
+
+#[test]
+fn a_letter_that_was_taken_in_twice_counts_once() {
+    let mut state = State::default();
+    let record = |event, letter: &str| Record {
+        letter: Some(letter.to_owned()),
+        ..Record::new(hours(0), Event::Retention(event))
+    };
+    for (n, record) in [
+        record(place_hold(&[2019]), "a"),
+        record(ask_release(), "b"),
+        record(release("bob"), "c"),
+        record(place_hold(&[2019]), "a"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        state.apply(Place { year: 2026, position: n as u64 }, record);
+    }
+    assert_eq!(state.holding(2019).count(), 0);
+}
+
+#[test]
+fn holds_that_stand_in_a_year_are_carried_on_when_it_goes() {
+    let mut before = State::default();
+    let apply = |state: &mut State, year, position, event| {
+        state.apply(Place { year, position }, &Record::new(hours(position), Event::Retention(event)));
+    };
+    apply(&mut before, 2019, 0, place_hold(&[2021]));
+    let carried = before.to_carry(2019);
+    assert_eq!((carried.len(), carried[0].carried_from.as_deref()), (1, Some("2019-0")));
+    assert!(before.to_carry(2020).is_empty());
+    let after = state(carried);
+    assert!(after.holding(2021).count() == 1 && after.holding(2019).count() == 0);
+
+    // The end of a hold whose beginning stays.
+    apply(&mut before, 2020, 1, ask_release());
+    apply(&mut before, 2020, 2, release("bob"));
+    assert!(before.to_carry(2019).is_empty());
+    let mut after = state([place_hold(&[2021])]);
+    for event in before.to_carry(2020) {
+        apply(&mut after, 2026, 9, event);
+    }
+    assert_eq!(after.holding(2021).count(), 0);
+}
+
+proptest! {
+    /// A simple model: a hold holds from when it was placed until a second person released what another asked.
+    #[test]
+    fn holds_are_as_the_last_words_of_two_persons(steps in prop::collection::vec((0..3_u8, 0..3_usize), 0..30)) {
+        let people = ["ann", "bob", "eve"];
+        let (mut held, mut asked): (bool, Option<usize>) = (false, None);
+        let mut events = vec![];
+        let mut round = 0;
+        for (step, who) in steps {
+            let request = format!("r{round}");
+            let (change, request) = match step {
+                0 => (RetentionChange::HoldPlaced("case".into()), None),
+                1 => (RetentionChange::HoldReleaseAsked("case".into()), Some(request)),
+                _ => (RetentionChange::HoldReleased("case".into()), Some(request)),
+            };
+            match step {
+                0 => held = true,
+                1 => asked = asked.or(Some(who)),
+                _ if asked.is_some_and(|first| first != who) => {
+                    (held, asked) = (false, None);
+                    round += 1;
+                }
+                _ => {}
+            }
+            events.push(event(change, people[who], &[], request.as_deref()));
+        }
+        prop_assert_eq!(state(events).holding(2019).count() == 1, held);
+    }
+}
+
+fn config(directory: &std::path::Path) -> LogsConfig {
+    LogsConfig {
+        directory: directory.to_owned(),
+        name: "test.example".to_owned(),
+        signing_seed: [7; 32].into(),
+        kek: Arc::new(MasterKey::from_bytes(&[9; 32]).unwrap()),
+    }
+}
+
+fn organization() -> OrganizationId {
+    OrganizationId::new("riverside").unwrap()
+}
+
+/// Two logs of two years, with an index.
+async fn two_years(directory: &std::path::Path) -> Shelf {
+    let config = config(directory);
+    for year in [2019, 2026] {
+        let signer = Arc::new(config.signer(&organization(), year).unwrap());
+        let sized = Config {
+            segment_bytes: 8 << 10,
+            ..Config::new(config.directory_of(&organization(), year), signer, Arc::clone(&config.kek))
+        };
+        let (log, _) = Log::open(sized).unwrap();
+        for _ in 0..20 {
+            let record = Record::new(hours(0), Event::Decision(Box::new(plain_decision()))).encode().unwrap();
+            log.append(record, Monotonic::now() + Duration::from_secs(60)).await.unwrap();
+        }
+        log.close().unwrap();
+    }
+    let shelf = Shelf::new(config, organization());
+    State::find(&shelf).unwrap();
+    shelf
+}
+
+#[tokio::test]
+async fn letting_go_that_stops_after_any_step_is_finished_by_running_it_again() {
+    for done in 0..=Shard::STEPS.len() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = two_years(directory.path()).await;
+        let verifier = shelf.verifier(2019).unwrap();
+        let path = shelf.directory(2019);
+        let checkpoint = std::fs::read_to_string(path.join("checkpoint")).unwrap();
+        drop(shelf);
+
+        let shard = Shard::take(&path, &verifier, true, "r2").unwrap();
+        for step in &Shard::STEPS[..done] {
+            step(&shard).unwrap();
+        }
+        drop(shard);
+        // Whatever the crash left, the other year is read and the year is there whole or not at all.
+        let shelf = Shelf::new(config(directory.path()), organization());
+        let years = shelf.years().unwrap();
+        assert_eq!(years, if done < 2 { vec![2019, 2026] } else { vec![2026] }, "after {done} steps");
+        assert_eq!(shelf.records().unwrap().filter(|record| record.is_ok()).count(), 20 * years.len());
+        assert_eq!(Shard::is_unfinished(&path), (1..5).contains(&done), "after {done} steps");
+
+        // What is noted is what the first run noted.
+        let again = Shard::take(&path, &verifier, false, "another").unwrap();
+        if done > 0 {
+            let noted = again.let_go().unwrap();
+            assert_eq!((noted.whole, noted.request.as_str()), (true, "r2"));
+            assert_eq!((&noted.checkpoint, noted.size()), (&checkpoint, Some(20)));
+        } else {
+            again.let_go().unwrap();
+        }
+        again.let_go().unwrap();
+        let mut left: Vec<String> = crate::log::disk::names(path.parent().unwrap())
+            .unwrap()
+            .into_iter()
+            .filter(|n| n.starts_with("2019"))
+            .collect();
+        left.sort();
+        assert_eq!(left, ["2019.let-go"], "after {done} steps");
+        assert_eq!(Shard::years_let_go(path.parent().unwrap()).unwrap(), [2019]);
+        assert!(!Shard::is_unfinished(&path));
+        verify(&shelf.directory(2026), &shelf.verifier(2026).unwrap(), &mut |_| {}).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_is_written_is_not_let_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = two_years(directory.path()).await;
+    let config = config(directory.path());
+    let signer = Arc::new(config.signer(&organization(), 2019).unwrap());
+    let (log, _) = Log::open(Config::new(shelf.directory(2019), signer, Arc::clone(&config.kek))).unwrap();
+    let taken = Shard::take(&shelf.directory(2019), &shelf.verifier(2019).unwrap(), true, "r");
+    assert!(matches!(taken, Err(LetGoError::Locked { .. })));
+    log.close().unwrap();
+    Shard::take(&shelf.directory(2019), &shelf.verifier(2019).unwrap(), true, "r").unwrap();
+}
+
+#[tokio::test]
+async fn holds_of_a_log_that_cannot_be_read_are_not_taken_for_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = two_years(directory.path()).await;
+    std::fs::remove_file(shelf.directory(2026).join("keys/0000000001.json")).unwrap();
+    assert!(State::read(&shelf, None, |_| {}).is_err());
+    assert!(State::read(&shelf, Some(2019), |_| {}).is_err());
+    // Unless it is the one that two persons want to be rid of as it is.
+    State::read(&shelf, Some(2026), |_| {}).unwrap();
+}

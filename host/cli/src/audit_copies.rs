@@ -1,0 +1,54 @@
+//! The copies of the audit log that `assent.toml` describes, with their credentials.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use assent_audit::logs::LogsConfig;
+use assent_model::OrganizationId;
+use assent_outbound::copies::{Copies, Settings, Source, Target};
+use zeroize::Zeroizing;
+
+use crate::audit_keys;
+use crate::deployment::Deployment;
+
+/// The copies; `None` where there are none to be.
+///
+/// # Errors
+/// When the place is none, is among the logs themselves, or a credential is missing.
+pub fn load(deployment: &Deployment, config: &LogsConfig) -> anyhow::Result<Option<Copies>> {
+    let copy = deployment.config.audit.as_ref().and_then(|audit| audit.copy.as_ref());
+    let Some(copy) = copy else { return Ok(None) };
+    let secret = |name: &str, reference: &Option<String>| {
+        let secret = reference.as_ref().map(|reference| audit_keys::secret(&deployment.root, reference));
+        let secret = secret.transpose().with_context(|| format!("audit.copy.{name}"))?;
+        anyhow::Ok(secret.map(|text| Zeroizing::new(text.trim().to_owned())))
+    };
+    let settings = Settings {
+        to: copy.to.clone(),
+        endpoint: copy.endpoint.clone(),
+        region: copy.region.clone(),
+        access_key_id: secret("access_key_id", &copy.access_key_id)?,
+        secret_access_key: secret("secret_access_key", &copy.secret_access_key)?,
+        authorities: copy.authorities.as_ref().map(|path| deployment.root.join(path)),
+    };
+    if let Some(folder) = settings.folder().context("audit.copy.to")? {
+        refuse_among_logs(&folder, &config.directory)?;
+    }
+    let target = Target::new(&settings).context("audit.copy")?;
+    let organizations: Vec<OrganizationId> =
+        deployment.organizations.iter().map(|organization| organization.config.id.clone()).collect();
+    Ok(Some(Copies::new(Source { config: config.clone(), organizations }, target)))
+}
+
+/// A copy there would be lost with what it is a copy of, and be taken for it.
+fn refuse_among_logs(folder: &Path, logs: &Path) -> anyhow::Result<()> {
+    // What does not exist yet is nowhere inside the other.
+    let (Ok(folder), Ok(logs)) = (folder.canonicalize(), logs.canonicalize()) else { return Ok(()) };
+    ensure!(
+        !folder.starts_with(&logs) && !logs.starts_with(&folder),
+        "audit.copy.to: {} and the logs in {} must not contain one another",
+        folder.display(),
+        logs.display()
+    );
+    Ok(())
+}

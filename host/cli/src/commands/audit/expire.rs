@@ -1,0 +1,235 @@
+//! `assent audit expire`: which years have been kept for long enough, and letting one go, by two persons.
+//!
+//! INVARIANT (nothing goes that must stay): the second person's command looks at everything again, at the records
+//! themselves, before it destroys the first byte. INVARIANT (record before act): request, confirmation and carried
+//! holds are in the log before that, and that it is done is recorded after.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use assent_audit::log::{VerifyError, verify};
+use assent_audit::record::{Event, Retention, RetentionChange};
+use assent_audit::retention::{Asked, REQUEST_DAYS, Shard, State, Stay, Wanted, stays};
+use assent_audit::shelf::Shelf;
+use assent_audit::text::printable;
+use assent_server::{Clock, SystemClock};
+
+use super::progress::Bar;
+use super::record::{actor, new_id, record};
+use super::{Opened, Which, open};
+use crate::audit_copies;
+use crate::deployment::Deployment;
+
+/// Prints of every organization, or of one, which years can be let go, and why the others stay.
+///
+/// # Errors
+/// When the logs cannot be listed, or their holds cannot be read.
+pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let deployment = super::super::read(root)?;
+    let all = deployment.organizations.iter().map(|organization| organization.config.id.as_str());
+    let organizations: Vec<&str> = organization.map_or_else(|| all.collect(), |one| vec![one]);
+    for organization in organizations {
+        let which = Which { organization: Some(organization), year: None };
+        let opened = open(root, &which)?;
+        let state = State::find(&opened.shelf)?;
+        writeln!(out, "{organization}")?;
+        for year in Shard::years_let_go(&opened.shelf.config().directory.join(organization))? {
+            gone(&opened.shelf, &state, year, out)?;
+        }
+        for year in &opened.years {
+            let stays = reasons(&deployment, &opened.shelf, *year, &state)?;
+            if stays.is_empty() {
+                writeln!(out, "  {year}: can be let go, with `--organization {organization} --year {year}`")?;
+            } else {
+                let reasons: Vec<_> = stays.iter().map(ToString::to_string).collect();
+                writeln!(out, "  {}", printable(&format!("{year}: stays: {}", reasons.join("; "))))?;
+            }
+        }
+        for request in state.open_requests(SystemClock.now()) {
+            if let Wanted::LetGo { year, even_damaged } = request.wanted {
+                let damaged = if even_damaged { ", even though it is damaged" } else { "" };
+                let (id, by, at, reason) = (&request.id, &request.by.entity.id, request.at, &request.reason);
+                let agreed = request.confirmed.as_ref().map(|by| format!(" (confirmed by {})", by.entity.id));
+                let agreed = agreed.unwrap_or_default();
+                let line = format!("request {id} of {by}, {at}{agreed}: let {year} go{damaged}: {reason}");
+                writeln!(out, "  {}", printable(&line))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A year that was let go, or half.
+fn gone(shelf: &Shelf, state: &State, year: i32, out: &mut dyn Write) -> anyhow::Result<()> {
+    let directory = shelf.directory(year);
+    let Some(noted) = Shard::tombstone(&directory)? else { return Ok(()) };
+    let size = noted.size().map_or("an unknown number of".to_owned(), |size| size.to_string());
+    if Shard::is_unfinished(&directory) || !state.is_let_go(year) {
+        let again = format!("type the confirmation of request {} again", noted.request);
+        writeln!(out, "  {year}: was begun to be let go and is not finished: {again}")?;
+    } else {
+        writeln!(out, "  {year}: was let go, {size} records (request {})", noted.request)?;
+    }
+    Ok(())
+}
+
+/// Why a year stays. What takes long is only asked where nothing else keeps it.
+fn reasons(deployment: &Deployment, shelf: &Shelf, year: i32, state: &State) -> anyhow::Result<Vec<Stay>> {
+    let newest = shelf.years()?.last().copied().unwrap_or(year);
+    let years = deployment.config.audit.as_ref().map(|audit| audit.retention.years).unwrap_or(u32::MAX);
+    let mut stays = stays(year, newest, years, state, SystemClock.now());
+    if stays.is_empty() {
+        stays.extend(not_whole(shelf, year)?);
+        stays.extend(not_copied(deployment, shelf, year)?);
+    }
+    Ok(stays)
+}
+
+fn not_whole(shelf: &Shelf, year: i32) -> anyhow::Result<Option<Stay>> {
+    let verifier = shelf.verifier(year)?;
+    // Whatever is wrong with the checkpoint, verifying finds it.
+    let size = shelf.reader(year)?.checkpoint().map_or(0, |tree| tree.size);
+    let mut bar = Bar::new(size);
+    match verify(&shelf.directory(year), &verifier, &mut |done| bar.show(done)) {
+        Ok(_) => Ok(None),
+        Err(error @ VerifyError::Problems(_)) => Ok(Some(Stay::NotWhole { problem: error.to_string() })),
+        Err(VerifyError::Disk(error)) => Err(error).context("the log cannot be read"),
+    }
+}
+
+fn not_copied(deployment: &Deployment, shelf: &Shelf, year: i32) -> anyhow::Result<Option<Stay>> {
+    let Some(copies) = audit_copies::load(deployment, shelf.config())? else { return Ok(None) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let missing = runtime.block_on(copies.missing(shelf.organization(), year));
+    let problem = missing.unwrap_or_else(|error| Some(error.in_full()));
+    Ok(problem.map(|problem| Stay::NotCopied { problem }))
+}
+
+fn refuse(year: i32, stays: &[Stay]) -> anyhow::Result<()> {
+    let reasons: Vec<_> = stays.iter().map(ToString::to_string).collect();
+    ensure!(stays.is_empty(), "{year} stays: {}", reasons.join("; "));
+    Ok(())
+}
+
+/// Asks that a year be let go.
+///
+/// # Errors
+/// When something keeps it, or the request is not recorded.
+pub fn ask(
+    root: &Path,
+    which: &Which<'_>,
+    even_damaged: bool,
+    by: &str,
+    reason: &str,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let deployment = super::super::read(root)?;
+    let year = which.year.context("say which year: `--year`")?;
+    let Opened { shelf, years, .. } = open(root, &Which { year: None, ..which.clone() })?;
+    ensure!(years.contains(&year), "there is no log of {year}: {}", super::listed(&years));
+    let mut stays = reasons(&deployment, &shelf, year, &State::find(&shelf)?)?;
+    if even_damaged {
+        stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
+    }
+    refuse(year, &stays)?;
+    let request = new_id()?;
+    let event = Retention {
+        change: RetentionChange::LetGoAsked { even_damaged },
+        by: actor(by)?,
+        reason: reason.to_owned(),
+        years: vec![year],
+        request: Some(request.clone()),
+        carried_from: None,
+    };
+    record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
+    writeln!(
+        out,
+        "asked: request {request}; nothing goes until somebody else, within {REQUEST_DAYS} days, types"
+    )?;
+    let organization = shelf.organization();
+    let root = root.display();
+    writeln!(
+        out,
+        "  assent audit expire {root} --organization {organization} --confirm {request} --by OTHER"
+    )?;
+    Ok(())
+}
+
+/// Lets a year go, as the second person; or finishes what was begun.
+///
+/// # Errors
+/// When this person cannot confirm the request, something keeps the year, or a step fails: to type it again goes on.
+pub fn confirm(
+    root: &Path,
+    which: &Which<'_>,
+    request: &str,
+    by: &str,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let deployment = super::super::read(root)?;
+    let opened = open(root, which)?;
+    let by = actor(by)?;
+    // Through the index, for what the request is about; what decides is read below.
+    let (year, even_damaged) =
+        match State::find(&opened.shelf)?.request(request, &by, SystemClock.now())?.0.wanted {
+            Wanted::LetGo { year, even_damaged } => (year, even_damaged),
+            Wanted::Release { .. } => {
+                bail!("request {request} is to release a hold: confirm it with `assent audit hold release`")
+            }
+        };
+    let shelf = &opened.shelf;
+    let mut bar = Bar::over(&opened).unwrap_or_else(|_| Bar::new(0));
+    let state = State::read(shelf, even_damaged.then_some(year), |done| bar.show(done))
+        .context("what is held cannot be read, so nothing is let go")?;
+    drop(bar);
+    let (asked, so_far) = state.request(request, &by, SystemClock.now())?;
+    let directory = shelf.directory(year);
+    let begun = Shard::tombstone(&directory)?.is_some();
+    ensure!(begun || directory.exists(), "there is no log of {year}: {}", super::listed(&opened.years));
+
+    let note = |change, years: Vec<i32>| {
+        Event::Retention(Retention {
+            change,
+            by: by.clone(),
+            reason: asked.reason.clone(),
+            years,
+            request: Some(request.to_owned()),
+            carried_from: None,
+        })
+    };
+    let mut whole = true;
+    if !begun {
+        let mut stays = reasons(&deployment, shelf, year, &state)?;
+        if even_damaged {
+            whole = !stays.iter().any(|stay| matches!(stay, Stay::NotWhole { .. }));
+            stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
+        }
+        refuse(year, &stays)?;
+        for event in state.to_carry(year) {
+            record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
+        }
+        if so_far == Asked::Open {
+            record(shelf.config(), shelf.organization(), &note(RetentionChange::LetGoConfirmed, vec![year]))?;
+        }
+        // Somebody may have placed a hold meanwhile.
+        let holds: Vec<_> = State::find(shelf)?.holding(year).map(|hold| hold.id.clone()).collect();
+        refuse(year, &(if holds.is_empty() { vec![] } else { vec![Stay::Held { holds }] }))?;
+    }
+    let shard = Shard::take(&directory, &shelf.verifier(year)?, whole, request)?;
+    let noted = shard.let_go().context("it is not let go completely: type the same again")?;
+    let size = noted.size().unwrap_or_default();
+    if !state.is_let_go(year) {
+        record(shelf.config(), shelf.organization(), &note(RetentionChange::ExpiredBefore(size), vec![year]))
+            .context("it is let go, but that is not recorded: type the same again")?;
+    }
+    writeln!(
+        out,
+        "let go: {size} records of {year}; {} stays",
+        directory.with_extension("let-go").display()
+    )?;
+    if deployment.config.audit.as_ref().is_some_and(|audit| audit.copy.is_some()) {
+        writeln!(out, "the copy is as it was: whoever keeps it lets it go there, with its key files first")?;
+    }
+    Ok(())
+}

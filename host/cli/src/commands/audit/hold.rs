@@ -1,0 +1,165 @@
+//! `assent audit hold`: years that must stay, for a litigation or an inquiry, whatever their age.
+//!
+//! One person places a hold, which can only keep more; two release it. Everything is a record, and the list is read
+//! from the records.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use assent_audit::record::{Event, Retention, RetentionChange};
+use assent_audit::retention::{Asked, REQUEST_DAYS, State, Wanted};
+use assent_audit::text::printable;
+use assent_server::{Clock, SystemClock};
+
+use super::record::{actor, new_id, record};
+use super::{Opened, Which, open};
+
+/// Holds what there is of these years (none: all, also those to come).
+///
+/// # Errors
+/// When it is not recorded: then nothing is held.
+pub fn place(
+    root: &Path,
+    which: &Which<'_>,
+    id: &str,
+    years: &[i32],
+    by: &str,
+    reason: &str,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Opened { shelf, .. } = open(root, which)?;
+    ensure!(!id.trim().is_empty(), "`--id`: expected a name for the hold, such as a case number");
+    let there = shelf.years()?;
+    for year in years {
+        ensure!(there.contains(year), "there is no log of {year} to hold: {}", super::listed(&there));
+    }
+    let event = Retention {
+        change: RetentionChange::HoldPlaced(id.to_owned()),
+        by: actor(by)?,
+        reason: reason.to_owned(),
+        years: years.to_vec(),
+        request: None,
+        carried_from: None,
+    };
+    record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
+    writeln!(
+        out,
+        "held: {} of `{}`, until `{}` is released",
+        words(years.iter()),
+        shelf.organization(),
+        printable(id)
+    )?;
+    Ok(())
+}
+
+/// Asks that a hold end.
+///
+/// # Errors
+/// When there is none, or it is not recorded.
+pub fn ask_release(
+    root: &Path,
+    which: &Which<'_>,
+    id: &str,
+    by: &str,
+    reason: &str,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Opened { shelf, .. } = open(root, which)?;
+    let state = State::find(&shelf)?;
+    let hold = state.hold(id).filter(|hold| hold.released.is_none());
+    let hold =
+        hold.with_context(|| format!("nothing is held by `{id}`; `assent audit hold list` shows what is"))?;
+    let request = new_id()?;
+    let event = Retention {
+        change: RetentionChange::HoldReleaseAsked(hold.id.clone()),
+        by: actor(by)?,
+        reason: reason.to_owned(),
+        years: vec![],
+        request: Some(request.clone()),
+        carried_from: None,
+    };
+    record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
+    writeln!(
+        out,
+        "asked: request {request}; it goes on to hold until somebody else, within {REQUEST_DAYS} days, types"
+    )?;
+    writeln!(
+        out,
+        "  assent audit hold release {} --organization {} --confirm {request} --by OTHER",
+        root.display(),
+        shelf.organization()
+    )?;
+    Ok(())
+}
+
+/// Releases a hold, as the second person.
+///
+/// # Errors
+/// When this person cannot confirm the request, or it is not recorded.
+pub fn confirm_release(
+    root: &Path,
+    which: &Which<'_>,
+    request: &str,
+    by: &str,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Opened { shelf, .. } = open(root, which)?;
+    let (state, by) = (State::find(&shelf)?, actor(by)?);
+    let (asked, so_far) = state.request(request, &by, SystemClock.now())?;
+    let Wanted::Release { hold } = &asked.wanted else {
+        bail!("request {request} is to let a year go: confirm it with `assent audit expire`");
+    };
+    if so_far == Asked::Open {
+        let event = Retention {
+            change: RetentionChange::HoldReleased(hold.clone()),
+            by,
+            reason: asked.reason.clone(),
+            years: vec![],
+            request: Some(request.to_owned()),
+            carried_from: None,
+        };
+        record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
+    }
+    writeln!(out, "released: `{}` holds nothing any more", printable(hold))?;
+    Ok(())
+}
+
+/// Prints what is held, what was, and what waits for a second person.
+///
+/// # Errors
+/// When the logs cannot be read.
+pub fn list(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Opened { shelf, .. } = open(root, which)?;
+    let state = State::find(&shelf)?;
+    if state.holds().next().is_none() {
+        writeln!(out, "`{}` has no holds", shelf.organization())?;
+    }
+    for hold in state.holds() {
+        let (placed, place) = hold.placed;
+        let ended = hold.released.map(|(at, place)| format!("; released {at} ({place})")).unwrap_or_default();
+        let line = format!(
+            "{}: {}, by {} since {placed} ({place}){ended}: {}",
+            hold.id,
+            words(hold.years.iter()),
+            hold.by.entity.id,
+            hold.reason
+        );
+        writeln!(out, "{}", printable(&line))?;
+    }
+    for request in state.open_requests(SystemClock.now()) {
+        if let Wanted::Release { hold } = &request.wanted {
+            let (id, by, at, reason) = (&request.id, &request.by.entity.id, request.at, &request.reason);
+            let line = format!("request {id} of {by}, {at}: release `{hold}`: {reason}");
+            writeln!(out, "{}", printable(&line))?;
+        }
+    }
+    Ok(())
+}
+
+fn words<'a>(years: impl ExactSizeIterator<Item = &'a i32>) -> String {
+    if years.len() == 0 {
+        return "all years".to_owned();
+    }
+    years.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

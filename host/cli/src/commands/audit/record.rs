@@ -1,0 +1,56 @@
+//! How a command gets a record into the log, beside a running service or without one.
+//!
+//! INVARIANT (record before act): a command calls [`record`] first, and shows or does what the record
+//! announces only after it returned well.
+
+use anyhow::{Context, ensure};
+use assent_audit::inbox::{DELIVERY_DEADLINE, Inbox};
+use assent_audit::logs::LogsConfig;
+use assent_audit::record::{Actor, Event};
+use assent_model::{EntityId, OrganizationId};
+use assent_server::{Clock, SystemClock};
+
+/// What the kernel says where a process belongs to no login.
+const NO_LOGIN: &str = "4294967295";
+/// No name is longer; and records are of bounded size.
+const NAME_CHARS_MAX: usize = 200;
+
+/// Records an event; returns once it is durable in the organization's log.
+///
+/// # Errors
+/// When it is not known to be: what it announces must then not happen.
+pub fn record(config: &LogsConfig, organization: &OrganizationId, event: &Event) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let inbox = Inbox::new(config.clone(), organization.clone());
+    let delivered = runtime.block_on(inbox.deliver(event, SystemClock.now(), DELIVERY_DEADLINE));
+    delivered.context("this is not in the audit log")
+}
+
+/// Who types a command: the name that is given, which is a claim, and the account, which the kernel knows. Its
+/// login stays the same through `sudo` and `su`, where the system keeps it (`/proc/self/loginuid`).
+///
+/// # Errors
+/// When no name is given.
+pub fn actor(by: &str) -> anyhow::Result<Actor> {
+    let name = by.trim();
+    ensure!(
+        !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX,
+        "`--by`: expected a person's name or id"
+    );
+    let mut account = format!("uid {}", rustix::process::getuid().as_raw());
+    // Systems without it have no logins to tell of.
+    if let Ok(login) = std::fs::read_to_string("/proc/self/loginuid")
+        && login.trim() != NO_LOGIN
+    {
+        account = format!("{account}, login {}", login.trim());
+    }
+    let (entity, caller) = (EntityId::new("Person", name), Some("cli".to_owned()));
+    Ok(Actor { entity, caller, address: None, account: Some(account) })
+}
+
+/// A short id that nobody has yet, for a person to type.
+pub(super) fn new_id() -> anyhow::Result<String> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(hex::encode(random))
+}

@@ -1,0 +1,238 @@
+//! Keeping logs, copying them and letting them go, as two persons type it, with and without a running service.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Long enough ago that its log need not be kept.
+const LONG_AGO: &str = "2015-06-01T12:00:00Z";
+const WHY: &str = "kept for long enough";
+
+/// A deployment with a log of 2015 and one of 2026, with this in its `assent.toml`.
+fn two_years(more: &str) -> Deployment {
+    let audit = "[audit]\nname = \"pdp.example.org\"\n";
+    let deployment = Deployment::new(&[("assent.toml", &format!("{ASSENT}{audit}{more}"))]);
+    well(&["init", deployment.path()]);
+    let service = Running::start_at(&deployment, LONG_AGO);
+    assert!(service.ask(ANN).0);
+    service.end("TERM");
+    Running::start(&deployment).end("TERM");
+    deployment
+}
+
+fn logs(deployment: &Deployment) -> PathBuf {
+    deployment.0.path().join(".assent/audit/clinic")
+}
+
+/// The id in `asked: request ID; …`.
+fn request(said: &str) -> String {
+    let (_, rest) = said.split_once("request ").unwrap_or_else(|| panic!("no request: {said}"));
+    rest.split(';').next().unwrap().to_owned()
+}
+
+fn ask(path: &str, more: &[&str]) -> String {
+    request(&well(&[&["expire", path, "--year", "2015", "--by", "ann", "--reason", WHY], more].concat()))
+}
+
+#[test]
+fn a_year_goes_by_two_persons_and_leaves_its_last_checkpoint() {
+    let deployment = two_years("");
+    let path = deployment.path();
+    let key = well(&["keys", path, "--year", "2015"]);
+    let checkpoint = std::fs::read_to_string(logs(&deployment).join("2015/checkpoint")).unwrap();
+    let listed = well(&["expire", path]);
+    assert!(listed.contains("  2015: can be let go") && listed.contains("  2026: stays: it is the newest"), "{listed}");
+    let said = refused(&audit(&["expire", path, "--year", "2026", "--by", "ann", "--reason", WHY]));
+    assert!(said.contains("2026 stays: it is the newest") && said.contains("it is kept through 2032"), "{said}");
+
+    let id = ask(path, &[]);
+    assert!(logs(&deployment).join("2015").exists(), "one person asked");
+    assert!(well(&["expire", path]).contains(&format!("request {id} of ann")));
+    for (by, expected) in [("Ann ", "somebody else must confirm"), (" ", "`--by`")] {
+        let said = refused(&audit(&["expire", path, "--confirm", &id, "--by", by]));
+        assert!(said.contains(expected), "{said}");
+    }
+    let said = refused(&audit(&["expire", path, "--confirm", "0000", "--by", "bob"]));
+    assert!(said.contains("there is no request `0000`"), "{said}");
+    assert!(logs(&deployment).join("2015").exists());
+
+    let gone = well(&["expire", path, "--confirm", &id, "--by", "bob"]);
+    assert!(gone.starts_with("let go: 4 records of 2015"), "{gone}");
+    let mut left: Vec<_> = std::fs::read_dir(logs(&deployment)).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.retain(|name| name.to_string_lossy().starts_with("2015"));
+    assert_eq!(left, ["2015.let-go"]);
+    let noted = std::fs::read_to_string(logs(&deployment).join("2015.let-go")).unwrap();
+    let noted: serde_json::Value = serde_json::from_str(&noted).unwrap();
+    assert_eq!((&noted["checkpoint"], &noted["key"]), (&checkpoint.into(), &key.trim().into()));
+    assert!(well(&["expire", path]).contains(&format!("2015: was let go, 4 records (request {id})")));
+    // Typed again it finds nothing left to do.
+    assert!(well(&["expire", path, "--confirm", &id, "--by", "bob"]).starts_with("let go"));
+    let said = refused(&audit(&["expire", path, "--confirm", &id, "--by", "eve"]));
+    assert!(said.contains("`bob` has confirmed this already"), "{said}");
+
+    well(&["verify", path]);
+    let records = well(&["search", path, "--kind", "retention", "--json"]);
+    for part in ["let-go-asked", "let-go-confirmed", "expired-before", "\"account\":\"uid ", "\"caller\":\"cli\""] {
+        assert!(records.contains(part), "`{part}` is not in {records}");
+    }
+    assert_eq!(records.lines().count(), 3, "what was typed again is not recorded again");
+    Running::start(&deployment).end("TERM");
+}
+
+#[test]
+fn a_hold_keeps_a_year_until_two_persons_release_it_beside_a_running_service() {
+    let deployment = two_years("");
+    let path = deployment.path();
+    let asked = ask(path, &[]);
+    let service = Running::start(&deployment);
+    let held =
+        well(&["hold", "place", path, "--id", "case-7", "--years", "2015", "--by", "ann", "--reason", "a lawsuit"]);
+    assert!(held.starts_with("held: 2015 of `clinic`"), "{held}");
+    assert!(well(&["expire", path]).contains("2015: stays: held by case-7"));
+    // Also what was asked for before.
+    let said = refused(&audit(&["expire", path, "--confirm", &asked, "--by", "bob"]));
+    assert!(said.contains("2015 stays: held by case-7"), "{said}");
+    let said = refused(&audit(&["hold", "release", path, "--id", "case-8", "--by", "ann", "--reason", "over"]));
+    assert!(said.contains("nothing is held by `case-8`"), "{said}");
+
+    let id = request(&well(&["hold", "release", path, "--id", "case-7", "--by", "ann", "--reason", "it is over"]));
+    let said = refused(&audit(&["hold", "release", path, "--confirm", &id, "--by", "ANN"]));
+    assert!(said.contains("somebody else must confirm"), "{said}");
+    let said = refused(&audit(&["expire", path, "--confirm", &id, "--by", "bob"]));
+    assert!(said.contains("confirm it with `assent audit hold release`"), "{said}");
+    let listed = well(&["hold", "list", path]);
+    assert!(listed.contains("case-7: 2015, by ann since") && listed.contains(&format!("request {id} of ann")), "{listed}");
+    well(&["hold", "release", path, "--confirm", &id, "--by", "bob"]);
+    assert!(well(&["hold", "list", path]).contains("; released"));
+
+    assert!(well(&["expire", path, "--confirm", &asked, "--by", "bob"]).starts_with("let go: 4 records"));
+    assert!(service.ask(ANN).0, "the service never stopped");
+    service.end("TERM");
+    let records = well(&["search", path, "--kind", "retention", "--json"]);
+    assert_eq!((records.lines().count(), records.matches("\"letter\":").count()), (6, 6), "{records}");
+    let inbox = logs(&deployment).join("inbox");
+    assert_eq!(std::fs::read_dir(inbox).unwrap().count(), 0);
+    well(&["verify", path]);
+}
+
+#[test]
+fn a_hold_that_stands_in_a_year_outlives_it() {
+    let deployment = two_years("");
+    let path = deployment.path();
+    // Placed in 2015, by a record of that year, about all years but for the help of a second hold on none of them.
+    let service = Running::start_at(&deployment, "2026-11-21T18:00:00Z");
+    well(&["hold", "place", path, "--id", "case-1", "--years", "2026", "--by", "ann", "--reason", "inquiry"]);
+    service.end("TERM");
+    let id = ask(path, &[]);
+    well(&["expire", path, "--confirm", &id, "--by", "bob"]);
+    assert!(well(&["hold", "list", path]).contains("case-1: 2026, by ann"));
+}
+
+#[test]
+fn a_damaged_year_goes_only_if_both_say_that_they_know() {
+    let deployment = two_years("");
+    let path = deployment.path();
+    let segment = logs(&deployment).join("2015/segments/0000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    // Searches go year by year and would stop at it; the index has read it before or not at all.
+    std::fs::remove_file(logs(&deployment).join("2015.index")).ok();
+    let listed = audit(&["expire", path]);
+    assert_eq!(listed.status.code(), Some(1), "holds that stand in it cannot be read: {}", stdout(&listed));
+}
+
+#[test]
+fn a_copy_is_made_by_the_service_and_by_the_command_and_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = format!("[audit.copy]\nto = \"file://{}\"\n", folder.path().display());
+    let deployment = two_years(&to);
+    let path = deployment.path();
+    let key = well(&["keys", path, "--year", "2015"]);
+    // The service copies by itself what is finished.
+    let service = Running::start(&deployment);
+    let copied = folder.path().join("clinic/2015");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !(copied.join("checkpoint").exists() && folder.path().join("clinic/2026/checkpoint").exists()) {
+        assert!(Instant::now() < deadline, "nothing was copied");
+        std::thread::yield_now();
+    }
+    let said = well(&["copy", path]);
+    assert!(said.contains("not copied: 0 sealed segments"), "{said}");
+    service.end("TERM");
+    let said = well(&["copy", path, "--compare"]);
+    assert!(said.starts_with("copied: 1 segments") && said.contains("byte for byte"), "{said}");
+    assert!(said.contains("not copied: 0 sealed segments; 0 records"), "{said}");
+    let verified = well(&["verify", "--log", copied.to_str().unwrap(), "--key", &key]);
+    assert!(verified.starts_with("whole: ") && verified.contains("4 records under"), "{verified}");
+
+    // What is not as it was copied is an alarm, and left.
+    let segment = copied.join("segments/0000000001.seg");
+    std::fs::write(&segment, "something else").unwrap();
+    let output = audit(&["copy", path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("ALARM: file://"), "{}", stdout(&output));
+    assert_eq!(std::fs::read(&segment).unwrap(), b"something else");
+}
+
+#[test]
+fn a_year_that_is_not_copied_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = format!("[audit.copy]\nto = \"file://{}\"\n", folder.path().display());
+    let deployment = two_years(&to);
+    let path = deployment.path();
+    // As if the copy had been lost.
+    std::fs::remove_dir_all(folder.path().join("clinic")).ok();
+    let listed = well(&["expire", path]);
+    assert!(listed.contains("2015: stays: its copy is not whole: there is none"), "{listed}");
+    let said = refused(&audit(&["expire", path, "--year", "2015", "--by", "ann", "--reason", WHY]));
+    assert!(said.contains("its copy is not whole"), "{said}");
+    well(&["copy", path]);
+    let id = ask(path, &[]);
+    let said = well(&["expire", path, "--confirm", &id, "--by", "bob"]);
+    assert!(said.contains("the copy is as it was"), "{said}");
+    assert!(folder.path().join("clinic/2015/checkpoint").exists());
+}
+
+#[test]
+fn mistakes_in_retention_and_copies_are_named_at_their_line() {
+    let with = |more: &str| {
+        Deployment::new(&[("assent.toml", &format!("{ASSENT}[audit]\nname = \"pdp.example.org\"\n{more}"))])
+    };
+    for (more, expected) in [
+        ("[audit.retention]\nyears = 3\n", "45 CFR 164.316"),
+        ("[audit.retention]\nyears = 0\nallow_shorter = true\n", "expected 6 to 100"),
+        ("[audit.retention]\nyaers = 7\n", "unknown field `yaers`"),
+        ("[audit.copy]\nto = \"s3://b\"\nsecret_access_key = \"hunter2\"\n", "never the value"),
+    ] {
+        let deployment = with(more);
+        let said = refused(&assent(&["check", deployment.path()]));
+        assert!(said.contains(expected) && said.contains("assent.toml:1"), "{expected}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let fine = with("[audit.retention]\nyears = 3\nallow_shorter = true\n");
+    assert_eq!(assent(&["check", fine.path()]).status.code(), Some(0));
+
+    for (more, expected) in [
+        ("", "no table `[audit.copy]`"),
+        ("[audit.copy]\nto = \"/copies\"\n", "expected `file:///folder` or `s3://bucket/prefix`"),
+        ("[audit.copy]\nto = \"file:///absent/folder\"\n", "made beforehand"),
+        ("[audit.copy]\nto = \"s3://bucket\"\n", "`access_key_id` is missing"),
+    ] {
+        let deployment = with(more);
+        well(&["init", deployment.path()]);
+        let said = refused(&audit(&["copy", deployment.path()]));
+        assert!(said.contains(expected), "{expected}: {said}");
+        if !more.is_empty() {
+            let served = refused(&assent(&["serve", deployment.path(), "--listen", "127.0.0.1:0"]));
+            assert!(served.contains(expected), "nothing is served without its copies: {served}");
+        }
+    }
+    let deployment = two_years("");
+    let inside = format!("{ASSENT}[audit]\nname = \"pdp.example.org\"\n[audit.copy]\nto = \"file://{}\"\n", logs(&deployment).display());
+    std::fs::write(deployment.0.path().join("assent.toml"), inside).unwrap();
+    let said = refused(&audit(&["copy", deployment.path()]));
+    assert!(said.contains("must not contain one another"), "{said}");
+}
