@@ -28,6 +28,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("rusqlite", "audit"),
     ("axum", "server"),
     ("reqwest", "outbound"),
+    ("rustls", "outbound"),
+    ("tokio_rustls", "outbound"),
 ];
 
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
