@@ -98,7 +98,7 @@ impl Record {
         match &self.event {
             Event::ReleaseArchived(part) => {
                 let event = Event::ReleaseArchived(part.without_content());
-                Cow::Owned(Self { version: self.version, at: self.at, event })
+                Cow::Owned(Self { version: self.version, at: self.at, event, letter: self.letter.clone() })
             }
             _ => Cow::Borrowed(self),
         }

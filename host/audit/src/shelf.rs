@@ -75,11 +75,6 @@ impl Shelf {
         Self { only: Some(year), ..self }
     }
 
-    /// Where the logs are, and with which keys.
-    pub const fn config(&self) -> &LogsConfig {
-        &self.config
-    }
-
     /// Whose logs these are.
     pub const fn organization(&self) -> &OrganizationId {
         &self.organization

@@ -26,6 +26,8 @@ pub(super) const FILE_BYTES_MAX: usize = ENVELOPE_BYTES_MAX / 3 * 4 + 16 * 1024;
 #[serde(deny_unknown_fields)]
 struct Letter {
     version: u32,
+    /// The key that wrapped it, which may be a former one when the letter is read.
+    kek: String,
     wrapped: String,
     sealed: String,
 }
@@ -43,12 +45,12 @@ pub(super) fn new_id() -> Result<String, InboxError> {
 /// The file of a letter.
 pub(super) fn seal(origin: &str, event: &Event, kek: &dyn KeyEncryption) -> Result<Vec<u8>, InboxError> {
     let key = DataKey::generate()?;
-    let wrapped = kek.wrap(&key, &context(origin)).ok_or(InboxError::Seal)?;
+    let wrapped = kek.wrap(&key, &context(origin)).map_err(|_| InboxError::Seal)?;
     let content = serde_json::to_vec(event).map_err(|_| InboxError::Seal)?;
     let mut sealed = vec![];
     SealingKey::new(&key, origin_hash(origin))?.seal(0, &Payload::new(content)?, &mut sealed)?;
-    let letter =
-        Letter { version: VERSION, wrapped: STANDARD.encode(wrapped), sealed: STANDARD.encode(sealed) };
+    let (wrapped, sealed) = (STANDARD.encode(wrapped), STANDARD.encode(sealed));
+    let letter = Letter { version: VERSION, kek: kek.id().to_owned(), wrapped, sealed };
     serde_json::to_vec(&letter).map_err(|_| InboxError::Seal)
 }
 
@@ -66,8 +68,9 @@ pub(super) fn open(
     }
     let [wrapped, sealed] = [&letter.wrapped, &letter.sealed].map(|text| STANDARD.decode(text).ok());
     let (Some(wrapped), Some(sealed)) = (wrapped, sealed) else { return Err(unreadable("it is no letter")) };
-    let key = kek.unwrap(&wrapped, &context(origin));
-    let key = key.ok_or_else(|| unreadable("the sealing key did not write it for this inbox and name"))?;
+    let foreign = || unreadable("the sealing key did not write it for this inbox and name");
+    let keeper = if letter.kek == kek.id() { Some(kek) } else { kek.former(&letter.kek) };
+    let key = keeper.ok_or_else(foreign)?.unwrap(&wrapped, &context(origin)).map_err(|_| foreign())?;
     let envelope = Envelope::parse(&sealed)?;
     let content = SealingKey::new(&key, origin_hash(origin))?.open(&envelope)?;
     serde_json::from_slice(&content).map_err(|_| unreadable("its event is of a kind that is not known here"))
