@@ -26,6 +26,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("aws_lc_rs", "audit"),
     ("rusqlite", "audit"),
     ("axum", "server"),
+    ("object_store", "outbound"),
     ("reqwest", "outbound"),
 ];
 

@@ -8,6 +8,8 @@ use std::process::{Child, ChildStderr};
 
 use super::*;
 
+mod keeping;
+
 const DAY: &str = "2026-11-21T18:00:00Z";
 const SEGMENT: &str = ".assent/audit/clinic/2026/segments/0000000001.seg";
 
@@ -48,8 +50,12 @@ struct Running {
 
 impl Running {
     fn start(deployment: &Deployment) -> Self {
+        Self::start_at(deployment, DAY)
+    }
+
+    fn start_at(deployment: &Deployment, day: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_assent"))
-            .args(["serve", deployment.path(), "--listen", "127.0.0.1:0", "--stopped-clock", DAY])
+            .args(["serve", deployment.path(), "--listen", "127.0.0.1:0", "--stopped-clock", day])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
