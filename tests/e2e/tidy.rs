@@ -27,6 +27,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("cryptoki", "audit"),
     ("rusqlite", "audit"),
     ("axum", "server"),
+    ("object_store", "outbound"),
     ("reqwest", "outbound"),
     ("rustls", "outbound"),
     ("tokio_rustls", "outbound"),

@@ -265,6 +265,11 @@ impl State {
         })
     }
 
+    /// What the request with this id is for.
+    pub fn wanted(&self, id: &str) -> Option<&Wanted> {
+        self.requests.get(id).map(|request| &request.wanted)
+    }
+
     /// The hold with this id.
     pub fn hold(&self, id: &str) -> Option<&Hold> {
         self.holds.get(id)

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use assent_cli::commands::audit::record::Said;
 use assent_cli::commands::audit::{Which, expire, hold};
 use clap::{Args, Subcommand};
 
@@ -51,7 +52,7 @@ impl Expire {
         match (&confirm, year, &by, &reason) {
             (Some(request), _, Some(by), _) => expire::confirm(&whose.dir, &which, request, by, out),
             (None, Some(_), Some(by), Some(reason)) => {
-                expire::ask(&whose.dir, &which, even_damaged, by, reason, out)
+                expire::ask(&whose.dir, &which, even_damaged, Said { by, reason }, out)
             }
             _ => expire::list(&whose.dir, whose.organization.as_deref(), out),
         }
@@ -105,14 +106,16 @@ impl Hold {
     pub(super) fn run(self, out: &mut dyn Write) -> anyhow::Result<()> {
         match self {
             Self::Place { whose, id, years, by, reason } => {
-                hold::place(&whose.dir, &whose.which(), &id, &years, &by, &reason, out)
+                let said = Said { by: &by, reason: &reason };
+                hold::place(&whose.dir, &whose.which(), &id, &years, said, out)
             }
             Self::Release { whose, confirm: Some(request), by, .. } => {
                 hold::confirm_release(&whose.dir, &whose.which(), &request, &by, out)
             }
             Self::Release { whose, id, confirm: None, by, reason } => {
                 let (id, reason) = (id.unwrap_or_default(), reason.unwrap_or_default());
-                hold::ask_release(&whose.dir, &whose.which(), &id, &by, &reason, out)
+                let said = Said { by: &by, reason: &reason };
+                hold::ask_release(&whose.dir, &whose.which(), &id, said, out)
             }
             Self::List { whose } => hold::list(&whose.dir, &whose.which(), out),
         }

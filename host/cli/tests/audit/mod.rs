@@ -10,6 +10,7 @@ use std::process::{Child, ChildStderr};
 
 use super::*;
 
+mod keeping;
 mod keys;
 mod replay;
 mod witness;

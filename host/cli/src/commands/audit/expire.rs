@@ -10,13 +10,13 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use assent_audit::log::{VerifyError, verify};
 use assent_audit::record::{Event, Retention, RetentionChange};
-use assent_audit::retention::{Asked, REQUEST_DAYS, Shard, State, Stay, Wanted, stays};
+use assent_audit::retention::{Asked, REQUEST_DAYS, RequestError, Shard, State, Stay, Wanted, stays};
 use assent_audit::shelf::Shelf;
 use assent_audit::text::printable;
 use assent_server::{Clock, SystemClock};
 
 use super::progress::Bar;
-use super::record::{actor, new_id, record};
+use super::record::{Said, actor, new_id, record};
 use super::{Opened, Which, open};
 use crate::audit_copies;
 use crate::deployment::Deployment;
@@ -32,7 +32,7 @@ pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
     for organization in organizations {
         let which = Which { organization: Some(organization), year: None };
         let opened = open(root, &which)?;
-        let state = State::find(&opened.shelf)?;
+        let state = state(&opened.shelf, None)?;
         writeln!(out, "{organization}")?;
         for year in Shard::years_let_go(&opened.shelf.config().directory.join(organization))? {
             gone(&opened.shelf, &state, year, out)?;
@@ -58,6 +58,15 @@ pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
         }
     }
     Ok(())
+}
+
+/// What is held and asked for. Of a year that is to go although it is damaged, as much as can be read.
+fn state(shelf: &Shelf, damaged: Option<i32>) -> anyhow::Result<State> {
+    let found = if damaged.is_some() { State::read(shelf, damaged, |_| {}) } else { State::find(shelf) };
+    found.context(
+        "not all records can be read, and one may be a hold, so nothing is let go; a year that is damaged for good can \
+         go with `--even-damaged`",
+    )
 }
 
 /// A year that was let go, or half.
@@ -120,15 +129,15 @@ pub fn ask(
     root: &Path,
     which: &Which<'_>,
     even_damaged: bool,
-    by: &str,
-    reason: &str,
+    said: Said<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let deployment = super::super::read(root)?;
     let year = which.year.context("say which year: `--year`")?;
     let Opened { shelf, years, .. } = open(root, &Which { year: None, ..which.clone() })?;
     ensure!(years.contains(&year), "there is no log of {year}: {}", super::listed(&years));
-    let mut stays = reasons(&deployment, &shelf, year, &State::find(&shelf)?)?;
+    let state = state(&shelf, even_damaged.then_some(year))?;
+    let mut stays = reasons(&deployment, &shelf, year, &state)?;
     if even_damaged {
         stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
     }
@@ -136,8 +145,8 @@ pub fn ask(
     let request = new_id()?;
     let event = Retention {
         change: RetentionChange::LetGoAsked { even_damaged },
-        by: actor(by)?,
-        reason: reason.to_owned(),
+        by: actor(said.by)?,
+        reason: said.reason.to_owned(),
         years: vec![year],
         request: Some(request.clone()),
         carried_from: None,
@@ -156,6 +165,23 @@ pub fn ask(
     Ok(())
 }
 
+/// What a request is for. It is a few days old at most, so it is in one of the two newest logs; the others may be
+/// damaged.
+fn wanted(opened: &Opened, request: &str) -> anyhow::Result<(i32, bool)> {
+    for year in opened.years.iter().rev().take(2) {
+        let (config, organization) = (opened.shelf.config().clone(), opened.shelf.organization().clone());
+        let state = State::find(&Shelf::new(config, organization).of_year(*year))?;
+        match state.wanted(request) {
+            Some(Wanted::LetGo { year, even_damaged }) => return Ok((*year, *even_damaged)),
+            Some(Wanted::Release { .. }) => {
+                bail!("request {request} is to release a hold: confirm it with `assent audit hold release`")
+            }
+            None => {}
+        }
+    }
+    Err(RequestError::Unknown(request.to_owned()).into())
+}
+
 /// Lets a year go, as the second person; or finishes what was begun.
 ///
 /// # Errors
@@ -170,14 +196,7 @@ pub fn confirm(
     let deployment = super::super::read(root)?;
     let opened = open(root, which)?;
     let by = actor(by)?;
-    // Through the index, for what the request is about; what decides is read below.
-    let (year, even_damaged) =
-        match State::find(&opened.shelf)?.request(request, &by, SystemClock.now())?.0.wanted {
-            Wanted::LetGo { year, even_damaged } => (year, even_damaged),
-            Wanted::Release { .. } => {
-                bail!("request {request} is to release a hold: confirm it with `assent audit hold release`")
-            }
-        };
+    let (year, even_damaged) = wanted(&opened, request)?;
     let shelf = &opened.shelf;
     let mut bar = Bar::over(&opened).unwrap_or_else(|_| Bar::new(0));
     let state = State::read(shelf, even_damaged.then_some(year), |done| bar.show(done))
@@ -185,7 +204,8 @@ pub fn confirm(
     drop(bar);
     let (asked, so_far) = state.request(request, &by, SystemClock.now())?;
     let directory = shelf.directory(year);
-    let begun = Shard::tombstone(&directory)?.is_some();
+    // Once it is set aside there is no way back; until then everything is looked at again.
+    let begun = !directory.exists() && Shard::tombstone(&directory)?.is_some();
     ensure!(begun || directory.exists(), "there is no log of {year}: {}", super::listed(&opened.years));
 
     let note = |change, years: Vec<i32>| {
@@ -213,7 +233,8 @@ pub fn confirm(
             record(shelf.config(), shelf.organization(), &note(RetentionChange::LetGoConfirmed, vec![year]))?;
         }
         // Somebody may have placed a hold meanwhile.
-        let holds: Vec<_> = State::find(shelf)?.holding(year).map(|hold| hold.id.clone()).collect();
+        let again = self::state(shelf, even_damaged.then_some(year))?;
+        let holds: Vec<_> = again.holding(year).map(|hold| hold.id.clone()).collect();
         refuse(year, &(if holds.is_empty() { vec![] } else { vec![Stay::Held { holds }] }))?;
     }
     let shard = Shard::take(&directory, &shelf.verifier(year)?, whole, request)?;

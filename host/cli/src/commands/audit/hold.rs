@@ -12,7 +12,7 @@ use assent_audit::retention::{Asked, REQUEST_DAYS, State, Wanted};
 use assent_audit::text::printable;
 use assent_server::{Clock, SystemClock};
 
-use super::record::{actor, new_id, record};
+use super::record::{Said, actor, new_id, record};
 use super::{Opened, Which, open};
 
 /// Holds what there is of these years (none: all, also those to come).
@@ -24,8 +24,7 @@ pub fn place(
     which: &Which<'_>,
     id: &str,
     years: &[i32],
-    by: &str,
-    reason: &str,
+    said: Said<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Opened { shelf, .. } = open(root, which)?;
@@ -36,8 +35,8 @@ pub fn place(
     }
     let event = Retention {
         change: RetentionChange::HoldPlaced(id.to_owned()),
-        by: actor(by)?,
-        reason: reason.to_owned(),
+        by: actor(said.by)?,
+        reason: said.reason.to_owned(),
         years: years.to_vec(),
         request: None,
         carried_from: None,
@@ -61,8 +60,7 @@ pub fn ask_release(
     root: &Path,
     which: &Which<'_>,
     id: &str,
-    by: &str,
-    reason: &str,
+    said: Said<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let Opened { shelf, .. } = open(root, which)?;
@@ -73,8 +71,8 @@ pub fn ask_release(
     let request = new_id()?;
     let event = Retention {
         change: RetentionChange::HoldReleaseAsked(hold.id.clone()),
-        by: actor(by)?,
-        reason: reason.to_owned(),
+        by: actor(said.by)?,
+        reason: said.reason.to_owned(),
         years: vec![],
         request: Some(request.clone()),
         carried_from: None,

@@ -15,6 +15,15 @@ const NO_LOGIN: &str = "4294967295";
 /// No name is longer; and records are of bounded size.
 const NAME_CHARS_MAX: usize = 200;
 
+/// Who does something, and why, as typed.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    /// A person's name or id: a claim.
+    pub by: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
+
 /// Records an event; returns once it is durable in the organization's log.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ const AGE_INTERVAL: Duration = Duration::from_secs(60);
 /// # Errors
 /// When a log takes no records; the letters wait.
 #[expect(clippy::print_stderr, reason = "the person who runs the service must see this")]
-pub(super) async fn take_in(logs: &Arc<Logs>, now: Instant) -> Result<(), InboxError> {
+pub(super) async fn take_in(logs: &Logs, now: Instant) -> Result<(), InboxError> {
     for organization in logs.status().into_keys() {
         let inbox = Inbox::new(logs.config().clone(), organization);
         for Taken { letter, refused } in inbox.take_in(logs, now).await? {
