@@ -8,18 +8,20 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use assent_audit::known;
 use assent_audit::log::{VerifyError, verify};
 use assent_audit::record::{Event, Retention, RetentionChange};
 use assent_audit::retention::{Asked, REQUEST_DAYS, RequestError, Shard, State, Stay, Wanted, stays};
 use assent_audit::shelf::Shelf;
 use assent_audit::text::printable;
+use assent_outbound::export::standing;
 use assent_server::{Clock, SystemClock};
 
 use super::progress::Bar;
 use super::record::{Said, actor, new_id, record};
 use super::{Opened, Which, open};
-use crate::audit_copies;
 use crate::deployment::Deployment;
+use crate::{audit_copies, exporters};
 
 /// Prints of every organization, or of one, which years can be let go, and why the others stay.
 ///
@@ -91,6 +93,7 @@ fn reasons(deployment: &Deployment, shelf: &Shelf, year: i32, state: &State) -> 
     if stays.is_empty() {
         stays.extend(not_whole(shelf, year)?);
         stays.extend(not_copied(deployment, shelf, year)?);
+        stays.extend(unread(deployment, shelf, year)?);
     }
     Ok(stays)
 }
@@ -113,6 +116,29 @@ fn not_copied(deployment: &Deployment, shelf: &Shelf, year: i32) -> anyhow::Resu
     let missing = runtime.block_on(copies.missing(shelf.organization(), year));
     let problem = missing.unwrap_or_else(|error| Some(error.in_full()));
     Ok(problem.map(|problem| Stay::NotCopied { problem }))
+}
+
+/// The exporters that must have every record and do not have all of this year's.
+fn unread(deployment: &Deployment, shelf: &Shelf, year: i32) -> anyhow::Result<Vec<Stay>> {
+    let size = shelf.reader(year)?.checkpoint().map_or(0, |tree| tree.size);
+    let exporters = exporters::described(deployment)?;
+    let concerned = exporters
+        .iter()
+        .filter(|exporter| exporter.mandatory && exporter.organizations.contains(shelf.organization()));
+    let mut stays = vec![];
+    for exporter in concerned {
+        let undelivered = standing(shelf.config(), shelf.organization(), &exporter.id)
+            .with_context(|| format!("exporter `{}`", exporter.id))?
+            .undelivered();
+        // The cursor stands at the end of a year until it goes on to the next.
+        let has_all =
+            undelivered.is_some_and(|next| next.year > year || (next.year == year && next.position >= size));
+        if !has_all {
+            let next = undelivered.map_or("has read nothing".to_owned(), |next| format!("is at {next}"));
+            stays.push(Stay::Unread { reader: format!("exporter `{}`, which {next}", exporter.id) });
+        }
+    }
+    Ok(stays)
 }
 
 fn refuse(year: i32, stays: &[Stay]) -> anyhow::Result<()> {
@@ -239,6 +265,9 @@ pub fn confirm(
     }
     let shard = Shard::take(&directory, &shelf.verifier(year)?, whole, request)?;
     let noted = shard.let_go().context("it is not let go completely: type the same again")?;
+    // Otherwise what is gone on purpose would be missed for ever.
+    known::forget(shelf.config(), shelf.organization(), year)
+        .context("it is let go, but that it was there is still remembered: type the same again")?;
     let size = noted.size().unwrap_or_default();
     if !state.is_let_go(year) {
         record(shelf.config(), shelf.organization(), &note(RetentionChange::ExpiredBefore(size), vec![year]))

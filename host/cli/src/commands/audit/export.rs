@@ -5,8 +5,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use assent_audit::export::{self, Cursor, ENTERPRISE, FollowError, Format, Source};
+use assent_audit::record::AuditUse;
 use assent_audit::shelf::decoded;
+use serde_json::json;
 
+use super::record::note_reading;
 use super::{Opened, Which, open};
 
 /// How many records are written before the cursor moves.
@@ -24,11 +27,16 @@ pub fn export(
     cursor: Option<&Path>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let Opened { shelf, years, name } = open(root, which)?;
+    let opened = open(root, which)?;
     anyhow::ensure!(
-        cursor.is_none() || years.len() == 1,
-        "a cursor is of one log: say which with `--year`, one of {years:?}"
+        cursor.is_none() || opened.years.len() == 1,
+        "a cursor is of one log: say which with `--year`, one of {:?}",
+        opened.years
     );
+    // How many it will be is known at the end alone; and nothing may leave before the record.
+    let put = json!({ "format": format.as_str(), "years": opened.years, "cursor": cursor.is_some() });
+    note_reading(&opened, AuditUse::Export, None, put, 0)?;
+    let Opened { shelf, years, name } = opened;
     for year in years {
         let source = Source {
             log: shelf.verifier(year)?.name().to_owned(),

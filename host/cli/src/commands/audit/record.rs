@@ -1,14 +1,17 @@
 //! How a command gets a record into the log, beside a running service or without one.
 //!
 //! INVARIANT (record before act): a command calls [`record`] first, and shows or does what the record
-//! announces only after it returned well.
+//! announces only after it returned well; [`note_reading`] is that for what is read.
 
 use anyhow::{Context, ensure};
 use assent_audit::inbox::{DELIVERY_DEADLINE, Inbox};
+use assent_audit::log::is_being_written;
 use assent_audit::logs::LogsConfig;
-use assent_audit::record::{Actor, Event};
+use assent_audit::record::{Actor, AuditRead, AuditUse, Event};
 use assent_model::{EntityId, OrganizationId};
 use assent_server::{Clock, SystemClock};
+
+use super::Opened;
 
 /// What the kernel says where a process belongs to no login.
 const NO_LOGIN: &str = "4294967295";
@@ -46,6 +49,45 @@ pub fn actor(by: &str) -> anyhow::Result<Actor> {
         !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX,
         "`--by`: expected a person's name or id"
     );
+    let (entity, caller) = (EntityId::new("Person", name), Some("cli".to_owned()));
+    Ok(Actor { entity, caller, address: None, account: Some(account()) })
+}
+
+/// Records that somebody reads the log, before anything of it is shown, where a service writes it. Where none
+/// does, nobody could record it: what is read may be a copy, which a record would make another log.
+///
+/// # Errors
+/// When a service writes the log and the record is not known to be durable.
+pub(super) fn note_reading(
+    opened: &Opened,
+    what: AuditUse,
+    patient: Option<&EntityId>,
+    query: serde_json::Value,
+    records: usize,
+) -> anyhow::Result<()> {
+    let (config, organization) = (opened.shelf.config(), opened.shelf.organization());
+    let years = config.years(organization).context("the logs cannot be listed")?;
+    let mut is_written = false;
+    for year in years {
+        is_written |= is_being_written(&config.directory_of(organization, year))?;
+    }
+    if !is_written {
+        return Ok(());
+    }
+    let account = account();
+    let by = Actor {
+        entity: EntityId::new("Account", account.as_str()),
+        caller: Some("cli".to_owned()),
+        address: None,
+        account: Some(account),
+    };
+    let (patient, records) = (patient.cloned(), u64::try_from(records).unwrap_or(u64::MAX));
+    let read = AuditRead { by, what, patient, query: Some(query), records, destination: None };
+    record(config, organization, &Event::AuditRead(read))
+}
+
+/// The operating system's account behind this process.
+fn account() -> String {
     let mut account = format!("uid {}", rustix::process::getuid().as_raw());
     // Systems without it have no logins to tell of.
     if let Ok(login) = std::fs::read_to_string("/proc/self/loginuid")
@@ -53,8 +95,7 @@ pub fn actor(by: &str) -> anyhow::Result<Actor> {
     {
         account = format!("{account}, login {}", login.trim());
     }
-    let (entity, caller) = (EntityId::new("Person", name), Some("cli".to_owned()));
-    Ok(Actor { entity, caller, address: None, account: Some(account) })
+    account
 }
 
 /// A short id that nobody has yet, for a person to type.

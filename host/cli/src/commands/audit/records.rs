@@ -6,12 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use assent_audit::disclosures::{Gathered, Scope, account};
+use assent_audit::record::AuditUse;
 use assent_audit::shelf::{Place, decoded};
 use assent_model::{EntityId, Instant};
 use serde_json::json;
 
 use super::page::page;
 use super::progress::Bar;
+use super::record::note_reading;
 use super::table::name;
 use super::{Opened, Which, listed, open};
 
@@ -32,6 +34,8 @@ pub fn show(
         format!("the log of {} has no record {}: positions begin at 0", place.year, place.position)
     })?;
     let (place, record) = decoded(place.year, &entry)?;
+    let put = json!({ "place": place.to_string() });
+    note_reading(&opened, AuditUse::Show, record.event.patient(), put, 1)?;
     if as_json {
         let leaf = hex::encode(entry.leaf);
         let shown = json!({ "place": place.to_string(), "leaf": leaf, "record": record });
@@ -125,6 +129,8 @@ pub fn disclosures(
         all: asked.all,
     };
     let accounting = account(&records, &scope);
+    let put = json!({ "all": scope.all, "from": scope.from });
+    note_reading(&opened, AuditUse::Disclosures, Some(&accounting.patient), put, accounting.rows.len())?;
     match asked.form {
         Form::Text => write!(out, "{}", accounting.to_text())?,
         Form::Csv => write!(out, "{}", accounting.to_csv())?,

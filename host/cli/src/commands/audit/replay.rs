@@ -10,13 +10,15 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use assent_audit::record::{DecisionEvent, Record};
+use assent_audit::record::{AuditUse, DecisionEvent, Record};
 use assent_audit::shelf::{Place, Shelf};
 use assent_engine::replay::{NotTried, Releases, replay as replay_from_log, replay_with};
 use assent_engine::{Release, Replayed};
 use assent_model::Instant;
+use serde_json::json;
 
 use super::progress::Bar;
+use super::record::note_reading;
 use super::records::look_up;
 use super::{Opened, Which, alone};
 use crate::deployment::archive::Rebuilder;
@@ -55,6 +57,9 @@ pub fn replay(
     let releases = Releases::new(RELEASES_KEPT);
     let mut again = Again { root, shelf, rebuilder, releases, at_hand: AtHand::NotLoaded };
     let mut summary = Summary::default();
+    // Before it, for what comes out differently is said at once.
+    let put = json!({ "id": wanted.id, "from": wanted.from, "until": wanted.until });
+    note_reading(&opened, AuditUse::Replay, None, put, 0)?;
     if let Some(id) = wanted.id {
         let (place, record) = one(&opened, id)?;
         let event = record.decision().with_context(|| format!("record {place} is not a decision"))?;

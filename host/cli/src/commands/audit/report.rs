@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
+use assent_audit::record::AuditUse;
 use assent_audit::reports::Report;
 use assent_model::Instant;
+use serde_json::json;
 
 use super::progress::Bar;
+use super::record::note_reading;
 use super::{Which, open};
 
 /// Prints a report as JSON, one finding a line, and how many there are to standard error.
@@ -24,6 +27,8 @@ pub fn report(
     let mut bar = Bar::over(&opened)?;
     let findings = opened.shelf.over(|records| report.over(bar.along(records), now))?;
     drop(bar);
+    let put = json!({ "report": report.as_str() });
+    note_reading(&opened, AuditUse::Report, None, put, findings.len())?;
     for finding in &findings {
         writeln!(out, "{finding}")?;
     }

@@ -4,11 +4,13 @@ use std::io::Write;
 use std::path::Path;
 
 use assent_audit::index::PAGE_MAX;
+use assent_audit::record::AuditUse;
 use assent_audit::shelf::Page;
 use serde_json::json;
 
+use super::record::note_reading;
 use super::table::table;
-use super::{Opened, Which, open};
+use super::{Which, open};
 
 /// Prints a page of matching records, and how to get the next; as JSON, one record a line.
 ///
@@ -22,8 +24,9 @@ pub fn search(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     anyhow::ensure!((1..=PAGE_MAX).contains(&page.limit), "`--limit`: expected 1 to {PAGE_MAX}");
-    let Opened { shelf, .. } = open(root, which)?;
-    let found = shelf.find(page)?;
+    let opened = open(root, which)?;
+    let found = opened.shelf.find(page)?;
+    note_reading(&opened, AuditUse::Search, page.query.patient.as_ref(), json!(page.query), found.len())?;
     if as_json {
         for (place, record) in &found {
             writeln!(out, "{}", json!({ "place": place.to_string(), "record": record.shown() }))?;
