@@ -1,5 +1,5 @@
 //! Copies of real logs: into folders, and to a server that speaks S3.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod storage;
 
@@ -107,7 +107,8 @@ fn well(done: &Done) {
 
 /// The one problem of a round, in full.
 fn problem(done: &Done) -> (bool, String) {
-    let [problem] = done.problems.as_slice() else { panic!("expected one problem: {done:?}") };
+    assert_eq!(done.problems.len(), 1, "{done:?}");
+    let problem = &done.problems[0];
     (problem.is_alarm(), problem.in_full())
 }
 
@@ -224,7 +225,11 @@ fn copy_tree(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy_tree(&path, &target) } else { drop(std::fs::copy(&path, target).unwrap()) }
+        if path.is_dir() {
+            copy_tree(&path, &target);
+        } else {
+            std::fs::copy(&path, target).unwrap();
+        }
     }
 }
 

@@ -54,8 +54,7 @@ pub struct Finished {
 impl Finished {
     /// The paths, relative to the log, of the full tiles that are durable and not of the first `from` entries.
     pub fn tiles(&self, from: u64) -> impl Iterator<Item = String> + use<> {
-        let full = u16::try_from(TILE_WIDTH).unwrap_or(u16::MAX);
-        new_tiles(from, self.tiled).filter(move |tile| tile.width() == full).map(|tile| tile.to_string())
+        new_tiles(from, self.tiled).filter(|tile| tile.width() == TILE_WIDTH).map(|tile| tile.to_string())
     }
 }
 

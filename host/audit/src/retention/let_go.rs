@@ -187,7 +187,9 @@ impl Shard {
         let path = beside(&self.directory, TOMBSTONE);
         if !path.exists() {
             let text = serde_json::to_vec_pretty(&self.tombstone);
-            disk::replace(&path, &text.map_err(|_| LetGoError::Tombstone { path: path.clone() })?)?;
+            let mut text = text.map_err(|_| LetGoError::Tombstone { path: path.clone() })?;
+            text.push(b'\n');
+            disk::replace(&path, &text)?;
         }
         Ok(())
     }

@@ -181,10 +181,9 @@ impl State {
             }
             RetentionChange::HoldReleased(id) => {
                 let wanted = Wanted::Release { hold: id.clone() };
-                if event.carried_from.is_some() || self.agreed(event, record.at, &wanted) {
-                    if let Some(hold) = self.holds.get_mut(id) {
-                        hold.released = Some(here);
-                    }
+                let counts = event.carried_from.is_some() || self.agreed(event, record.at, &wanted);
+                if counts && let Some(hold) = self.holds.get_mut(id) {
+                    hold.released = Some(here);
                 }
             }
             RetentionChange::LetGoAsked { even_damaged } => {

@@ -27,7 +27,7 @@ fn logs(deployment: &Deployment) -> PathBuf {
 
 /// The id in `asked: request ID; …`.
 fn request(said: &str) -> String {
-    let (_, rest) = said.split_once("request ").unwrap_or_else(|| panic!("no request: {said}"));
+    let (_, rest) = said.split_once("request ").unwrap();
     rest.split(';').next().unwrap().to_owned()
 }
 
@@ -284,6 +284,11 @@ fn mistakes_in_retention_and_copies_are_named_at_their_line() {
             assert!(served.contains(expected), "nothing is served without its copies: {served}");
         }
     }
+    let deployment = logged();
+    assert_eq!(well(&["expire", deployment.path()]), "clinic\n  no log yet\n");
+    let said = refused(&audit(&["expire", deployment.path(), "--organization", "clinik"]));
+    assert!(said.contains("there is no organization `clinik`"), "{said}");
+
     let deployment = two_years("");
     let inside = format!(
         "{ASSENT}[audit]\nname = \"pdp.example.org\"\n[audit.copy]\nto = \"file://{}\"\n",

@@ -31,18 +31,23 @@ pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
     let deployment = super::super::read(root)?;
     let all = deployment.organizations.iter().map(|organization| organization.config.id.as_str());
     let organizations: Vec<&str> = organization.map_or_else(|| all.collect(), |one| vec![one]);
-    for organization in organizations {
-        let which = Which { organization: Some(organization), year: None };
-        let opened = open(root, &which)?;
+    for id in organizations {
+        let logs = deployment.config.audit.as_ref().map(|audit| root.join(&audit.directory).join(id));
+        // Whoever asks for one that has none is told so as an error.
+        if organization.is_none() && logs.is_some_and(|logs| !logs.exists()) {
+            writeln!(out, "{id}\n  no log yet")?;
+            continue;
+        }
+        let opened = open(root, &Which { organization: Some(id), year: None })?;
+        writeln!(out, "{id}")?;
         let state = state(&opened.shelf, None)?;
-        writeln!(out, "{organization}")?;
-        for year in Shard::years_let_go(&opened.shelf.config().directory.join(organization))? {
+        for year in Shard::years_let_go(&opened.shelf.config().directory.join(id))? {
             gone(&opened.shelf, &state, year, out)?;
         }
         for year in &opened.years {
             let stays = reasons(&deployment, &opened.shelf, *year, &state)?;
             if stays.is_empty() {
-                writeln!(out, "  {year}: can be let go, with `--organization {organization} --year {year}`")?;
+                writeln!(out, "  {year}: can be let go, with `--organization {id} --year {year}`")?;
             } else {
                 let reasons: Vec<_> = stays.iter().map(ToString::to_string).collect();
                 writeln!(out, "  {}", printable(&format!("{year}: stays: {}", reasons.join("; "))))?;
@@ -51,10 +56,12 @@ pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
         for request in state.open_requests(SystemClock.now()) {
             if let Wanted::LetGo { year, even_damaged } = request.wanted {
                 let damaged = if even_damaged { ", even though it is damaged" } else { "" };
-                let (id, by, at, reason) = (&request.id, &request.by.entity.id, request.at, &request.reason);
+                let (request_id, by, at, reason) =
+                    (&request.id, &request.by.entity.id, request.at, &request.reason);
                 let agreed = request.confirmed.as_ref().map(|by| format!(" (confirmed by {})", by.entity.id));
                 let agreed = agreed.unwrap_or_default();
-                let line = format!("request {id} of {by}, {at}{agreed}: let {year} go{damaged}: {reason}");
+                let line =
+                    format!("request {request_id} of {by}, {at}{agreed}: let {year} go{damaged}: {reason}");
                 writeln!(out, "  {}", printable(&line))?;
             }
         }
