@@ -49,6 +49,7 @@ mod writer;
 pub use disk::DiskError;
 pub use error::{ADVICE, AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
 pub use finished::{Finished, FinishedSegment, finished};
+pub use mark::{MARK_FILE, sign_mark};
 pub use outside::Outside;
 pub use prove::ProveError;
 pub use read::{Entries, Entry, Reader};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
-use assent_audit::keys::{MasterKey, rewrap};
+use assent_audit::keys::{Keys, MasterKey, Recovery, rewrap};
 use assent_audit::log::{Config, Log, verify};
 use assent_audit::logs::LogsConfig;
 use assent_model::OrganizationId;
@@ -168,8 +168,10 @@ async fn a_new_sealing_key_replaces_key_files_and_nothing_else() {
     bench.write(200).await;
     let mut copies = bench.to_folder();
     let first = copies.round(false).await;
-    let new = MasterKey::from_bytes(&[8; 32]).unwrap();
-    rewrap(&bench.log(), "test.example/audit/clinic/2026", bench.config.kek.as_ref(), &new).unwrap();
+    let new = Arc::new(MasterKey::from_bytes(&[8; 32]).unwrap());
+    let keys = Keys::new(new, vec![Arc::clone(&bench.config.kek)], Recovery::default());
+    let signer = bench.config.signer(&clinic(), YEAR).unwrap();
+    rewrap(&bench.log(), signer.verifier(), &keys, &mut |_| {}).unwrap();
     for mut copies in [copies, bench.to_folder()] {
         let done = copies.round(false).await;
         well(&done);

@@ -152,7 +152,7 @@ impl Service {
             organization_to_served,
             callers: parts.callers,
             recorder: parts.recorder,
-            turned_away: parts.audit.map(TurnedAway::new),
+            turned_away: parts.audit.clone().map(TurnedAway::new),
             in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_max)),
             limits: parts.limits,
             public_url: parts.public_url.as_deref().map(PublicUrl::new).transpose()?,

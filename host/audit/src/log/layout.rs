@@ -35,7 +35,7 @@ impl Layout {
 
     /// How many segments were begun.
     pub(crate) fn begun(&self) -> PathBuf {
-        self.dir.join("begun")
+        self.dir.join(super::mark::MARK_FILE)
     }
 
     /// What witnesses cosigned.

@@ -5,12 +5,14 @@
 //! has its receipt only after the mark that counts the segment is durable; so a log with fewer segments than
 //! its mark says has lost one. Who keeps older copies of the mark can put one back: for that there are witnesses.
 
-use crate::tlog::note::{self, NOTE_BYTES_MAX, Signer, Verifier};
+use crate::tlog::note::{self, NOTE_BYTES_MAX, NoteError, Signer, Verifier};
 
 use super::disk;
 use super::error::{Failure, Fault, Problem, ScanError};
 use super::source::Source;
 
+/// The mark's file, in the directory of a log.
+pub const MARK_FILE: &str = "begun";
 /// What the note says first. No checkpoint reads like it: there a number stands in the second line.
 const TITLE: &str = "assent audit log: segments begun";
 
@@ -44,10 +46,17 @@ pub(crate) fn check(source: &Source, begun: u64, last: u64) -> Result<(), Proble
 
 /// Replaces the mark, durably.
 pub(crate) fn write(source: &Source, signer: &Signer, begun: u64) -> Result<(), Failure> {
-    let text = format!("{TITLE}\n{}\n{begun}\n", signer.verifier().name());
-    let refused = |error: note::NoteError| Failure::Checkpoint(Box::new(error.into()));
-    let note = note::sign(&text, &[signer]).map_err(refused)?;
+    let refused = |error: NoteError| Failure::Checkpoint(Box::new(error.into()));
+    let note = sign_mark(signer, begun).map_err(refused)?;
     Ok(disk::replace(&source.layout.begun(), note.as_bytes())?)
+}
+
+/// The content of [`MARK_FILE`] in a log, or a copy of one, of so many segments.
+///
+/// # Errors
+/// When the signer's name cannot be in a note.
+pub fn sign_mark(signer: &Signer, segments: u64) -> Result<String, NoteError> {
+    note::sign(&format!("{TITLE}\n{}\n{segments}\n", signer.verifier().name()), &[signer])
 }
 
 fn parse(text: &str, verifier: &Verifier) -> Option<u64> {

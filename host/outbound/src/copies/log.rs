@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use assent_audit::keys::same_data_key;
-use assent_audit::log::{Finished, FinishedSegment, finished};
+use assent_audit::log::{Finished, FinishedSegment, MARK_FILE, finished, sign_mark};
 use assent_audit::logs::LogsConfig;
-use assent_audit::tlog::checkpoint::Checkpoint;
+use assent_audit::tlog::checkpoint::{Checkpoint, CheckpointError};
 use assent_audit::tlog::merkle::Tree;
 use assent_audit::tlog::note::{NOTE_BYTES_MAX, Signer};
 use assent_audit::tlog::tile::TILE_WIDTH;
@@ -115,7 +115,7 @@ impl LogCopy {
     /// 2. Each finished segment: its key file, then the segment.
     /// 3. Key files that changed: a new key-encryption key.
     /// 4. Full tiles.
-    /// 5. The checkpoint of what is copied.
+    /// 5. The mark of how many segments there are, and the checkpoint of what is copied.
     pub(super) async fn round(
         &mut self,
         target: &Target,
@@ -262,6 +262,11 @@ impl LogCopy {
             }
         }
         let signer = &self.signer.0;
+        // The copy has no other segments, and its mark says so.
+        if let Some(last) = self.copied.last() {
+            let mark = sign_mark(signer, last.number).map_err(CheckpointError::from)?.into_bytes();
+            target.replace(&format!("{}/{MARK_FILE}", self.path), mark).await?;
+        }
         let note = Checkpoint::new(signer.verifier().name(), tree)?.sign(signer)?.into_bytes();
         let outcome = Outcome::Written(note.len() as u64);
         target.replace(&self.checkpoint_path(), note).await?;
