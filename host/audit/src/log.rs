@@ -41,8 +41,11 @@ mod tiles;
 mod verify;
 mod writer;
 
+#[cfg(test)]
+pub(crate) use block::Position;
 pub use disk::DiskError;
 pub use error::{ADVICE, AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
+pub(crate) use marks::Mark;
 pub use prove::ProveError;
 pub use read::{Entries, Entry, Reader};
 pub use recover::Recovered;

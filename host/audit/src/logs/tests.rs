@@ -74,7 +74,8 @@ async fn whatever_the_clock_does_records_keep_their_order_and_years_never_go_bac
         until: Some(at("2026-06-30T13:00:00Z")),
         ..Query::default()
     };
-    let found = shelf.find(Page { query: &hour, order: Order::OldestFirst, after: None, limit: 100 }).unwrap();
+    let found =
+        shelf.find(Page { query: &hour, order: Order::OldestFirst, after: None, limit: 100 }).unwrap();
     let expected = written.iter().filter(|(.., record)| hour.matches(record));
     assert!(found.into_iter().map(named).eq(expected.cloned()));
 }
