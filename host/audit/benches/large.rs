@@ -236,13 +236,13 @@ impl Template {
         let text = String::from_utf8(record.encode()?)?;
         let (mut pieces, mut names, mut rest) = (vec![], vec![], text.as_str());
         loop {
-            let found =
-                marks.all().iter().enumerate().filter_map(|(n, name)| Some((rest.find(*name)?, n))).min();
-            let Some((at, name)) = found else { break };
-            let (piece, after) = rest.split_at(at);
-            pieces.push(piece.to_owned());
+            let all = marks.all();
+            let next =
+                all.iter().enumerate().filter_map(|(n, name)| Some((rest.find(*name)?, n, name.len())));
+            let Some((at, name, len)) = next.min() else { break };
+            pieces.push(rest.get(..at).unwrap_or_default().to_owned());
             names.push(name);
-            rest = after.get(marks.all()[name].len()..).unwrap_or_default();
+            rest = rest.get(at + len..).unwrap_or_default();
         }
         pieces.push(rest.to_owned());
         ensure!(names.len() >= marks.all().len(), "a name was not found: {text}");

@@ -21,6 +21,7 @@ use assent_model::Instant;
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
+use crate::log::Mark;
 use crate::record::Record;
 use chunk::Positions;
 pub use error::IndexError;
@@ -68,6 +69,8 @@ struct Tail {
     terms: Vec<(i64, u16)>,
     /// Offset and milliseconds.
     times: Vec<(u16, i64)>,
+    /// Where the log was read, so that what is found is quickly had: see `log::marks`.
+    marks: Vec<Mark>,
 }
 
 impl Index {
@@ -129,6 +132,19 @@ impl Index {
         if self.next.is_multiple_of(CHUNK) { self.seal() } else { Ok(()) }
     }
 
+    /// Keeps a place of the log that was come by, if it is far enough from the last one.
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        if mark.is_apart(self.tail.marks.last()) {
+            self.tail.marks.push(mark);
+        }
+    }
+
+    /// Where in the log to begin to look for this position, if that is known.
+    pub(crate) fn mark_before(&self, position: u64) -> Option<Mark> {
+        let kept = self.tail.marks.iter().rfind(|mark| mark.seq() <= position).cloned();
+        kept.or_else(|| self.store.mark_before(position))
+    }
+
     /// The positions that match, in order, beginning behind `after`; at most `limit`, at most
     /// [`PAGE_MAX`]. For the next page pass the last position.
     ///
@@ -167,9 +183,8 @@ impl Index {
 
     /// Writes the chunk in memory.
     fn seal(&mut self) -> Result<(), IndexError> {
-        let Tail { number, terms, times } = &mut self.tail;
-        self.store.write(*number, terms, times)?;
-        self.tail = Tail { number: *number + 1, ..Tail::default() };
+        self.store.write(&mut self.tail)?;
+        self.tail = Tail { number: self.tail.number + 1, ..Tail::default() };
         Ok(())
     }
 

@@ -46,10 +46,13 @@ mod verify;
 mod witnessed;
 mod writer;
 
+#[cfg(test)]
+pub(crate) use block::Position;
 pub use disk::DiskError;
 pub use error::{ADVICE, AppendError, Failure, Fault, OpenError, Problem, ReadError, ScanError, VerifyError};
 pub use finished::{Finished, FinishedSegment, finished};
 pub use mark::{MARK_FILE, sign_mark};
+pub(crate) use marks::Mark;
 pub use outside::Outside;
 pub use prove::ProveError;
 pub use read::{Entries, Entry, Reader};

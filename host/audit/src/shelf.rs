@@ -175,7 +175,9 @@ impl Shelf {
         if !self.years()?.contains(&place.year) {
             return Ok(None);
         }
-        Ok(self.reader(place.year)?.entry(place.position)?)
+        let reader = self.reader(place.year)?;
+        self.offer_mark(&reader, place);
+        Ok(reader.entry(place.position)?)
     }
 
     /// The record at this place, if there is one.
@@ -270,12 +272,24 @@ impl Shelf {
                 Index::open(&self.index_path(year), &key, self.verifier(year)?.name())?
             }
         };
-        for entry in self.reader(year)?.entries(index.next())? {
+        let mut entries = self.reader(year)?.entries(index.next())?;
+        while let Some(entry) = entries.next() {
             let (place, record) = decoded(year, &entry?)?;
             index.add(place.position, &record)?;
+            if let Some(mark) = entries.mark() {
+                index.mark(mark);
+            }
         }
         let positions = index.page(page.query, page.order, after, limit)?;
         Ok((index, positions))
+    }
+
+    /// Tells a reader what the index knows, where one is open, of where to begin.
+    fn offer_mark(&self, reader: &Reader, place: Place) {
+        let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mark) = indexes.get(&place.year).and_then(|index| index.mark_before(place.position)) {
+            reader.offer(mark);
+        }
     }
 
     fn index_path(&self, year: i32) -> PathBuf {
@@ -292,6 +306,7 @@ impl Shelf {
         let mut found = vec![];
         for position in ascending {
             if entries.is_none() || position.saturating_sub(next) > READ_OVER {
+                self.offer_mark(&reader, Place { year, position });
                 entries = Some(reader.entries(position)?);
                 next = position;
             }

@@ -1,5 +1,5 @@
-//! A record of any bytes does not panic, and what is accepted is the one encoding of what it says. Every form of
-//! export takes it.
+//! A record of any bytes does not panic, and what was understood of one that is accepted is written and read again as
+//! the same. (Members that a later release may have added are let go.) Every form of export takes it.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(record) = Record::decode(input) else { return };
-    assert_eq!(record.encode().unwrap(), input);
+    assert!(Record::decode(&record.encode().unwrap()).unwrap() == record);
     let source = Source {
         log: "fuzz.test/audit/org/2026".into(),
         node: "pdp-1".into(),

@@ -9,8 +9,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::IndexError;
+use crate::log::Mark;
+
 use super::chunk::{Positions, read_times, write_times};
+use super::{IndexError, Tail};
 
 /// The form of the file. Another form is thrown away and built again.
 const FORM: i64 = 2;
@@ -19,7 +21,8 @@ const SCHEMA: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE chunk (number INTEGER PRIMARY KEY, row BLOB NOT NULL);
     CREATE TABLE times (number INTEGER PRIMARY KEY, row BLOB NOT NULL);
-    CREATE TABLE bucket (number INTEGER PRIMARY KEY, row BLOB NOT NULL);";
+    CREATE TABLE bucket (number INTEGER PRIMARY KEY, row BLOB NOT NULL);
+    CREATE TABLE mark (number INTEGER PRIMARY KEY, row BLOB NOT NULL);";
 
 /// What the first chunk names as the one before it.
 const NONE: u32 = u32::MAX;
@@ -68,14 +71,11 @@ impl Store {
         &self.chunks
     }
 
-    /// Writes a chunk, unless there is nothing in it. Another owner may have written the same one: it is made of
-    /// the same log, so it is the same.
-    pub(super) fn write(
-        &mut self,
-        number: u32,
-        terms: &mut Vec<(i64, u16)>,
-        times: &[(u16, i64)],
-    ) -> Result<(), IndexError> {
+    /// Writes a chunk, unless there is nothing in it, and the marks met on the way. Another owner may have written the
+    /// same one: it is made of the same log, so it is the same.
+    pub(super) fn write(&mut self, tail: &mut Tail) -> Result<(), IndexError> {
+        let Tail { number, terms, times, marks } = tail;
+        let number = *number;
         let millis = times.iter().map(|(_, millis)| *millis);
         let (Some(earliest), Some(latest)) = (millis.clone().min(), millis.max()) else { return Ok(()) };
         terms.sort_unstable();
@@ -99,6 +99,13 @@ impl Store {
                 let of = bucket_of(number, byte);
                 insert.execute(params![of, sealed("bucket", of, bucket)])?;
             }
+        }
+        for mark in marks {
+            let of = mark.seq().cast_signed();
+            transaction.execute(
+                "INSERT OR REPLACE INTO mark VALUES (?, ?)",
+                params![of, sealed("mark", of, mark.encode())],
+            )?;
         }
         let (of, times) = (i64::from(number), write_times(times));
         transaction
@@ -134,6 +141,16 @@ impl Store {
         let row = self.row("times", of)?;
         let times = row.as_deref().and_then(|row| read_times(opened("times", of, row)?));
         times.ok_or(IndexError::Damaged { chunk })
+    }
+
+    /// The last mark at or before a position. One that cannot be had is none: a mark is a hint.
+    pub(super) fn mark_before(&self, position: u64) -> Option<Mark> {
+        let select = "SELECT number, row FROM mark WHERE number <= ? ORDER BY number DESC LIMIT 1";
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        let mut select = self.db.prepare_cached(select).ok()?;
+        let (of, row): (i64, Vec<u8>) =
+            select.query_row([position], |row| Ok((row.get(0)?, row.get(1)?))).ok()?;
+        Mark::decode(opened("mark", of, &row)?)
     }
 
     fn row(&self, table: &str, number: i64) -> Result<Option<Vec<u8>>, IndexError> {

@@ -284,6 +284,32 @@ fn a_chunk_that_is_not_there_is_missed() {
 }
 
 #[test]
+fn marks_of_the_log_are_kept_with_the_chunks_and_are_hints() {
+    use crate::tlog::merkle::{Frontier, leaf_hash};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut index = open(&folder);
+    let mark = |size: u64, offset| {
+        let mut tree = Frontier::default();
+        (0..size).for_each(|n| tree.push(leaf_hash(&n.to_be_bytes())));
+        let position = crate::log::Position { batch: size, link: [1; 32], tree };
+        Mark { segment: 1, offset, position }
+    };
+    for (size, offset) in [(10, 1 << 20), (11, (1 << 20) + 1), (30, 2 << 20)] {
+        index.mark(mark(size, offset));
+    }
+    let found = |index: &Index, position| index.mark_before(position).map(|mark| mark.seq());
+    let expected = [None, Some(10), Some(10), Some(30)];
+    assert_eq!([9, 10, 29, 1000].map(|at| found(&index, at)), expected);
+    fill(&mut index, CHUNK);
+    assert_eq!([9, 10, 29, 1000].map(|at| found(&index, at)), expected);
+    let index = open(&folder);
+    assert_eq!([9, 10, 29, 1000].map(|at| found(&index, at)), expected);
+    index.store.execute("UPDATE mark SET number = 31 WHERE number = 30");
+    assert_eq!([10, 1000].map(|at| found(&index, at)), [Some(10), None], "spoilt is as good as none");
+}
+
+#[test]
 fn positions_never_go_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut index = open(&folder);

@@ -15,7 +15,7 @@ use crate::tlog::note::Verifier;
 
 use super::chain::{Against, LogScan};
 use super::error::{Fault, Problem, ReadError, ScanError};
-use super::marks::Marks;
+use super::marks::{Mark, Marks};
 use super::published;
 use super::source::Source;
 
@@ -92,6 +92,11 @@ impl Reader {
         let (source, marks) = (self.source.clone(), Arc::clone(&self.marks));
         let ready = Vec::new().into_iter();
         Ok(Entries { source, marks, scan, keys, against, published, first, next: first, begun: false, ready })
+    }
+
+    /// Tells where a look-up may begin.
+    pub(crate) fn offer(&self, mark: Mark) {
+        self.marks.learn(mark);
     }
 
     /// One entry, if the log has it. The first look into a segment reads it up to the entry, those that this
@@ -192,7 +197,8 @@ impl Entries {
         let (number, commitment) = (segment.header.number, segment.header.commitment);
         // On the way to the first entry only: who reads on does not come back.
         if tree.size <= self.first {
-            self.marks.learn(number, segment.end(), segment.position());
+            let (offset, position) = (segment.end(), segment.position().clone());
+            self.marks.learn(Mark { segment: number, offset, position });
         }
         let wanted = segment.entries().filter(|(seq, ..)| *seq >= self.next);
         let ready: Vec<_> = wanted
@@ -207,6 +213,13 @@ impl Entries {
         self.next = self.next.max(tree.size);
         self.ready = ready.into_iter();
         Ok(true)
+    }
+
+    /// Where the scan is, if all entries before that were handed out.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let segment = self.scan.as_ref().filter(|_| self.ready.len() == 0)?.segment();
+        let position = segment.position().clone();
+        Some(Mark { segment: segment.header.number, offset: segment.end(), position })
     }
 
     /// Opens an entry, where there are keys. One by one: who looks for one record pays for one.

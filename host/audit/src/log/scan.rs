@@ -66,8 +66,10 @@ impl SegmentScan {
         let path = source.layout.segment(number);
         let file = disk::open_to_read(&path)?;
         let header = source.header_of(&file, &path, number)?;
-        let Mark { offset, position } =
-            mark.unwrap_or_else(|| Mark { offset: HEADER_BYTES as u64, position: header.after() });
+        let (offset, position) = match mark {
+            Some(Mark { offset, position, .. }) => (offset, position),
+            None => (HEADER_BYTES as u64, header.after()),
+        };
         Ok(Self {
             path,
             position,

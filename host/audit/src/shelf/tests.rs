@@ -146,6 +146,23 @@ async fn tiles_that_are_missing_or_damaged_prove_nothing() {
     assert!(reader.prove(&Entry { seq: ahead, envelope, ..entry }).unwrap().is_none());
 }
 
+#[tokio::test]
+async fn a_spoilt_index_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = shelf(directory.path()).await;
+    let query = Query::default();
+    let page = Page { query: &query, order: Order::NewestFirst, after: None, limit: 20 };
+    let expected = kept.find(page).unwrap();
+    let path = kept.directory(2026).with_extension("index");
+    drop(kept);
+    for spoilt in [&b"no database"[..], &[0; 100]] {
+        std::fs::write(&path, spoilt).unwrap();
+        let shelf = Shelf::new(config(directory.path()), organization());
+        assert!(shelf.find(page).unwrap() == expected);
+        assert!(std::fs::read(&path).unwrap().starts_with(b"SQLite format 3"));
+    }
+}
+
 /// The parts of an archive of two files, one of them too large for a part.
 fn archive(release: &[u8], facts: &[u8], content: &str) -> (Archive, Vec<ReleaseArchived>) {
     let about = About {

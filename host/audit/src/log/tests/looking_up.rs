@@ -81,6 +81,28 @@ fn marks_of_a_log_that_was_exchanged_do_not_hide_the_new_one() {
 }
 
 #[test]
+fn a_mark_that_is_offered_is_used_if_it_holds_and_harmless_if_not() {
+    let records = noise(12);
+    let bench = log(&records);
+    let all = bench.reader();
+    let mut entries = all.entries(0).unwrap();
+    let marks: Vec<_> = std::iter::from_fn(|| entries.next().map(|_| entries.mark().unwrap())).collect();
+    let mut moved = marks[5].clone();
+    moved.offset += 1;
+    let mut of_another = marks[5].clone();
+    of_another.position.link = [7; 32];
+    let mut beyond = marks[5].clone();
+    beyond.offset = 1 << 40;
+    for mark in [marks[5].clone(), marks[8].clone(), moved, of_another, beyond] {
+        for seq in [6, 9, 11, 0] {
+            let reader = bench.reader();
+            reader.offer(mark.clone());
+            assert!(record(&reader, seq).as_ref() == records.get(seq as usize), "{mark:?} {seq}");
+        }
+    }
+}
+
+#[test]
 fn a_log_that_grows_is_looked_into_as_far_as_it_is() {
     let bench = Bench::with_segments(1 << 20);
     let (log, _) = bench.open().unwrap();
