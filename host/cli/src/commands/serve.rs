@@ -2,6 +2,7 @@
 
 mod clock;
 mod copies;
+mod gauges;
 mod inbox;
 mod log;
 mod settings;
@@ -25,6 +26,7 @@ use crate::deployment::Deployment;
 use crate::deployment::archive::Rebuilder;
 use crate::deployment::build::{self, Built};
 use crate::exporters::{self, Exporters};
+use gauges::{CopyGauges, WitnessGauges};
 
 /// How many records the recorder in memory keeps: some minutes of a busy portal, at a few
 /// kilobytes each.
@@ -71,7 +73,15 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
             }
             None => None,
         };
-        let gauges = exporters.iter().map(|exporters| Arc::clone(exporters) as Arc<dyn Gauges>).collect();
+        let mut gauges: Vec<Arc<dyn Gauges>> = vec![];
+        gauges.extend(exporters.iter().map(|exporters| Arc::clone(exporters) as Arc<dyn Gauges>));
+        gauges.extend(copies.iter().map(|copies| {
+            let (watch, clock) = (copies.watch(), Arc::clone(&clock));
+            Arc::new(CopyGauges { watch, clock }) as Arc<dyn Gauges>
+        }));
+        gauges.extend(witnessing.iter().map(|(witnessing, _)| {
+            Arc::new(WitnessGauges(Arc::clone(witnessing))) as Arc<dyn Gauges>
+        }));
         let service =
             Arc::new(service(&deployment, &built, recorder, kept.clone(), Arc::clone(&clock), gauges)?);
         let organizations: Vec<_> = service.releases().map(|release| release.organization().clone()).collect();
