@@ -77,12 +77,12 @@ fn kept(deployment: &Deployment, config: Option<LogsConfig>) -> anyhow::Result<L
 fn opened(config: LogsConfig, known: &[&OrganizationId], which: &Which<'_>) -> anyhow::Result<Opened> {
     let named = || known.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
     let organization = match (which.organization, known) {
+        (_, []) => bail!("there is no log yet: `assent serve` begins it with the first record"),
         (Some(wanted), _) => *known
             .iter()
             .find(|id| id.as_str() == wanted)
             .with_context(|| format!("there is no organization `{wanted}`: expected one of {}", named()))?,
         (None, [only]) => *only,
-        (None, []) => bail!("there is no log yet: `assent serve` begins it with the first record"),
         (None, _) => bail!("say which organization: `--organization` with one of {}", named()),
     };
     let name = config.name.clone();
