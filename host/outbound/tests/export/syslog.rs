@@ -1,7 +1,7 @@
 //! Syslog over TLS (RFC 5425): a receiver that parses octet counting strictly, and many ways for it to fail.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -109,11 +109,11 @@ impl Receiver {
                     continue;
                 }
                 let outcome = match &tls {
-                    None => treat(stream, TcpStream::try_clone, treatment, &messages),
+                    None => treat(stream, |_| {}, treatment, &messages),
                     Some(config) => {
                         let connection = ServerConnection::new(Arc::clone(config)).unwrap();
                         let stream = StreamOwned::new(connection, stream);
-                        treat(stream, |stream| stream.sock.try_clone(), treatment, &messages)
+                        treat(stream, |stream| stream.conn.send_close_notify(), treatment, &messages)
                     }
                 };
                 if let Err(problem) = outcome {
@@ -137,7 +137,7 @@ impl Receiver {
 /// Serves one connection. An error is what was malformed in what came, whole or not.
 fn treat<S: Read + Write>(
     mut stream: S,
-    socket: impl Fn(&S) -> std::io::Result<TcpStream>,
+    say_goodbye: impl Fn(&mut S),
     treatment: Treatment,
     messages: &Mutex<Vec<String>>,
 ) -> Result<(), String> {
@@ -169,8 +169,10 @@ fn treat<S: Read + Write>(
         std::thread::sleep(Duration::from_millis(40));
     }
     if matches!(treatment, Treatment::Leave(_)) {
+        // And closes at once: one that ended its own side and left its reset for later could not be told from
+        // one that had read everything, however long one waits.
+        say_goodbye(&mut stream);
         drop(stream.flush());
-        drop(socket(&stream).and_then(|socket| socket.shutdown(Shutdown::Write)));
     }
     match treatment {
         Treatment::Well if !parser.rest.is_empty() => Err("the stream ended in a frame".into()),
