@@ -1,7 +1,7 @@
 //! Syslog over TLS (RFC 5425): a receiver that parses octet counting strictly, and many ways for it to fail.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
