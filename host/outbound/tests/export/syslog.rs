@@ -68,8 +68,6 @@ enum Treatment {
     Cut(usize),
     /// Reads so many bytes, falls asleep, and drops the connection with what came meanwhile.
     Doze(usize),
-    /// Reads so many bytes and ends the connection in good order, too early.
-    Leave(usize),
     /// Does not read, and holds the connection until it is dropped by the other side.
     Stall,
     /// Sends back what it got.
@@ -109,11 +107,11 @@ impl Receiver {
                     continue;
                 }
                 let outcome = match &tls {
-                    None => treat(stream, |_| {}, treatment, &messages),
+                    None => treat(stream, treatment, &messages),
                     Some(config) => {
                         let connection = ServerConnection::new(Arc::clone(config)).unwrap();
                         let stream = StreamOwned::new(connection, stream);
-                        treat(stream, |stream| stream.conn.send_close_notify(), treatment, &messages)
+                        treat(stream, treatment, &messages)
                     }
                 };
                 if let Err(problem) = outcome {
@@ -137,12 +135,11 @@ impl Receiver {
 /// Serves one connection. An error is what was malformed in what came, whole or not.
 fn treat<S: Read + Write>(
     mut stream: S,
-    say_goodbye: impl Fn(&mut S),
     treatment: Treatment,
     messages: &Mutex<Vec<String>>,
 ) -> Result<(), String> {
     let most = match treatment {
-        Treatment::Cut(bytes) | Treatment::Doze(bytes) | Treatment::Leave(bytes) => bytes,
+        Treatment::Cut(bytes) | Treatment::Doze(bytes) => bytes,
         Treatment::Slam => 0,
         Treatment::Well | Treatment::Echo | Treatment::Stall => usize::MAX,
     };
@@ -167,12 +164,6 @@ fn treat<S: Read + Write>(
     if matches!(treatment, Treatment::Doze(_)) {
         // Longer than a sender takes to close.
         std::thread::sleep(Duration::from_millis(40));
-    }
-    if matches!(treatment, Treatment::Leave(_)) {
-        // And closes at once: one that ended its own side and left its reset for later could not be told from
-        // one that had read everything, however long one waits.
-        say_goodbye(&mut stream);
-        drop(stream.flush());
     }
     match treatment {
         Treatment::Well if !parser.rest.is_empty() => Err("the stream ended in a frame".into()),
@@ -336,7 +327,6 @@ fn treatment() -> impl Strategy<Value = Treatment> {
     prop_oneof![
         4 => (0..20_000_usize).prop_map(Treatment::Cut),
         4 => (0..20_000_usize).prop_map(Treatment::Doze),
-        2 => (0..40_000_usize).prop_map(Treatment::Leave),
         1 => Just(Treatment::Well),
         1 => Just(Treatment::Slam),
     ]
@@ -356,6 +346,13 @@ proptest! {
     ) {
         let (world, authority) = (World::new(), Authority::new());
         let config = tls.then(|| server(&authority, "localhost", None));
+        // What a receiver had read and not used when it died, nobody can tell: under TLS it reads whole records.
+        // So cuts in the middle are for connections of which it reads no more than it uses.
+        let under_tls = |treatment| match treatment {
+            Treatment::Well => Treatment::Well,
+            _ => Treatment::Slam,
+        };
+        let plan = if tls { plan.into_iter().map(under_tls).collect() } else { plan };
         let receiver = Receiver::start(config, plan);
         let exporter = if tls {
             trusting(&world, "cut", &receiver, &authority)
