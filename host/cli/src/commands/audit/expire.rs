@@ -12,7 +12,7 @@ use assent_audit::known;
 use assent_audit::log::{VerifyError, verify};
 use assent_audit::record::{Event, Retention, RetentionChange};
 use assent_audit::retention::{Asked, REQUEST_DAYS, RequestError, Shard, State, Stay, Wanted, stays};
-use assent_audit::shelf::Shelf;
+use assent_audit::shelf::{Place, Shelf};
 use assent_audit::text::printable;
 use assent_outbound::export::standing;
 use assent_server::{Clock, SystemClock};
@@ -127,7 +127,7 @@ fn not_copied(deployment: &Deployment, shelf: &Shelf, year: i32) -> anyhow::Resu
 
 /// The exporters that must have every record and do not have all of this year's.
 fn unread(deployment: &Deployment, shelf: &Shelf, year: i32) -> anyhow::Result<Vec<Stay>> {
-    let size = shelf.reader(year)?.checkpoint().map_or(0, |tree| tree.size);
+    let size = shelf.reader(year)?.checkpoint().ok().map(|tree| tree.size);
     let exporters = exporters::described(deployment)?;
     let concerned = exporters
         .iter()
@@ -137,15 +137,20 @@ fn unread(deployment: &Deployment, shelf: &Shelf, year: i32) -> anyhow::Result<V
         let undelivered = standing(shelf.config(), shelf.organization(), &exporter.id)
             .with_context(|| format!("exporter `{}`", exporter.id))?
             .undelivered();
-        // The cursor stands at the end of a year until it goes on to the next.
-        let has_all =
-            undelivered.is_some_and(|next| next.year > year || (next.year == year && next.position >= size));
-        if !has_all {
+        if !has_all(undelivered, year, size) {
             let next = undelivered.map_or("has read nothing".to_owned(), |next| format!("is at {next}"));
             stays.push(Stay::Unread { reader: format!("exporter `{}`, which {next}", exporter.id) });
         }
     }
     Ok(stays)
+}
+
+/// Whether somebody whose first undelivered record is this one has all of a year's. The cursor stands at the end of
+/// a year until it goes on to the next; of a year whose size nobody knows, only that tells.
+fn has_all(undelivered: Option<Place>, year: i32, size: Option<u64>) -> bool {
+    undelivered.is_some_and(|next| {
+        next.year > year || (next.year == year && size.is_some_and(|size| next.position >= size))
+    })
 }
 
 fn refuse(year: i32, stays: &[Stay]) -> anyhow::Result<()> {
@@ -289,4 +294,26 @@ pub fn confirm(
         writeln!(out, "the copy is as it was: whoever keeps it lets it go there, with its key files first")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_past_the_end_of_a_year_has_all_of_it() {
+        let at = |year, position| Some(Place { year, position });
+        for (undelivered, size, expected) in [
+            (None, Some(0), false),
+            (at(2018, 9), Some(9), false),
+            (at(2019, 8), Some(9), false),
+            (at(2019, 9), Some(9), true),
+            (at(2020, 0), Some(9), true),
+            // The checkpoint of a damaged year does not say how many there were.
+            (at(2019, 9), None, false),
+            (at(2020, 0), None, true),
+        ] {
+            assert_eq!(has_all(undelivered, 2019, size), expected, "{undelivered:?} of {size:?}");
+        }
+    }
 }
