@@ -1,6 +1,7 @@
 //! How many records a second become durable, how long a receipt takes, and how that compares with SQLite.
 //!
-//! Every producer appends the next record when it has the receipt of the last, as a server's requests do.
+//! Every producer appends the next record when it has the receipt of the last, as a server's requests do. Records
+//! are decisions as the service writes them, each with other ids, digests and people.
 //! SQLite (WAL, `synchronous=FULL`) stores the same records as they are, once with a transaction for each
 //! record and once with the same group commit as the log: what is asked is the cost of the log's format,
 //! sealing and hashing beside that of a good general store. Then one core verifies what was written.
@@ -18,14 +19,15 @@ use assent_audit::tlog::note::Signer;
 use tokio::sync::{mpsc, oneshot};
 
 const PRODUCERS: [usize; 4] = [1, 16, 64, 256];
-const RECORD_BYTES: usize = 1200;
+/// A decision's record, in canonical form.
+const DECISION: &str = include_str!("decision.json");
 /// The log's own limit of records in a batch.
 const BATCH: usize = 1024;
 
 fn main() -> anyhow::Result<()> {
     let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(3);
     let duration = Duration::from_secs(seconds);
-    println!("{RECORD_BYTES} byte records; {seconds} s each; times to receipt in ms");
+    println!("{} byte records; {seconds} s each; times to receipt in ms", DECISION.trim_end().len());
     println!("{:<22}{:>10}{:>12}{:>9}{:>9}{:>9}", "store", "producers", "records/s", "p50", "p99", "p99.9");
     for producers in PRODUCERS {
         log(producers, duration)?;
@@ -140,31 +142,41 @@ fn run<S: Store>(name: &str, producers: usize, duration: Duration, store: &Arc<S
 /// Appends one record after the other; the time each took, in microseconds.
 async fn produce<S: Store>(store: Arc<S>, producer: u64, end: Instant) -> Vec<u32> {
     let mut times_us = Vec::new();
-    let template = record(producer);
-    for n in 0_u64.. {
+    let mut pieces = Pieces::new(producer);
+    loop {
         let start = Instant::now();
         if start >= end {
             break;
         }
-        let record = [&n.to_be_bytes(), template.as_slice()].concat();
-        assert!(store.append(record).await, "the store failed");
+        assert!(store.append(pieces.record()).await, "the store failed");
         times_us.push(start.elapsed().as_micros() as u32);
     }
     times_us
 }
 
-/// Text that compresses about as well as a decision's record: half of it digits without pattern.
-fn record(seed: u64) -> Vec<u8> {
-    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut text = String::new();
-    while text.len() < RECORD_BYTES - 8 {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        text.push_str(&format!("\"attribute\":\"{x:016x}\","));
+/// A decision's record, cut where ids and digests stand.
+struct Pieces {
+    texts: Vec<&'static str>,
+    random: u64,
+}
+
+impl Pieces {
+    fn new(producer: u64) -> Self {
+        Self { texts: DECISION.trim_end().split('?').collect(), random: producer + 1 }
     }
-    text.truncate(RECORD_BYTES - 8);
-    text.into_bytes()
+
+    /// The record with others: as many hexadecimal digits as question marks in a row.
+    fn record(&mut self) -> Vec<u8> {
+        let mut record = Vec::with_capacity(DECISION.len());
+        for (index, text) in self.texts.iter().enumerate() {
+            if index > 0 {
+                self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                record.extend(b"0123456789abcdef".get((self.random >> 60) as usize));
+            }
+            record.extend_from_slice(text.as_bytes());
+        }
+        record
+    }
 }
 
 /// A real disk: the directory for temporary files may be in memory.

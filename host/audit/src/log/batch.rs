@@ -51,11 +51,19 @@ impl Trailer {
 
     /// Reads the block.
     pub(crate) fn decode(block: &[u8], origin_hash: &Hash, verifier: &Verifier) -> Result<Self, Fault> {
-        let content = block::open(Kind::Trailer, origin_hash, block, verifier)?;
-        Self::fields(content).ok_or(Fault::CutShort { what: Kind::Trailer.name() })
+        Self::fields(block::open(Kind::Trailer, origin_hash, block, verifier)?)
     }
 
-    fn fields(content: &[u8]) -> Option<Self> {
+    /// Reads the block without a look at its signature; see [`block::open_unsigned`].
+    pub(crate) fn decode_unsigned(block: &[u8]) -> Result<Self, Fault> {
+        Self::fields(block::open_unsigned(Kind::Trailer, block)?)
+    }
+
+    fn fields(content: &[u8]) -> Result<Self, Fault> {
+        Self::parse(content).ok_or(Fault::CutShort { what: Kind::Trailer.name() })
+    }
+
+    fn parse(content: &[u8]) -> Option<Self> {
         let mut fields = Fields(content);
         fields.take::<8>()?;
         Some(Self {

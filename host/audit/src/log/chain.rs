@@ -8,13 +8,14 @@ use crate::tlog::merkle::Tree;
 use super::disk;
 use super::error::{Fault, Problem, ScanError};
 use super::marks::Marks;
-use super::scan::{SegmentScan, Step};
+use super::scan::{SegmentScan, Signatures, Step};
 use super::source::Source;
 
 /// Goes through the batches of a log from the start of some segment on.
 #[derive(Debug)]
 pub(crate) struct LogScan {
     source: Source,
+    signatures: Signatures,
     current: SegmentScan,
     /// Why [`Self::advance`] last said that there is no further batch.
     tail: Option<Fault>,
@@ -23,7 +24,9 @@ pub(crate) struct LogScan {
 impl LogScan {
     /// Begins with this segment.
     pub(crate) fn from_segment(source: &Source, number: u64) -> Result<Self, ScanError> {
-        Ok(Self { source: source.clone(), current: SegmentScan::open(source, number)?, tail: None })
+        let signatures = Signatures::Each;
+        let current = SegmentScan::open(source, number, signatures)?;
+        Ok(Self { source: source.clone(), signatures, current, tail: None })
     }
 
     /// Begins in the last segment that starts at or before entry `seq`: at its start, or at the last of
@@ -32,6 +35,7 @@ impl LogScan {
     pub(crate) fn from_entry(
         source: &Source,
         seq: u64,
+        signatures: Signatures,
         marks: Option<&Marks>,
     ) -> Result<Option<Self>, ScanError> {
         let numbers = source.layout.segment_numbers()?;
@@ -49,8 +53,8 @@ impl LogScan {
         match (found, numbers.first()) {
             (Some(number), _) => {
                 let mark = marks.and_then(|marks| marks.before(*number, seq));
-                let current = SegmentScan::open_at(source, *number, mark)?;
-                Ok(Some(Self { source: source.clone(), current, tail: None }))
+                let current = SegmentScan::open_at(source, *number, signatures, mark)?;
+                Ok(Some(Self { source: source.clone(), signatures, current, tail: None }))
             }
             (None, None) => Ok(None),
             // The first segment starts at entry 0, so this one is not it. To begin here would pass over
@@ -103,7 +107,7 @@ impl LogScan {
         if bytes > 0 {
             return Err(self.current.problem(Fault::TrailingBytes { bytes }).into());
         }
-        let following = SegmentScan::open(&self.source, next)?;
+        let following = SegmentScan::open(&self.source, next, self.signatures)?;
         if following.header.before != *self.current.position() {
             let fault = Fault::Link { what: "segment header" };
             return Err(Problem { file: following.path, offset: 0, fault }.into());

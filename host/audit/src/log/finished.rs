@@ -16,7 +16,7 @@ use super::batch::{TRAILER_BYTES, Trailer};
 use super::disk::{self, DiskError};
 use super::error::{Fault, Problem, ReadError, ScanError};
 use super::published;
-use super::scan::{SegmentScan, Step};
+use super::scan::{SegmentScan, Signatures, Step};
 use super::segment::HEADER_BYTES;
 use super::source::Source;
 use super::tiles;
@@ -124,12 +124,13 @@ impl FinishedSegment {
         whole.map_err(|source| ReadError::Key { segment: self.number, source: Box::new(source) })
     }
 
-    /// Goes through all of it: every checksum, position, root and signature.
+    /// Goes through all of it: every checksum, position, link and root, up to the signed end that was found
+    /// when it was listed.
     ///
     /// # Errors
     /// What is wrong, and where.
     pub fn check(&self, dir: &Path, verifier: &Verifier) -> Result<(), ReadError> {
-        let mut scan = SegmentScan::open(&Source::new(dir, verifier), self.number)?;
+        let mut scan = SegmentScan::open(&Source::new(dir, verifier), self.number, Signatures::Chained)?;
         let disk = |error: DiskError| ReadError::Scan(error.into());
         loop {
             match scan.advance().map_err(disk)? {

@@ -50,7 +50,7 @@ impl Keeper {
             // Tiles that take longer wait for their next turn, so that the next checkpoint is in time.
             let next = Instant::now() + self.interval;
             loop {
-                tiled = tiler.turn(progress.durable.size).map_err(Failure::Tiles)?;
+                tiled = tiler.turn(progress.durable).map_err(Failure::Tiles)?;
                 if tiled || Instant::now() >= next {
                     break;
                 }

@@ -17,6 +17,7 @@ use super::chain::{Against, LogScan};
 use super::error::{Fault, Problem, ReadError, ScanError};
 use super::marks::{Mark, Marks};
 use super::published;
+use super::scan::Signatures;
 use super::source::Source;
 
 /// Reads one log.
@@ -79,7 +80,7 @@ impl Reader {
     /// When the checkpoint or the first segment needed cannot be read.
     pub fn entries(&self, first: u64) -> Result<Entries, ReadError> {
         let published = self.checkpoint()?;
-        let scan = LogScan::from_entry(&self.source, first, Some(&self.marks))?;
+        let scan = LogScan::from_entry(&self.source, first, Signatures::Each, Some(&self.marks))?;
         if scan.is_none() && published.size > 0 {
             let (file, fault) = (self.source.layout.segment(1), Fault::SegmentMissing { number: 1 });
             return Err(ScanError::from(Problem { file, offset: 0, fault }).into());
@@ -173,7 +174,7 @@ impl Entries {
             self.marks.forget(scan.segment().header.number);
         }
         self.begun = true;
-        self.scan = LogScan::from_entry(&self.source, self.first, None)?;
+        self.scan = LogScan::from_entry(&self.source, self.first, Signatures::Each, None)?;
         self.against = Against::new(self.published);
         self.read()
     }

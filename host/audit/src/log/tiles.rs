@@ -3,17 +3,18 @@
 //! A tile that is lost or damaged is made again from the log, so none of this is on the way to a receipt,
 //! and tiles are made durable together, now and then: the file `tiled` says up to which entry.
 //! INVARIANT (tiles follow): tiles are made of published entries only, read back through the same
-//! scan as everything else; partial ones only of the size that is published.
+//! scan as everything else and compared with the tree that was published; partial ones only of its size.
 
 use std::path::{Path, PathBuf};
 
-use crate::tlog::merkle::Hash;
+use crate::tlog::merkle::{Hash, Tree};
 use crate::tlog::tile::{TILE_WIDTH, Tile};
 
 use super::chain::LogScan;
 use super::disk::{self, DiskError};
 use super::edge::{Edge, WIDTH, tile};
 use super::error::{Fault, Problem, ScanError};
+use super::scan::Signatures;
 use super::source::Source;
 
 /// After so many entries tiles are made durable; as many are made again at most after a crash.
@@ -62,15 +63,15 @@ impl Tiler {
     }
 
     /// Makes tiles of what is published, for one turn; `true` once all are made.
-    pub(crate) fn turn(&mut self, published: u64) -> Result<bool, ScanError> {
-        let end = published.min(self.edge.size.saturating_add(TURN_ENTRIES));
+    pub(crate) fn turn(&mut self, published: Tree) -> Result<bool, ScanError> {
+        let end = published.size.min(self.edge.size.saturating_add(TURN_ENTRIES));
         while self.edge.size < end {
             self.batch(published)?;
         }
         if self.edge.size - self.edge.size % WIDTH >= self.durable + DURABLE_ENTRIES {
             self.make_durable()?;
         }
-        if self.edge.size < published {
+        if self.edge.size < published.size {
             return Ok(false);
         }
         self.write_partial()?;
@@ -89,12 +90,12 @@ impl Tiler {
     }
 
     /// Takes the next batch, which must be there, for it was published.
-    fn batch(&mut self, published: u64) -> Result<(), ScanError> {
+    fn batch(&mut self, published: Tree) -> Result<(), ScanError> {
         let missing =
-            Fault::ShorterThanCheckpoint { expected: published, found: self.edge.size, source: None };
+            Fault::ShorterThanCheckpoint { expected: published.size, found: self.edge.size, source: None };
         let scan = match &mut self.scan {
             Some(scan) => scan,
-            none => match LogScan::from_entry(&self.source, self.edge.size, None)? {
+            none => match LogScan::from_entry(&self.source, self.edge.size, Signatures::Chained, None)? {
                 Some(scan) => none.insert(scan),
                 None => {
                     let file = self.source.layout.segments();
@@ -107,6 +108,10 @@ impl Tiler {
             return Err(scan.segment().problem(fault).into());
         }
         let tree = scan.segment().position().tree.tree();
+        // This process made the tree that is published, so what agrees with it needs no other signature.
+        if tree.size == published.size && tree != published {
+            return Err(scan.segment().problem(Fault::Root { size: tree.size }).into());
+        }
         for (seq, leaf, _) in scan.segment().entries() {
             if seq == self.edge.size {
                 for (tile, hashes) in self.edge.push(*leaf) {

@@ -1,9 +1,11 @@
 //! Proves every byte of a log without any decryption key, and says what is wrong and where.
 //!
-//! Every entry is hashed again, every checksum, signature, link and root checked, up to the signed
-//! checkpoint and on to the end; tiles and key files that are there must agree, and so must every checkpoint
+//! Every entry is hashed again, every checksum, link and root checked, up to the signed checkpoint and on to the
+//! last batch, whose signature covers all before it; tiles and key files that are there must agree, and so must every checkpoint
 //! that is given from outside ([`verify_against`]) or that witnesses cosigned. Without such a checkpoint nothing
 //! on this disk can tell of a log that was put back whole to an older state, or rewritten with the signing key.
+//! Where that finds anything wrong, all is gone through once more with a look at every signature, which takes
+//! longer and says exactly where a forgery begins.
 
 use std::path::Path;
 
@@ -18,7 +20,7 @@ use super::error::{Fault, Problem, ScanError, VerifyError};
 use super::mark;
 use super::outside::{Expected, Outside};
 use super::published;
-use super::scan::{SegmentScan, Step};
+use super::scan::{SegmentScan, Signatures, Step};
 use super::source::Source;
 use super::tiles::Comparison;
 use super::witnessed;
@@ -36,7 +38,7 @@ pub struct Verified {
     pub published: Tree,
     /// How many segments there are.
     pub segments: u64,
-    /// How many batches, each with its signature.
+    /// How many batches.
     pub batches: u64,
     /// How many tiles there are; all agree.
     pub tiles: u64,
@@ -64,7 +66,20 @@ pub fn verify(
 pub fn verify_against(
     dir: &Path,
     verifier: &Verifier,
+    outside: Vec<Outside>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verified, VerifyError> {
+    match go_through(dir, verifier, outside.clone(), Signatures::Chained, progress) {
+        Err(VerifyError::Problems(_)) => go_through(dir, verifier, outside, Signatures::Each, progress),
+        verified => verified,
+    }
+}
+
+fn go_through(
+    dir: &Path,
+    verifier: &Verifier,
     mut outside: Vec<Outside>,
+    signatures: Signatures,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verified, VerifyError> {
     let source = Source::new(dir, verifier);
@@ -98,13 +113,14 @@ pub fn verify_against(
         problems.push(Problem { file: source.layout.checkpoint(), offset: 0, fault });
     }
     let expected = Expected::new(outside);
-    let mut walk = Walk { source, problems, against, expected, position, tiles: Comparison::default() };
+    let mut walk =
+        Walk { source, signatures, problems, against, expected, position, tiles: Comparison::default() };
     let mut tail = Tail::default();
     let last = numbers.last().copied().unwrap_or_default();
     for number in 1..=last {
         tail = walk.segment(number, number == last, progress)?;
     }
-    let Walk { mut problems, against, expected, position, source, mut tiles } = walk;
+    let Walk { mut problems, against, expected, position, source, mut tiles, .. } = walk;
     match begun {
         Some(begun) => problems.extend(mark::check(&source, begun, last).err()),
         None if last > 0 && !problems.0.iter().any(|problem| matches!(problem.fault, Fault::Mark)) => {
@@ -138,6 +154,7 @@ pub fn verify_against(
 
 struct Walk {
     source: Source,
+    signatures: Signatures,
     problems: Problems,
     against: Against,
     expected: Expected,
@@ -166,7 +183,7 @@ impl Walk {
             self.problems.push(Problem { file, offset: 0, fault: Fault::SegmentMissing { number } });
             return Ok(Tail::default());
         }
-        let mut scan = match SegmentScan::open(&self.source, number) {
+        let mut scan = match SegmentScan::open(&self.source, number, self.signatures) {
             Ok(scan) => scan,
             Err(error) => {
                 self.problems.add(error)?;
@@ -219,6 +236,9 @@ impl Walk {
             let remains = scan.remains()?;
             match (is_last, fault, remains.later) {
                 (true, fault, None) => {
+                    if self.signatures == Signatures::Chained && !scan.is_signed()? {
+                        self.problems.push(scan.problem(Fault::Signature { what: "batch trailer" }));
+                    }
                     self.position = Some(scan.position().clone());
                     return Ok(Tail { bytes: remains.bytes, fault });
                 }

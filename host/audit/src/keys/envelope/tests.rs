@@ -45,6 +45,26 @@ proptest! {
     }
 }
 
+/// Every entry ever written needs it, byte for byte: make another one instead.
+#[test]
+fn the_first_dictionary_is_what_it_always_was() {
+    use sha2::Digest;
+    let digest = hex::encode(sha2::Sha256::digest(DICTIONARY_1));
+    assert_eq!(digest, "77bf3ebe8192c4cb664c40438ce3531c018f06ade73f1ffe627ab15d40838d3f");
+}
+
+#[test]
+fn a_decision_of_the_examples_shrinks_to_a_tenth() {
+    let decision = DICTIONARY_1.split(|byte| *byte == b'\n').next_back().unwrap();
+    // The same of somebody else, so that not all of it is in the dictionary.
+    let decision = String::from_utf8(decision.to_vec()).unwrap().replace("stroke", "cancer");
+    let decision = decision.replace("him-ellis", "him-ndiaye").into_bytes();
+    let key = key();
+    let entry = sealed(&key, 9, &decision);
+    assert!(entry.len() * 10 < decision.len(), "{} of {}", entry.len(), decision.len());
+    assert_eq!(key.open(&Envelope::parse(&entry).unwrap()).unwrap(), decision);
+}
+
 #[test]
 fn an_entry_opens_in_its_own_log_only() {
     let data_key = DataKey::generate().unwrap();

@@ -40,7 +40,7 @@ fn a_new_log_says_that_it_was_created() {
 /// The end of each batch in a segment.
 fn ends(bench: &Bench, number: u64) -> Vec<u64> {
     let source = Source::new(bench.path(), bench.verifier());
-    let mut scan = scan::SegmentScan::open(&source, number).unwrap();
+    let mut scan = scan::SegmentScan::open(&source, number, scan::Signatures::Each).unwrap();
     let mut ends = vec![scan.end()];
     while matches!(scan.advance().unwrap(), scan::Step::Batch) {
         ends.push(scan.end());

@@ -22,7 +22,7 @@ fn faults(bench: &Bench) -> Vec<Fault> {
 /// The bytes of each batch of a segment, after its header.
 fn batches(bench: &Bench, number: u64) -> Vec<Vec<u8>> {
     let source = Source::new(bench.path(), bench.verifier());
-    let mut scan = scan::SegmentScan::open(&source, number).unwrap();
+    let mut scan = scan::SegmentScan::open(&source, number, scan::Signatures::Each).unwrap();
     let bytes = fs::read(bench.segment(number)).unwrap();
     let mut batches = vec![bytes[..scan.end() as usize].to_vec()];
     while let (start, scan::Step::Batch) = (scan.end(), scan.advance().unwrap()) {
@@ -81,6 +81,40 @@ fn a_batch_forged_with_another_key_is_found() {
     batch.extend(trailer.encode(&source.origin_hash, &signer(9)));
     fs::write(bench.segment(2), batches.concat()).unwrap();
     assert!(matches!(faults(&bench)[..], [Fault::Signature { .. }]));
+}
+
+#[test]
+fn a_chain_forged_with_another_key_is_found_where_it_begins() {
+    let whole = log();
+    let source = Source::new(whole.path(), whole.verifier());
+    for (number, from) in [(1, 1), (1, 10), (2, 4), (3, 2), (3, 10)] {
+        let bench = log();
+        let mut batches = batches(&bench, number);
+        let before = &batches[from - 1];
+        // The block before is the header, or the trailer of the batch before.
+        let at = if from == 1 { 0 } else { before.len() - batch::TRAILER_BYTES };
+        let mut link = block::link(&before[at..]);
+        for batch in &mut batches[from..] {
+            let at = batch.len() - batch::TRAILER_BYTES;
+            let trailer =
+                batch::Trailer::decode(&batch[at..], &source.origin_hash, bench.verifier()).unwrap();
+            batch.truncate(at);
+            batch.extend(batch::Trailer { link, ..trailer }.encode(&source.origin_hash, &signer(9)));
+            link = block::link(&batch[at..]);
+        }
+        let begins: usize = batches[..from].iter().map(Vec::len).sum();
+        fs::write(bench.segment(number), batches.concat()).unwrap();
+        let Err(VerifyError::Problems(problems)) = bench.verify() else { panic!("{number}, {from}") };
+        match &problems[0] {
+            Problem { fault: Fault::Signature { .. }, offset, .. } => assert_eq!(*offset, begins as u64),
+            // The end of the log: batches that nobody signed were never acknowledged, but those were published.
+            Problem { fault: Fault::ShorterThanCheckpoint { found, source, .. }, .. } if number == 3 => {
+                assert_eq!(*found, 20 + from as u64 - 1);
+                assert!(matches!(source.as_deref(), Some(Fault::Signature { .. })), "{source:?}");
+            }
+            other => panic!("{number}, {from}: {other:?}"),
+        }
+    }
 }
 
 #[test]
