@@ -109,6 +109,17 @@ impl Index {
         self.next
     }
 
+    /// The last position that is on disk, and the moment of its record in milliseconds.
+    ///
+    /// # Errors
+    /// As [`Index::page`].
+    pub(crate) fn last(&self) -> Result<Option<(u64, i64)>, IndexError> {
+        let Some(Chunk { number, .. }) = self.store.chunks().last() else { return Ok(None) };
+        let times = self.store.times(*number)?;
+        let (offset, millis) = times.last().ok_or(IndexError::Damaged { chunk: *number })?;
+        Ok(Some((u64::from(*number) * CHUNK + u64::from(*offset), *millis)))
+    }
+
     /// Adds the record at this position. Positions may be left out (let go by retention, or unreadable),
     /// but never go back.
     ///
