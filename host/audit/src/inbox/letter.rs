@@ -76,7 +76,9 @@ pub(super) fn open(
         keeper.ok_or_else(foreign)?.unwrap(&wrapped, &context(origin)).map_err(|error| match error {
             KeeperError::Refused => foreign(),
             // The letter may be as it should.
-            KeeperError::Library | KeeperError::Token(_) => InboxError::Keeper(error),
+            KeeperError::Unfaithful | KeeperError::Library | KeeperError::Token(_) => {
+                InboxError::Keeper(error)
+            }
         })?;
     let envelope = Envelope::parse(&sealed)?;
     let content = SealingKey::new(&key, origin_hash(origin))?.open(&envelope)?;
