@@ -23,13 +23,24 @@ impl Logs {
         years.iter().map(|(organization, years)| (organization.clone(), years.current.log.status())).collect()
     }
 
-    /// What changed in the keys of an organization's newest log and is not recorded in it yet. Once it is,
-    /// call [`Self::key_changes_recorded`]; otherwise it comes again.
+    /// What changed in the keys of an organization's logs and is not recorded yet: in the newest one. Once it is, call
+    /// [`Self::key_changes_recorded`]; otherwise it comes again.
     ///
     /// # Errors
     /// When no log was opened for the organization, or the notes cannot be read.
     pub fn key_changes(&self, organization: &OrganizationId) -> Result<Vec<KeyChanged>, LogsError> {
-        self.changes(organization, |changes| changes.unrecorded(self.config.kek.id()))
+        let (newest, earlier) = self.changes(organization)?;
+        let read = || {
+            let mut changes = newest.unrecorded(self.config.kek.id())?;
+            for notes in &earlier {
+                // A rotation goes over all years, and is one change.
+                let more: Vec<_> =
+                    notes.rewrapped()?.into_iter().filter(|change| !changes.contains(change)).collect();
+                changes.extend(more);
+            }
+            Ok(changes)
+        };
+        read().map_err(|error| Self::keys(organization, error))
     }
 
     /// The changes that were given last are recorded.
@@ -37,23 +48,30 @@ impl Logs {
     /// # Errors
     /// When no log was opened for the organization, or the notes cannot be written.
     pub fn key_changes_recorded(&self, organization: &OrganizationId) -> Result<(), LogsError> {
-        self.changes(organization, |changes| changes.recorded(self.config.kek.id()))
+        let (newest, earlier) = self.changes(organization)?;
+        let clear = || {
+            newest.recorded(self.config.kek.id())?;
+            earlier.iter().try_for_each(Changes::rewrapped_recorded)
+        };
+        clear().map_err(|error| Self::keys(organization, error))
     }
 
-    fn changes<T>(
-        &self,
-        organization: &OrganizationId,
-        what: impl FnOnce(&Changes) -> Result<T, KeyError>,
-    ) -> Result<T, LogsError> {
-        let year = match self.years().get(organization) {
+    /// The notes of the newest log, and of those before it.
+    fn changes(&self, organization: &OrganizationId) -> Result<(Changes, Vec<Changes>), LogsError> {
+        let newest = match self.years().get(organization) {
             Some(years) => years.current.year,
             None => return Err(LogsError::Unknown(organization.clone())),
         };
-        let changes = Changes::of(&self.config.directory_of(organization, year));
-        what(&changes).map_err(|source| LogsError::Keys {
-            organization: organization.clone(),
-            source: Box::new(source),
-        })
+        let years = self.config.years(organization).map_err(|source| LogsError::Directory {
+            directory: self.config.directory.join(organization.as_str()),
+            source,
+        })?;
+        let of = |year| Changes::of(&self.config.directory_of(organization, year));
+        Ok((of(newest), years.into_iter().filter(|year| *year < newest).map(of).collect()))
+    }
+
+    fn keys(organization: &OrganizationId, source: KeyError) -> LogsError {
+        LogsError::Keys { organization: organization.clone(), source: Box::new(source) }
     }
 
     /// The years of the logs that are open.

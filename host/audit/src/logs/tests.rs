@@ -241,3 +241,27 @@ fn only_four_digits_are_a_year() {
     }
     assert_eq!(config(directory.path()).years(&organization()).unwrap(), [999, 2026]);
 }
+
+#[test]
+fn what_was_wrapped_anew_in_a_closed_year_is_to_be_recorded_in_the_newest() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    for now in ["2025-05-01T00:00:00Z", DECEMBER] {
+        open(directory.path(), now).0.close().unwrap();
+    }
+    let (logs, _) = open(directory.path(), DECEMBER);
+    logs.key_changes(&organization()).unwrap();
+    logs.key_changes_recorded(&organization()).unwrap();
+    // As a rotation of both years notes it, which another rotation of the older had begun.
+    let note = |year: i32| config.directory_of(&organization(), year).join("keys/rewrapped");
+    std::fs::write(note(2025), "older former\nformer present\n").unwrap();
+    std::fs::write(note(2026), "former present\n").unwrap();
+    for _crash in 0..2 {
+        let changes = logs.key_changes(&organization()).unwrap();
+        let keys: Vec<_> =
+            changes.iter().map(|change| (change.key.as_str(), change.wrapped_by.as_deref())).collect();
+        assert_eq!(keys, [("former", Some("present")), ("older", Some("former"))]);
+    }
+    logs.key_changes_recorded(&organization()).unwrap();
+    assert!(logs.key_changes(&organization()).unwrap().is_empty());
+}
