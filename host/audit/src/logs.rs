@@ -132,8 +132,11 @@ impl Logs {
             let others = next.iter().map(|next| &next.shard).chain(retired);
             open.extend(others.chain([current]).map(|shard| (organization.clone(), shard.clone())));
         }
-        let closed = open.iter().map(|(organization, shard)| self.close_shard(organization, shard));
-        closed.fold(Ok(()), |first, closed| first.and(closed))
+        let mut result = Ok(());
+        for (organization, shard) in &open {
+            result = result.and(self.close_shard(organization, shard));
+        }
+        result
     }
 
     fn close_shard(
