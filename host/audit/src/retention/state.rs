@@ -109,8 +109,10 @@ pub enum RequestError {
     #[error("`{0}` has confirmed this already")]
     ConfirmedBy(String),
     /// The hold is not the one any more whose end was asked for.
-    #[error("`{0}` was placed again since this was asked, so it goes on to hold: ask again")]
-    HeldSince(String),
+    #[error(
+        "`{0}` was placed again since this was asked, so this ends nothing: ask again, if it still holds"
+    )]
+    PlacedSince(String),
     /// It waited too long.
     #[error("the request is of {0}, more than {REQUEST_DAYS} days ago: ask again")]
     Expired(Instant),
@@ -293,11 +295,17 @@ impl State {
         Some(request.place)
     }
 
-    /// The hold whose end was asked for, where somebody placed it since: what the second person looks at is
-    /// not what the first one looked at.
-    fn held_since(&self, request: &Request) -> Option<&Hold> {
+    /// The hold whose end is asked for.
+    fn meant(&self, request: &Request) -> Option<&Hold> {
         let Wanted::Release { hold } = &request.wanted else { return None };
-        self.holds.get(hold).filter(|hold| hold.released.is_none() && hold.last_word > request.place)
+        self.holds.get(hold)
+    }
+
+    /// The same, where somebody placed it since: what the second person looks at is not what the first one looked
+    /// at, and what both agreed on ended what was before.
+    fn placed_since(&self, request: &Request) -> Option<&Hold> {
+        let is_spent = |hold: &Hold| request.confirmed.is_some() && hold.released.is_some();
+        self.meant(request).filter(|hold| hold.last_word > request.place && !is_spent(hold))
     }
 
     /// The request with this id, if this person can confirm it at this moment, or has confirmed it before.
@@ -309,8 +317,8 @@ impl State {
         if same_person(&request.by, by) {
             return Err(RequestError::SamePerson(by.entity.id.clone()));
         }
-        if let Some(hold) = self.held_since(request) {
-            return Err(RequestError::HeldSince(hold.id.clone()));
+        if let Some(hold) = self.placed_since(request) {
+            return Err(RequestError::PlacedSince(hold.id.clone()));
         }
         match &request.confirmed {
             Some(other) if !same_person(other, by) => Err(RequestError::ConfirmedBy(other.entity.id.clone())),
@@ -328,7 +336,8 @@ impl State {
         self.requests.values().filter(move |request| match (&request.confirmed, &request.wanted) {
             (None, _) => {
                 now.as_millis() - request.at.as_millis() <= REQUEST_DAYS * DAY_MS
-                    && self.held_since(request).is_none()
+                    && self.placed_since(request).is_none()
+                    && self.meant(request).is_none_or(|hold| hold.released.is_none())
             }
             (Some(_), Wanted::LetGo { year, .. }) => !self.let_go.contains(year),
             (Some(_), Wanted::Release { .. }) => false,

@@ -194,11 +194,19 @@ fn a_hold_that_was_widened_in_a_later_year_still_holds_what_an_earlier_one_says(
 fn a_request_to_release_is_void_once_the_hold_is_placed_again() {
     let now = hours(5);
     let widened = read(&[(2026, place_hold(&[2019])), (2026, ask_release()), (2026, place_hold(&[2020]))]);
-    assert_eq!(widened.request("r1", &by("bob"), now), Err(RequestError::HeldSince("case".into())));
+    assert_eq!(widened.request("r1", &by("bob"), now), Err(RequestError::PlacedSince("case".into())));
     assert_eq!(widened.open_requests(now).count(), 0);
     let mut released = widened.clone();
     released.apply(Place { year: 2026, position: 3 }, &Record::new(now, Event::Retention(release("bob"))));
     assert!(released.holding(2019).count() == 1 && released.holding(2020).count() == 1);
+
+    // It stays so when another request ended the hold.
+    let [ask, end] = [ask_release(), release("bob")]
+        .map(|event| (2026, Retention { request: Some("r3".into()), ..event }));
+    let first = [(2026, place_hold(&[2019])), (2026, ask_release()), (2026, place_hold(&[2020]))];
+    let ended = read(&[&first[..], &[ask, end]].concat());
+    assert_eq!((ended.holding(2019).count(), ended.open_requests(now).count()), (0, 0));
+    assert!(ended.request("r1", &by("bob"), now).is_err());
 
     // What two agreed on once does not end what somebody placed later.
     let [hold, ask, end] = [place_hold(&[2019]), ask_release(), release("bob")].map(|event| (2026, event));
