@@ -140,7 +140,13 @@ pub fn remember(log: &Path, file: &Path, verifier: &Verifier) -> Result<(), Know
 /// # Errors
 /// When the file cannot be removed; one that is not there is fine.
 pub fn forget(config: &LogsConfig, organization: &OrganizationId, year: i32) -> Result<(), KnownError> {
-    Ok(disk::remove(&file(config, organization, year))?)
+    let file = file(config, organization, year);
+    disk::remove(&file)?;
+    // A crash must not bring it back: it would stop the next start.
+    match file.parent().filter(|parent| parent.is_dir()) {
+        Some(parent) => Ok(disk::sync_dir(parent)?),
+        None => Ok(()),
+    }
 }
 
 /// Beside the logs, so that it outlives them, and a volume that is not mounted is missed.
