@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::log::Mark;
 use crate::record::Record;
+use crate::redacted::debug_by_name;
 use chunk::Positions;
 pub use error::IndexError;
 pub use query::{EntityError, Field, Order, Query, entity, facets};
@@ -45,11 +46,7 @@ impl IndexKey {
     }
 }
 
-impl std::fmt::Debug for IndexKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("IndexKey(<redacted>)")
-    }
-}
+debug_by_name!(IndexKey);
 
 /// The index of one log. Several owners (the service, a command) may have the same file open: each finds
 /// what it has itself been given and what was complete on disk when it opened.

@@ -258,9 +258,12 @@ pub(crate) fn read_small(path: &Path, max: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// So much is read without moving it, which would leave copies of a secret behind.
+const SECRET_BYTES_MAX: usize = 1024;
+
 /// Reads at most `max` bytes from the start of a file.
 pub(crate) fn read_up_to(file: &File, path: &Path, max: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(max.min(SECRET_BYTES_MAX));
     file.take(max as u64).read_to_end(&mut bytes).map_err(failed("read", path))?;
     Ok(bytes)
 }
