@@ -3,7 +3,7 @@
 //! A record is found by its [`Place`], by the id of its decision, or by a query, for which the shelf keeps
 //! each year's search index up to date. The command line and the service read through here alone. Everything
 //! blocks. INVARIANT (the log is the truth): an index says only where to look; what is handed out was read,
-//! and checked, from the log.
+//! and checked, from the log. An index that does not fit the log is made again, or an error, and never a shorter answer.
 
 mod archives;
 mod error;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use assent_model::OrganizationId;
 
-use crate::index::{Index, Order, Query};
+use crate::index::{Index, IndexError, Order, Query};
 use crate::log::{Entry, Reader};
 use crate::logs::LogsConfig;
 use crate::record::Record;
@@ -227,7 +227,11 @@ impl Shelf {
                 break;
             }
             let positions = self.positions(year, page, position, missing)?;
-            found.extend(self.fetch(year, &positions)?);
+            let records = self.fetch(year, &positions)?;
+            if let Some((place, _)) = records.iter().find(|(_, record)| !page.query.matches(record)) {
+                return Err(self.astray(*place));
+            }
+            found.extend(records);
         }
         Ok(found)
     }
@@ -267,10 +271,7 @@ impl Shelf {
     ) -> Result<(Index, Vec<u64>), ShelfError> {
         let mut index = match held {
             Some(index) => index,
-            None => {
-                let key = self.config.index_key();
-                Index::open(&self.index_path(year), &key, self.verifier(year)?.name())?
-            }
+            None => self.open_index(year)?,
         };
         let mut entries = self.reader(year)?.entries(index.next())?;
         while let Some(entry) = entries.next() {
@@ -284,6 +285,22 @@ impl Shelf {
         Ok((index, positions))
     }
 
+    /// Opens a year's index, if it is of this log as it is: that its last record is there and of the same moment tells
+    /// it from one of a log that was put back from an older copy, or lost its end before that was durable.
+    fn open_index(&self, year: i32) -> Result<Index, ShelfError> {
+        let index =
+            Index::open(&self.index_path(year), &self.config.index_key(), self.verifier(year)?.name())?;
+        if let Some((position, millis)) = index.last()? {
+            let reader = self.reader(year)?;
+            index.mark_before(position).into_iter().for_each(|mark| reader.offer(mark));
+            let entry = reader.entry(position)?.map(|entry| decoded(year, &entry)).transpose()?;
+            if entry.is_none_or(|(_, record)| record.at.as_millis() != millis) {
+                return Err(IndexError::OtherLog.into());
+            }
+        }
+        Ok(index)
+    }
+
     /// Tells a reader what the index knows, where one is open, of where to begin.
     fn offer_mark(&self, reader: &Reader, place: Place) {
         let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -294,6 +311,10 @@ impl Shelf {
 
     fn index_path(&self, year: i32) -> PathBuf {
         self.directory(year).with_extension("index")
+    }
+
+    fn astray(&self, place: Place) -> ShelfError {
+        ShelfError::Astray { place, index: self.index_path(place.year) }
     }
 
     /// The records at these positions, in the order of the positions.
@@ -310,6 +331,7 @@ impl Shelf {
                 entries = Some(reader.entries(position)?);
                 next = position;
             }
+            let before = found.len();
             for entry in entries.iter_mut().flatten() {
                 let entry = entry?;
                 next = entry.seq + 1;
@@ -317,6 +339,9 @@ impl Shelf {
                     found.push(decoded(year, &entry)?);
                     break;
                 }
+            }
+            if found.len() == before {
+                return Err(self.astray(Place { year, position }));
             }
         }
         if positions.first() > positions.last() {
