@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::deployment::config::{ExportConfig, part};
 use crate::deployment::{Deployment, files};
+use crate::say::say;
 
 /// How long a stopping service waits for what its exporters have not delivered: whatever is left goes out
 /// after the next start.
@@ -142,11 +143,6 @@ impl Exporters {
         self.running.iter().for_each(|running| running.end(GRACE));
         self.running.iter().for_each(Running::wait_for_end);
     }
-}
-
-#[expect(clippy::print_stderr, reason = "the person who runs the service must see why records do not get on")]
-fn say(line: &str) {
-    eprintln!("{line}");
 }
 
 impl Gauges for Exporters {

@@ -9,4 +9,5 @@ pub mod cases;
 pub mod commands;
 pub mod deployment;
 pub mod exporters;
+pub mod say;
 pub mod witnesses;
