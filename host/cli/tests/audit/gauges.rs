@@ -21,12 +21,10 @@ fn metrics_tell_how_far_the_copies_are() {
     std::fs::write(folder.path().join("clinic"), "in the way").unwrap();
     let service = Running::start(&deployment);
     wait_for("copying fails", || service.gauge("assent_copy_failing") == Some(1.0));
-    assert_eq!(
-        service.gauge("assent_copy_waiting_segments"),
-        Some(1.0),
-        "of 2015; that of 2026 is being written"
-    );
-    assert_eq!(service.gauge("assent_copy_lag_records"), Some(records("2015")));
+    // All of 2015; of 2026 what is known of it.
+    assert!(service.gauge("assent_copy_waiting_segments").unwrap() >= 1.0);
+    let behind = service.gauge("assent_copy_lag_records").unwrap();
+    assert!((records("2015")..=records("2015") + records("2026")).contains(&behind), "{behind}");
     assert!(service.gauge("assent_copy_lag_seconds").is_some());
     service.end("TERM");
 
@@ -36,12 +34,11 @@ fn metrics_tell_how_far_the_copies_are() {
         service.gauge("assent_copy_failing") == Some(0.0)
             && service.gauge("assent_copy_waiting_segments") == Some(0.0)
     });
-    let said = well(&["copy", path]);
+    // What is left is in the segment that is being written, behind what the copy vouches for.
+    let checkpoint = std::fs::read_to_string(folder.path().join("clinic/2026/checkpoint")).unwrap();
+    let copied: f64 = checkpoint.lines().nth(1).unwrap().parse().unwrap();
     let behind = service.gauge("assent_copy_lag_records").unwrap();
-    assert!(
-        behind > 0.0 && said.contains(&format!("0 sealed segments; {behind} records")),
-        "{behind}: {said}"
-    );
+    assert!(copied > 0.0 && behind <= records("2026") - copied, "{behind} behind {copied}");
     assert_eq!(service.gauge("assent_copy_lag_seconds"), Some(0.0));
     service.end("TERM");
 }
