@@ -10,4 +10,5 @@ pub mod commands;
 pub mod deployment;
 pub mod exporters;
 pub mod say;
+mod secrets;
 pub mod witnesses;

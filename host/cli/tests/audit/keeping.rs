@@ -253,6 +253,7 @@ fn mistakes_in_retention_and_copies_are_named_at_their_line() {
         ("[audit.retention]\nyears = 3\n", "45 CFR 164.316"),
         ("[audit.retention]\nyears = 0\nallow_shorter = true\n", "expected 6 to 100"),
         ("[audit.retention]\nyaers = 7\n", "unknown field `yaers`"),
+        ("signing_key = \"hunter2\"\n", "never the key"),
         ("[audit.copy]\nto = \"s3://b\"\nsecret_access_key = \"hunter2\"\n", "never the value"),
     ] {
         let deployment = with(more);
