@@ -6,10 +6,9 @@ use anyhow::{Context, ensure};
 use assent_audit::logs::LogsConfig;
 use assent_model::OrganizationId;
 use assent_outbound::copies::{Copies, Settings, Source, Target};
-use zeroize::Zeroizing;
 
-use crate::audit_keys;
 use crate::deployment::Deployment;
+use crate::secrets;
 
 /// The copies; `None` where there are none to be.
 ///
@@ -19,9 +18,8 @@ pub fn load(deployment: &Deployment, config: &LogsConfig) -> anyhow::Result<Opti
     let copy = deployment.config.audit.as_ref().and_then(|audit| audit.copy.as_ref());
     let Some(copy) = copy else { return Ok(None) };
     let secret = |name: &str, reference: &Option<String>| {
-        let secret = reference.as_ref().map(|reference| audit_keys::secret(&deployment.root, reference));
-        let secret = secret.transpose().with_context(|| format!("audit.copy.{name}"))?;
-        anyhow::Ok(secret.map(|text| Zeroizing::new(text.trim().to_owned())))
+        let secret = reference.as_ref().map(|reference| secrets::named(&deployment.root, reference));
+        secret.transpose().with_context(|| format!("audit.copy.{name}"))
     };
     let settings = Settings {
         to: copy.to.clone(),

@@ -1,7 +1,6 @@
 //! Keeping logs, copying them and letting them go, as two persons type it, with and without a running service.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -10,9 +9,8 @@ const LONG_AGO: &str = "2015-06-01T12:00:00Z";
 const WHY: &str = "kept for long enough";
 
 /// A deployment with a log of 2015 and one of 2026, with this in its `assent.toml`.
-fn two_years(more: &str) -> Deployment {
-    let audit = "[audit]\nname = \"pdp.example.org\"\n";
-    let deployment = Deployment::new(&[("assent.toml", &format!("{ASSENT}{audit}{more}"))]);
+pub(super) fn two_years(more: &str) -> Deployment {
+    let deployment = Deployment::new(&[("assent.toml", &keeping_a_log(more))]);
     well(&["init", deployment.path()]);
     let service = Running::start_at(&deployment, LONG_AGO);
     assert!(service.ask(ANN).0);
@@ -26,7 +24,7 @@ fn logs(deployment: &Deployment) -> PathBuf {
 }
 
 /// The id in `asked: request ID; …`.
-fn request(said: &str) -> String {
+pub(super) fn request(said: &str) -> String {
     let (_, rest) = said.split_once("request ").unwrap();
     rest.split(';').next().unwrap().to_owned()
 }
@@ -206,11 +204,9 @@ fn a_copy_is_made_by_the_service_and_by_the_command_and_verifies() {
     // The service copies by itself what is finished.
     let service = Running::start(&deployment);
     let copied = folder.path().join("clinic/2015");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !(copied.join("checkpoint").exists() && folder.path().join("clinic/2026/checkpoint").exists()) {
-        assert!(Instant::now() < deadline, "nothing was copied");
-        std::thread::yield_now();
-    }
+    wait_for("both years are copied", || {
+        copied.join("checkpoint").exists() && folder.path().join("clinic/2026/checkpoint").exists()
+    });
     let said = well(&["copy", path]);
     assert!(said.contains("not copied: 0 sealed segments"), "{said}");
     service.end("TERM");
@@ -257,6 +253,7 @@ fn mistakes_in_retention_and_copies_are_named_at_their_line() {
         ("[audit.retention]\nyears = 3\n", "45 CFR 164.316"),
         ("[audit.retention]\nyears = 0\nallow_shorter = true\n", "expected 6 to 100"),
         ("[audit.retention]\nyaers = 7\n", "unknown field `yaers`"),
+        ("signing_key = \"hunter2\"\n", "never the key"),
         ("[audit.copy]\nto = \"s3://b\"\nsecret_access_key = \"hunter2\"\n", "never the value"),
     ] {
         let deployment = with(more);

@@ -3,20 +3,30 @@
 //! what is wrong, where, and what to do.
 
 mod exporters;
-
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
-use std::process::{Child, ChildStderr};
-
-use super::*;
-
+mod gauges;
 mod keeping;
 mod keys;
 mod replay;
+mod stop;
 mod witness;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::*;
 
 const DAY: &str = "2026-11-21T18:00:00Z";
 const SEGMENT: &str = ".assent/audit/clinic/2026/segments/0000000001.seg";
+
+/// An `assent.toml` that keeps a log, with this after the table `[audit]`; its caller may read metrics.
+fn keeping_a_log(tables: &str) -> String {
+    let config = ASSENT.replace("[\"decide\"]", "[\"decide\", \"metrics\"]");
+    format!("{config}[audit]\nname = \"pdp.example.org\"\n{tables}")
+}
 
 /// A deployment that keeps its log.
 fn logged() -> Deployment {
@@ -111,14 +121,39 @@ impl Running {
         }
     }
 
+    /// Its numbers, as a caller with the right to read them gets them.
+    fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// The number that follows this, if there is one.
+    fn gauge(&self, name: &str) -> Option<f64> {
+        let metrics = self.metrics();
+        assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(|number| number.parse().unwrap())
+    }
+
     /// Ends it in good order, or at once and without warning; what else it said.
-    fn end(mut self, signal: &str) -> String {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
-        self.child.wait().unwrap();
+    fn end(self, signal: &str) -> String {
+        let (status, said) = self.ended_by(if signal == "KILL" { Signal::KILL } else { Signal::TERM });
+        // What was killed has no code.
+        assert_eq!(status.code(), (signal != "KILL").then_some(0), "{said}");
+        said
+    }
+
+    /// How it ends by this signal, and what else it says.
+    fn ended_by(mut self, signal: Signal) -> (ExitStatus, String) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
-        said
+        (self.child.wait().unwrap(), said)
     }
 }
 
@@ -127,6 +162,15 @@ impl Drop for Running {
         // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Waits until something holds. Asks seldom enough for the lines of all requests to fit a pipe that nobody reads.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "this did not come about: {what}");
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

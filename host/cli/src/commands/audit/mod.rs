@@ -18,6 +18,7 @@ pub mod report;
 pub mod rewrap;
 pub mod search;
 mod table;
+mod two_persons;
 pub mod verify;
 pub mod witness;
 
@@ -61,16 +62,26 @@ fn listed(years: &[i32]) -> String {
 /// # Errors
 /// When the deployment keeps none, the organization is not one of its, or keys are missing.
 fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<Opened> {
-    let read = super::read(root)?;
-    let config = kept(&read, audit_keys::load(&read)?)?;
-    let known: Vec<&OrganizationId> = read.organizations.iter().map(|o| &o.config.id).collect();
+    open_of(&super::read(root)?, which)
+}
+
+/// The same, of a deployment that was read for other things, too.
+fn open_of(deployment: &Deployment, which: &Which<'_>) -> anyhow::Result<Opened> {
+    let config = kept(deployment, audit_keys::load(deployment)?)?;
+    let known: Vec<&OrganizationId> = deployment.organizations.iter().map(|o| &o.config.id).collect();
     opened(config, &known, which)
 }
 
-/// The logs that a deployment keeps; it is an error if it keeps none.
-fn kept(deployment: &Deployment, config: Option<LogsConfig>) -> anyhow::Result<LogsConfig> {
+/// What a deployment keeps its logs with; it is an error if it keeps none.
+fn kept<T>(deployment: &Deployment, config: Option<T>) -> anyhow::Result<T> {
     let file = deployment.root.join(DEPLOYMENT_FILE);
     config.with_context(|| format!("{} has no table `[audit]`: its log is in memory", file.display()))
+}
+
+/// Waits for what goes over connections, or for another process, on this thread.
+fn wait_for<T>(what: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.context("no thread for connections could be started")?.block_on(what))
 }
 
 /// The logs of one of these organizations.

@@ -13,7 +13,7 @@ use assent_audit::logs::LogsConfig;
 use assent_audit::shelf::Shelf;
 
 use super::progress::Bar;
-use super::{Which, listed};
+use super::{Which, kept, listed};
 use crate::audit_keys::{self, Loaded};
 
 /// Wraps every data key of the logs that `which` names anew; whether all are wrapped now.
@@ -100,10 +100,8 @@ pub fn check(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow::Res
 }
 
 fn loaded(root: &Path, identity: Option<&Path>) -> anyhow::Result<Loaded> {
-    let read = crate::commands::read(root)?;
-    audit_keys::load_all(&read, identity)?.with_context(|| {
-        format!("{} has no table `[audit]`: its log is in memory", root.join("assent.toml").display())
-    })
+    let deployment = crate::commands::read(root)?;
+    kept(&deployment, audit_keys::load_all(&deployment, identity)?)
 }
 
 /// The logs that `which` names, of all that are on disk.

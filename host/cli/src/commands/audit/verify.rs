@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use assent_audit::known;
 use assent_audit::log::{ADVICE, Outside, Reader, Verified, VerifyError, cosigned, verify_against};
+use assent_audit::text::printable;
 use assent_audit::tlog::checkpoint::Checkpoint;
 use assent_audit::tlog::merkle::Tree;
 use assent_audit::tlog::note::{NOTE_BYTES_MAX, Unverified, Verifier};
 use assent_model::Instant;
 
 use super::progress::Bar;
-use super::{Opened, Which, open};
+use super::{Opened, Which, open_of};
 use crate::witnesses;
 
 /// What the log is held against, besides itself.
@@ -53,7 +54,9 @@ impl Given {
     fn foreign(&self, origins: &[String], out: &mut dyn Write) -> anyhow::Result<bool> {
         let mut none = true;
         for Kept { file, origin, .. } in self.kept.iter().filter(|kept| !origins.contains(&kept.origin)) {
-            writeln!(out, "FOREIGN: {} is of `{origin}`, of which there is no log here", file.display())?;
+            let line = format!("FOREIGN: {} is of `{origin}`, of which there is no log here", file.display());
+            // Whoever made the file chose what is in it.
+            writeln!(out, "{}", printable(&line))?;
             none = false;
         }
         Ok(none)
@@ -90,8 +93,9 @@ pub fn deployment(
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
     let mut given = Given::read(against)?;
-    let Opened { shelf, years, .. } = open(root, which)?;
-    let named = witnesses::load(&crate::commands::read(root)?)?;
+    let read = crate::commands::read(root)?;
+    let Opened { shelf, years, .. } = open_of(&read, which)?;
+    let named = witnesses::load(&read)?;
     given.reported = named.iter().map(|witness| witness.verifier().clone()).collect();
     let mut whole = true;
     let mut origins = vec![];

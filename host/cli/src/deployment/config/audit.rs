@@ -124,6 +124,12 @@ impl AuditConfig {
                 problems.push(places.problem(&pointer, error.to_string()));
             }
         }
+        // Not shown: it may be the key itself.
+        if !self.signing_key.starts_with("file:") && !self.signing_key.starts_with("env:") {
+            let message =
+                "`audit.signing_key`: expected `file:PATH` or, for development, `env:NAME`, never the key";
+            problems.push(places.problem("/audit/signing_key", message));
+        }
         for (index, recipient) in self.recovery_recipients.iter().enumerate() {
             if let Err(error) = Recipient::parse(recipient) {
                 problems
