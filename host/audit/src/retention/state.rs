@@ -125,6 +125,10 @@ pub struct State {
     requests: BTreeMap<String, Request>,
     /// Years whose letting go is recorded as done.
     let_go: BTreeSet<i32>,
+    /// The requests by which they were.
+    spent: BTreeSet<String>,
+    /// Up to which position each year's records were read, where they were read one by one.
+    read_to: BTreeMap<i32, u64>,
     letters: BTreeSet<String>,
 }
 
@@ -171,18 +175,34 @@ impl State {
         damaged: Option<i32>,
         mut progress: impl FnMut(u64),
     ) -> Result<Self, ShelfError> {
-        let (mut state, mut done) = (Self::default(), 0);
+        let mut state = Self::default();
+        state.read_on(shelf, damaged, &mut progress)?;
+        Ok(state)
+    }
+
+    /// Reads the records that came since.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_on(
+        &mut self,
+        shelf: &Shelf,
+        damaged: Option<i32>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ShelfError> {
+        let mut done = 0;
         for year in shelf.years()? {
             let reader = shelf.reader(year)?;
-            let mut from = Some(0);
+            let mut from = Some(self.read_to.get(&year).copied().unwrap_or_default());
             while let Some(first) = from.take() {
                 let mut next = first;
                 let read = reader.entries(first).map_err(ShelfError::from).and_then(|entries| {
                     for entry in entries {
                         let entry = entry?;
                         let (place, record) = decoded(year, &entry)?;
-                        state.apply(place, &record);
+                        self.apply(place, &record);
                         next = entry.seq + 1;
+                        self.read_to.insert(year, next);
                         done += 1;
                         progress(done);
                     }
@@ -195,7 +215,7 @@ impl State {
                 }
             }
         }
-        Ok(state)
+        Ok(())
     }
 
     /// Takes the next record.
@@ -225,7 +245,10 @@ impl State {
                     Wanted::Release { .. } => false,
                 });
             }
-            RetentionChange::ExpiredBefore(_) => self.let_go.extend(&event.years),
+            RetentionChange::ExpiredBefore(_) => {
+                self.let_go.extend(&event.years);
+                self.spent.extend(event.request.clone());
+            }
             RetentionChange::KeptForDays(_) => {}
         }
     }
@@ -339,7 +362,7 @@ impl State {
                     && self.placed_since(request).is_none()
                     && self.meant(request).is_none_or(|hold| hold.released.is_none())
             }
-            (Some(_), Wanted::LetGo { year, .. }) => !self.let_go.contains(year),
+            (Some(_), Wanted::LetGo { .. }) => !self.is_spent(&request.id),
             (Some(_), Wanted::Release { .. }) => false,
         })
     }
@@ -367,6 +390,11 @@ impl State {
     /// Whether it is recorded that this year was let go.
     pub fn is_let_go(&self, year: i32) -> bool {
         self.let_go.contains(&year)
+    }
+
+    /// Whether a year was let go by this request: then it says nothing of a log of that year that was put back.
+    pub fn is_spent(&self, request: &str) -> bool {
+        self.spent.contains(request)
     }
 
     /// What must be written again before a year's log goes, because other years' holds stand in it: holds that go

@@ -75,6 +75,15 @@ fn a_year_goes_by_two_persons_and_leaves_its_last_checkpoint() {
     assert!(well(&["expire", path, "--confirm", &id, "--by", "bob"]).starts_with("let go"));
     let said = refused(&audit(&["expire", path, "--confirm", &id, "--by", "eve"]));
     assert!(said.contains("`bob` has confirmed this already"), "{said}");
+    // What somebody puts back does not go by what was agreed on before.
+    let back = logs(&deployment).join("2015");
+    std::fs::create_dir_all(back.join("segments")).unwrap();
+    let said = refused(&audit(&["expire", path, "--confirm", &id, "--by", "bob"]));
+    assert!(said.contains("a log of 2015 was put back since"), "{said}");
+    let listed = well(&["expire", path]);
+    assert!(listed.contains("2015: was let go (request") && listed.contains("was put back"), "{listed}");
+    assert!(back.exists());
+    std::fs::remove_dir_all(&back).unwrap();
 
     well(&["verify", path]);
     let records = well(&["search", path, "--kind", "retention", "--json"]);

@@ -78,6 +78,16 @@ fn state(shelf: &Shelf, damaged: Option<i32>) -> anyhow::Result<State> {
 fn gone(shelf: &Shelf, state: &State, year: i32, out: &mut dyn Write) -> anyhow::Result<()> {
     let directory = shelf.directory(year);
     let Some(noted) = Shard::tombstone(&directory)? else { return Ok(()) };
+    if state.is_spent(&noted.request) && directory.exists() {
+        let note = directory.with_extension("let-go");
+        writeln!(
+            out,
+            "  {year}: was let go (request {}), and its log was put back: to let that go, remove {} and ask anew",
+            noted.request,
+            note.display()
+        )?;
+        return Ok(());
+    }
     let size = noted.size().map_or("an unknown number of".to_owned(), |size| size.to_string());
     if Shard::is_unfinished(&directory) || !state.is_let_go(year) {
         let again = format!("type the confirmation of request {} again", noted.request);
@@ -217,18 +227,33 @@ pub fn confirm(
     let (year, even_damaged) = wanted(&opened, request)?;
     let shelf = &opened.shelf;
     let mut bar = Bar::over(&opened).unwrap_or_else(|_| Bar::new(0));
-    let state = State::read(shelf, even_damaged.then_some(year), |done| bar.show(done))
+    let damaged = even_damaged.then_some(year);
+    let mut state = State::read(shelf, damaged, |done| bar.show(done))
         .context("what is held cannot be read, so nothing is let go")?;
     drop(bar);
     let agreement = Agreement::to(&state, request, by)?;
     let directory = shelf.directory(year);
     // Once it is set aside there is no way back; until then everything is looked at again.
     let begun = !directory.exists() && Shard::tombstone(&directory)?.is_some();
+    ensure!(
+        begun || !state.is_spent(request),
+        "request {request} has let {year} go already, and a log of {year} was put back since: it says nothing of that"
+    );
     ensure!(begun || directory.exists(), "there is no log of {year}: {}", super::listed(&opened.years));
 
     let mut whole = true;
     if !begun {
         let mut stays = reasons(&deployment, shelf, year, &state)?;
+        if let Some(noted) = Shard::tombstone(&directory)?
+            && noted.request != request
+        {
+            let note = directory.with_extension("let-go");
+            bail!(
+                "{}: {year} was let go by request {}: remove the note first",
+                note.display(),
+                noted.request
+            );
+        }
         if even_damaged {
             whole = !stays.iter().any(|stay| matches!(stay, Stay::NotWhole { .. }));
             stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
@@ -241,8 +266,8 @@ pub fn confirm(
             agreement.record(shelf, RetentionChange::LetGoConfirmed, vec![year])?;
         }
         // Somebody may have placed a hold meanwhile.
-        let again = self::state(shelf, even_damaged.then_some(year))?;
-        let holds: Vec<_> = again.holding(year).map(|hold| hold.id.clone()).collect();
+        state.read_on(shelf, damaged, &mut |_| {})?;
+        let holds: Vec<_> = state.holding(year).map(|hold| hold.id.clone()).collect();
         refuse(year, &(if holds.is_empty() { vec![] } else { vec![Stay::Held { holds }] }))?;
     }
     let shard = Shard::take(&directory, &shelf.verifier(year)?, whole, request)?;
@@ -251,7 +276,7 @@ pub fn confirm(
     known::forget(shelf.config(), shelf.organization(), year)
         .context("it is let go, but that it was there is still remembered: type the same again")?;
     let size = noted.size().unwrap_or_default();
-    if !state.is_let_go(year) {
+    if !state.is_spent(request) {
         agreement
             .record(shelf, RetentionChange::ExpiredBefore(size), vec![year])
             .context("it is let go, but that is not recorded: type the same again")?;

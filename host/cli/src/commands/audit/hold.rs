@@ -12,6 +12,7 @@ use assent_audit::retention::{State, Wanted};
 use assent_audit::text::printable;
 use assent_server::{Clock, SystemClock};
 
+use super::progress::Bar;
 use super::record::{Said, actor, record};
 use super::two_persons::{self, Agreement, Asking};
 use super::{Opened, Which, open};
@@ -89,13 +90,18 @@ pub fn confirm_release(
     by: &str,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let Opened { shelf, .. } = open(root, which)?;
-    let agreement = Agreement::to(&State::find(&shelf)?, request, by)?;
+    let opened = open(root, which)?;
+    // By the records themselves: what ends a hold lets something go.
+    let mut bar = Bar::over(&opened).unwrap_or_else(|_| Bar::new(0));
+    let state = State::read(&opened.shelf, None, |done| bar.show(done))?;
+    drop(bar);
+    let shelf = &opened.shelf;
+    let agreement = Agreement::to(&state, request, by)?;
     let Wanted::Release { hold } = &agreement.asked.wanted else {
         bail!("request {request} is to let a year go: confirm it with `assent audit expire`");
     };
     if !agreement.is_recorded {
-        agreement.record(&shelf, RetentionChange::HoldReleased(hold.clone()), vec![])?;
+        agreement.record(shelf, RetentionChange::HoldReleased(hold.clone()), vec![])?;
     }
     writeln!(out, "released: `{}` holds nothing any more", printable(hold))?;
     Ok(())
