@@ -141,14 +141,14 @@ impl State {
     /// year `damaged`, which two persons want to be rid of as it is, it reads as far as can be read.
     ///
     /// # Errors
-    /// When any record of any other year cannot be read.
+    /// When any record of any other year cannot be read, or a year is gone.
     pub fn read(
         shelf: &Shelf,
         damaged: Option<i32>,
         mut progress: impl FnMut(u64),
     ) -> Result<Self, ShelfError> {
         let (mut state, mut done) = (Self::default(), 0);
-        for year in shelf.years()? {
+        for year in shelf.all_years(None)? {
             let read = shelf.reader(year).and_then(|reader| {
                 for entry in reader.entries(0)? {
                     let (place, record) = decoded(year, &entry?)?;

@@ -20,6 +20,7 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let nowhere = Arc::new(MemoryRecorder::new(0));
     super::serve::service(&deployment, &built, nowhere, None, Arc::new(SystemClock), vec![])?;
     crate::witnesses::load(&deployment)?;
+    crate::audit_copies::target(&deployment)?;
     exporters::prepare(&deployment)
         .map_err(|errors| anyhow::anyhow!(super::listed(&errors, super::NOT_LOADED)))?;
     let callers = super::test::callers(&deployment);

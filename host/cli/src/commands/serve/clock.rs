@@ -45,7 +45,7 @@ pub(super) async fn watch(
         looks.tick().await;
         let (now, reached) = (clock.now(), tokio::time::Instant::now());
         if let Some((before, after)) = jump(earlier, reached.duration_since(at), now) {
-            say(before, after);
+            say(before, after, "while the service runs");
             for organization in organizations {
                 // A log that takes no records is said by whoever watches it.
                 drop(recorder.note(organization, now, Event::ClockJump { before, after }).await);
@@ -67,15 +67,17 @@ pub(super) async fn compare(recorder: &AuditRecorder, opened: &[Opened], now: In
         if now < newest.at {
             let event = Event::ClockJump { before: newest.at, after: now };
             recorder.note(organization, now, event).await?;
-            say(newest.at, now);
+            say(newest.at, now, &format!("by the newest record of `{organization}`"));
         }
     }
     Ok(())
 }
 
 #[expect(clippy::print_stderr, reason = "the person who runs the service must see this")]
-fn say(before: Instant, after: Instant) {
-    eprintln!("the clock moved from {before} to {after}: decisions depend on it, see that it is right");
+fn say(before: Instant, after: Instant, how: &str) {
+    eprintln!(
+        "the clock moved from {before} to {after}, {how}: decisions depend on it, see that it is right"
+    );
 }
 
 #[cfg(test)]
