@@ -12,6 +12,7 @@ use crate::log::disk::{self, DiskError};
 use crate::log::layout::Layout;
 use crate::log::{Outside, Reader};
 use crate::logs::LogsConfig;
+use crate::retention::Shard;
 use crate::tlog::checkpoint::{Checkpoint, CheckpointError};
 use crate::tlog::merkle::{self, Tree};
 use crate::tlog::note::{NOTE_BYTES_MAX, Verifier};
@@ -50,7 +51,11 @@ pub enum KnownError {
         found: u64,
     },
     /// The memory itself is spoiled.
-    #[error("{} is not a checkpoint of this log: it was changed, or another key is expected", file.display())]
+    #[error(
+        "{} is not a checkpoint of this log: it was changed, or another key is expected (the log's name, which begins \
+         with `audit.name`, is part of its key)",
+        file.display()
+    )]
     Spoiled {
         /// Which file.
         file: PathBuf,
@@ -74,6 +79,18 @@ pub fn file(config: &LogsConfig, organization: &OrganizationId, year: i32) -> Pa
 /// When the directory cannot be read; one that does not exist remembers none.
 pub fn years(config: &LogsConfig, organization: &OrganizationId) -> std::io::Result<Vec<i32>> {
     crate::logs::years(&directory(config).join(organization.as_str()))
+}
+
+/// The years that are remembered and not there any more, oldest first; without those that were let go, or were
+/// begun to be.
+///
+/// # Errors
+/// When one of the two directories cannot be read.
+pub fn gone(config: &LogsConfig, organization: &OrganizationId) -> std::io::Result<Vec<i32>> {
+    let there = config.years(organization)?;
+    let mut gone = years(config, organization)?;
+    gone.retain(|year| !there.contains(year) && !Shard::is_noted(&config.directory_of(organization, *year)));
+    Ok(gone)
 }
 
 /// What is remembered of a log.

@@ -146,12 +146,9 @@ pub fn init(deployment: &Deployment, init: Init<'_>, out: &mut dyn Write) -> any
     if audit.recovery_recipients.is_empty() {
         writeln!(
             out,
-            "nobody but the sealing key opens the log: name somebody in `recovery_recipients`, with a key that"
+            "if the sealing key is lost, so is the log; unless `recovery_recipients` names somebody with a key that"
         )?;
-        writeln!(
-            out,
-            "`age-keygen` makes and that is kept offline, and losing the sealing key loses nothing"
-        )?;
+        writeln!(out, "`age-keygen` makes and that is kept offline")?;
     }
     Ok(())
 }
@@ -193,7 +190,9 @@ fn token_key(root: &Path, audit: &AuditConfig, init: Init<'_>, out: &mut dyn Wri
 /// The file of a key, if there is to be one and there is none.
 fn missing(root: &Path, key: &str) -> anyhow::Result<Option<PathBuf>> {
     let Some(path) = file(root, key) else { return Ok(None) };
-    let exists = path.try_exists().with_context(|| format!("{} cannot be looked at", path.display()))?;
+    let exists = path.try_exists().with_context(|| {
+        format!("{} cannot be looked at: run this as the user whose keys and logs these are", path.display())
+    })?;
     Ok((!exists).then_some(path))
 }
 
@@ -291,7 +290,7 @@ fn seed(root: &Path, audit: &AuditConfig) -> anyhow::Result<Zeroizing<[u8; SEED_
     let text = secrets::named(root, key)?;
     let mut seed = Zeroizing::new([0; SEED_BYTES]);
     if hex::decode_to_slice(text.as_str(), seed.as_mut_slice()).is_err() {
-        bail!("`{key}`: expected 64 hexadecimal digits");
+        bail!("`{key}`: expected 64 hexadecimal digits, as `assent audit init` writes them");
     }
     Ok(seed)
 }

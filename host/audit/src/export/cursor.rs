@@ -30,7 +30,9 @@ pub enum CursorError {
         source: std::io::Error,
     },
     /// It is not a cursor, or was cut off.
-    #[error("`{path}` is not a whole cursor: remove it to export from the beginning again")]
+    #[error(
+        "`{path}` is not a cursor, or not a whole one: if it was one, remove it to export from the beginning again"
+    )]
     Damaged {
         /// Which file.
         path: PathBuf,

@@ -39,7 +39,10 @@ pub enum IndexError {
         position: u64,
     },
     /// SQLite could not do it.
-    #[error("the database of the search index failed")]
+    #[error(
+        "the search index cannot be used: see whether its user may write it and the disk has room; its file can be \
+         removed, and is built again"
+    )]
     Database(#[source] rusqlite::Error),
 }
 

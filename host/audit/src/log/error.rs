@@ -185,7 +185,10 @@ pub enum Fault {
         size: u64,
     },
     /// A checkpoint that cannot be opened.
-    #[error("the checkpoint does not hold: it was changed, is another log's, or another key is expected")]
+    #[error(
+        "the checkpoint does not hold: it was changed, is another log's, or another key is expected (the log's name, \
+         which begins with `audit.name`, is part of its key)"
+    )]
     Checkpoint(#[source] Box<CheckpointError>),
     /// A key file with a problem.
     #[error("the data key of segment {segment} is not usable")]

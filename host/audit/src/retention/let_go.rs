@@ -160,9 +160,14 @@ impl Shard {
         Ok(years)
     }
 
+    /// Whether the log in this directory was let go, or begun to be.
+    pub(crate) fn is_noted(directory: &Path) -> bool {
+        beside(directory, TOMBSTONE).exists()
+    }
+
     /// Whether anything is left of the log in this directory, of which there is a note.
     pub fn is_unfinished(directory: &Path) -> bool {
-        beside(directory, TOMBSTONE).exists() && (directory.exists() || beside(directory, GOING).exists())
+        Self::is_noted(directory) && (directory.exists() || beside(directory, GOING).exists())
     }
 
     /// Lets it go; gives the note that stays.

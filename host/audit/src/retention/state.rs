@@ -169,7 +169,7 @@ impl State {
     /// holds other years.
     ///
     /// # Errors
-    /// When any record of any other year cannot be read.
+    /// When any record of any other year cannot be read, or a year is gone.
     pub fn read(
         shelf: &Shelf,
         damaged: Option<i32>,
@@ -191,7 +191,7 @@ impl State {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), ShelfError> {
         let mut done = 0;
-        for year in shelf.years()? {
+        for year in shelf.all_years(None)? {
             let reader = shelf.reader(year)?;
             let mut from = Some(self.read_to.get(&year).copied().unwrap_or_default());
             while let Some(first) = from.take() {

@@ -19,6 +19,19 @@ pub enum ShelfError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A year's log is not there, and the deployment remembers that it was: what is made of the others would lack
+    /// it in silence.
+    #[error(
+        "{} is gone, but {} says that it was there: mount or restore it; if it was let go on purpose, remove that \
+         file too",
+        log.display(), memory.display()
+    )]
+    Gone {
+        /// Where the log should be.
+        log: PathBuf,
+        /// What remembers it.
+        memory: PathBuf,
+    },
     /// The deployment's name cannot be part of an origin.
     #[error("`{name}` cannot be the name of the audit log")]
     Name {

@@ -83,6 +83,40 @@ async fn pages_go_on_from_year_to_year_in_both_orders() {
 }
 
 #[tokio::test]
+async fn a_year_that_is_gone_is_passed_over_by_nothing_but_one_that_was_let_go_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(&directory.path().join("audit")).await;
+    for year in [2025, 2026] {
+        let memory = known::file(shelf.config(), &organization(), year);
+        known::remember(&shelf.directory(year), &memory, &shelf.verifier(year).unwrap()).unwrap();
+    }
+    assert_eq!((shelf.gone().unwrap(), shelf.all_years(None).unwrap()), (vec![], vec![2025, 2026]));
+    let tombstone = shelf.directory(2025).with_extension("let-go");
+    std::fs::rename(shelf.directory(2025), shelf.directory(2025).with_extension("elsewhere")).unwrap();
+
+    let query = Query::default();
+    let page = |order, limit| Page { query: &query, order, after: None, limit };
+    let is_gone = |error: Option<ShelfError>| matches!(error, Some(ShelfError::Gone { .. }));
+    assert_eq!(shelf.gone().unwrap(), [2025]);
+    assert!(is_gone(shelf.all_years(None).err()) && is_gone(shelf.all_years(Some(2025)).err()));
+    assert!(is_gone(shelf.records().err()) && is_gone(shelf.over(|records| records.count()).err()));
+    assert!(is_gone(shelf.find(page(Order::OldestFirst, 1)).err()));
+    assert!(is_gone(shelf.by_id(DecisionId::from_bits(7).as_str()).err()));
+    assert!(is_gone(crate::retention::State::find(&shelf).err()));
+    assert!(is_gone(crate::retention::State::read(&shelf, None, |_| {}).err()));
+    // What does not reach it needs nothing of it.
+    assert_eq!(shelf.all_years(Some(2026)).unwrap(), [2026]);
+    assert_eq!(shelf.find(page(Order::NewestFirst, 1)).unwrap().len(), 1);
+    assert!(shelf.by_id(DecisionId::from_bits(101).as_str()).unwrap().is_some());
+    let this_year = Shelf::new(shelf.config().clone(), organization()).of_year(2026);
+    assert_eq!(this_year.records().unwrap().count() as u64, RECORDS);
+
+    std::fs::write(&tombstone, "whatever it says").unwrap();
+    assert_eq!(shelf.all_years(None).unwrap(), [2026]);
+    assert_eq!(shelf.find(page(Order::OldestFirst, 1)).unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_record_is_found_by_place_and_by_the_id_of_its_own_decision() {
     let directory = tempfile::tempdir().unwrap();
     let shelf = shelf(directory.path()).await;

@@ -17,6 +17,7 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     // Callers, limits and addresses, as the service itself checks them.
     super::serve::check(&deployment, &built)?;
     crate::witnesses::load(&deployment)?;
+    crate::audit_copies::target(&deployment)?;
     exporters::prepare(&deployment)
         .map_err(|errors| anyhow::anyhow!(super::listed(&errors, super::NOT_LOADED)))?;
     let callers = super::test::callers(&deployment);

@@ -53,7 +53,7 @@ pub enum TargetError {
         to: String,
     },
     /// A folder that is not there. It is not made, for it may be one that should have been mounted.
-    #[error("{}: expected a folder, made beforehand", path.display())]
+    #[error("{} is not there, or is no folder: it must be made beforehand, or mounted", path.display())]
     NoFolder {
         /// Which.
         path: PathBuf,

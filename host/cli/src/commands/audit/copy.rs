@@ -19,7 +19,7 @@ pub fn copy(root: &Path, compare: bool, out: &mut dyn Write) -> anyhow::Result<b
     let config = kept(&deployment, audit_keys::load(&deployment)?)?;
     let mut copies = audit_copies::load(&deployment, &config)?.with_context(|| {
         let file = root.join(DEPLOYMENT_FILE);
-        format!("{} has no table `[audit.copy]` that says where to", file.display())
+        format!("{} has no table `[audit.copy]`: add one that says where copies go, in `to`", file.display())
     })?;
     let done = wait_for(copies.round(compare))?;
     let status = copies.watch().status();

@@ -113,7 +113,7 @@ pub fn deployment(
         };
         whole &= log(&shelf.directory(year), &verifier, &given, remembered, out)?;
     }
-    for year in super::gone(&shelf, which)? {
+    for year in shelf.gone()? {
         let memory = known::file(shelf.config(), shelf.organization(), year);
         writeln!(
             out,
@@ -137,6 +137,15 @@ pub fn directory(path: &Path, key: &str, against: &Against, out: &mut dyn Write)
     let verifier = Verifier::parse(key.trim())
         .context("`--key`: expected a verifier key, as `assent audit keys` prints it")?;
     let given = Given::read(against)?;
+    // Rather than a log that is not whole: nobody need find out what happened to it.
+    if let Ok(Kept { origin, .. }) = Kept::read(&path.join("checkpoint")) {
+        anyhow::ensure!(
+            origin == verifier.name(),
+            "{} says that it is the log `{origin}`, and `--key` is of `{}`: give the key of the log",
+            path.display(),
+            verifier.name()
+        );
+    }
     // Rather than a missing checkpoint, which would be an alarm.
     anyhow::ensure!(
         path.join("segments").exists() || path.join("checkpoint").exists(),
@@ -217,7 +226,7 @@ fn whole(verifier: &Verifier, verified: &Verified, out: &mut dyn Write) -> anyho
     writeln!(out, "  {size} records under the signed checkpoint, root {root}")?;
     writeln!(
         out,
-        "  {} after it; signed batches: {}, segments: {}",
+        "  {} after it, for the next checkpoint; signed batches: {}, segments: {}",
         verified.tree.size.saturating_sub(size),
         verified.batches,
         verified.segments

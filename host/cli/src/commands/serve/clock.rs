@@ -43,7 +43,7 @@ pub(super) async fn watch(recorder: AuditRecorder, clock: Arc<dyn Clock>) -> Inf
         looks.tick().await;
         let (now, reached) = (clock.now(), tokio::time::Instant::now());
         if let Some((before, after)) = jump(earlier, reached.duration_since(at), now) {
-            tell(before, after);
+            tell(before, after, "while the service runs");
             for organization in recorder.logs().status().keys() {
                 // A log that takes no records is said by whoever watches it.
                 drop(recorder.note(organization, now, Event::ClockJump { before, after }).await);
@@ -65,14 +65,16 @@ pub(super) async fn compare(recorder: &AuditRecorder, opened: &[Opened], now: In
         if now < newest.at {
             let event = Event::ClockJump { before: newest.at, after: now };
             recorder.note(organization, now, event).await?;
-            tell(newest.at, now);
+            tell(newest.at, now, &format!("by the newest record of `{organization}`"));
         }
     }
     Ok(())
 }
 
-fn tell(before: Instant, after: Instant) {
-    say(&format!("the clock moved from {before} to {after}: decisions depend on it, see that it is right"));
+fn tell(before: Instant, after: Instant, how: &str) {
+    say(&format!(
+        "the clock moved from {before} to {after}, {how}: decisions depend on it, see that it is right"
+    ));
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub(super) async fn open(
     let organizations = built.organizations.iter().map(|built| built.release.organization().clone());
     let (logs, opened) = Logs::open(config, organizations, now)?;
     say_begun(&opened);
+    say_gone(&logs, &opened);
     let recorder = AuditRecorder::new(Arc::new(logs));
     for opened in &opened {
         if let Some(event) = opened.tail_discarded() {
@@ -105,6 +106,17 @@ async fn note_keys(
 fn say_begun(opened: &[Opened]) {
     for Opened { organization, year, .. } in opened.iter().filter(|opened| opened.recovered.created) {
         say(&format!("a new audit log begins for `{organization}`, year {year}: there was none"));
+    }
+}
+
+/// A year that no record goes into any more and that is gone: the service can decide without it, and nothing else
+/// can be told of it.
+fn say_gone(logs: &Logs, opened: &[Opened]) {
+    for Opened { organization, .. } in opened {
+        let shelf = Shelf::new(logs.config().clone(), organization.clone());
+        if let Err(error) = shelf.all_years(None) {
+            say(&format!("{error}; until then nothing is let go, and searches and accountings fail"));
+        }
     }
 }
 

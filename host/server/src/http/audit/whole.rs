@@ -99,7 +99,7 @@ struct Exported {
 fn lines(shelf: &Shelf, wanted: &WantedExport) -> Result<Exported, ShelfError> {
     let mut exported = Exported { text: String::new(), count: 0, last: None };
     let mut left = wanted.limit;
-    for year in shelf.years()? {
+    for year in shelf.all_years(wanted.after.map(|after| after.year))? {
         let first = match wanted.after {
             Some(after) if after.year > year => continue,
             Some(after) if after.year == year => after.position + 1,
