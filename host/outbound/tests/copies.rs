@@ -1,5 +1,5 @@
 //! Copies of real logs: into folders, and to a server that speaks S3.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod storage;
 
@@ -44,14 +44,23 @@ impl Bench {
 
     /// Opens the log, with small segments.
     fn open(&self) -> Log {
-        let signer = Arc::new(self.config.signer(&clinic(), YEAR).unwrap());
-        let usual = Config::new(self.log(), signer, Arc::clone(&self.config.kek));
+        self.open_of(&clinic())
+    }
+
+    fn open_of(&self, organization: &OrganizationId) -> Log {
+        let signer = Arc::new(self.config.signer(organization, YEAR).unwrap());
+        let directory = self.config.directory_of(organization, YEAR);
+        let usual = Config::new(directory, signer, Arc::clone(&self.config.kek));
         Log::open(Config { segment_bytes: 16 << 10, ..usual }).unwrap().0
     }
 
     /// Appends records, and closes the log in good order.
     async fn write(&self, records: usize) {
-        let log = self.open();
+        self.write_of(&clinic(), records).await;
+    }
+
+    async fn write_of(&self, organization: &OrganizationId, records: usize) {
+        let log = self.open_of(organization);
         append(&log, records).await;
         log.close().unwrap();
     }
@@ -380,6 +389,32 @@ async fn wrong_credentials_and_a_missing_bucket_are_said_in_words() {
     let done = bench.copies(&elsewhere).round(false).await;
     let (_, said) = problem(&done);
     assert!(matches!(done.problems[0], CopyError::NoPlace { .. }), "{said}");
+}
+
+#[tokio::test]
+async fn an_alarm_is_said_also_while_another_log_fails() {
+    let bench = Bench::new();
+    bench.write(200).await;
+    let hospital = OrganizationId::new("hospital").unwrap();
+    bench.write_of(&hospital, 50).await;
+    // The first log is damaged for good; the copy of the second is somebody else's.
+    std::fs::write(bench.log().join("segments/0000000002.seg"), "damaged").unwrap();
+    let alien = bench.folder().join("hospital/2026/checkpoint");
+    std::fs::create_dir_all(alien.parent().unwrap()).unwrap();
+    std::fs::write(&alien, "no checkpoint").unwrap();
+    let source = Source { config: bench.config.clone(), organizations: vec![clinic(), hospital] };
+    let to = format!("file://{}", bench.folder().display());
+    let target = Target::new(&Settings { to, ..Settings::default() }).unwrap();
+    let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let running = tokio::spawn(Copies::new(source, target).run(move |line| drop(say.send(line.to_owned()))));
+    let mut lines = vec![];
+    while lines.len() < 2 {
+        let line = tokio::time::timeout(Duration::from_secs(60), said.recv()).await;
+        lines.push(line.unwrap_or_else(|_| panic!("no more is said than {lines:?}")).unwrap());
+    }
+    assert!(lines.iter().any(|line| line.contains("0000000002.seg")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("ALARM") && line.contains("hospital")), "{lines:?}");
+    running.abort();
 }
 
 #[tokio::test]
