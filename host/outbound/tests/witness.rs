@@ -8,6 +8,7 @@
     reason = "a test: a panic is its failure"
 )]
 
+mod logs;
 mod server;
 
 use std::collections::BTreeMap;
@@ -15,9 +16,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant as Monotonic};
 
-use assent_audit::keys::MasterKey;
 use assent_audit::log::{AppendError, Failure, Reader, cosigned, verify};
 use assent_audit::logs::{Logs, LogsConfig};
 use assent_audit::tlog::checkpoint::Checkpoint;
@@ -46,12 +45,7 @@ impl Bench {
     }
 
     fn config(&self) -> LogsConfig {
-        LogsConfig {
-            directory: self.directory.path().join("audit"),
-            name: "pdp.example".to_owned(),
-            signing_seed: [7; 32].into(),
-            kek: Arc::new(MasterKey::from_bytes(&[9; 32]).unwrap()),
-        }
+        logs::config(self.directory.path().join("audit"))
     }
 
     fn open(&self, day: &str) -> Arc<Logs> {
@@ -108,8 +102,7 @@ impl Bench {
 async fn append(logs: &Logs, day: &str, records: std::ops::Range<u32>) -> Result<(), AppendError> {
     let log = logs.log(&organization(), day.parse().unwrap()).unwrap();
     for record in records {
-        let far = Monotonic::now() + Duration::from_secs(60);
-        log.append(record.to_be_bytes().to_vec(), far).await?;
+        logs::append(&log, record.to_be_bytes().to_vec()).await?;
     }
     Ok(())
 }
