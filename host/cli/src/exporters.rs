@@ -7,6 +7,7 @@ use anyhow::Context;
 use assent_audit::logs::Logs;
 use assent_model::OrganizationId;
 use assent_outbound::export::{self, Exporter, Pace, Prepared, Running, State};
+use assent_outbound::in_full;
 use assent_policy::{LoadErrors, LoadProblem};
 use assent_server::Clock;
 use assent_server::metrics::{Family, Gauges, Kind, Sample};
@@ -64,17 +65,8 @@ fn prepare_one(
     let token = token.map_err(|error| ("/token", format!("`token`: {error:#}")))?;
     let described = config.exporter(&deployment.root, known, token);
     let exporter = described.map_err(|(part, error)| (part, error.to_string()))?;
-    export::prepare(exporter).map_err(|error| (part(&error), LoadProblem::of_file("", chain(&error)).message))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    export::prepare(exporter)
+        .map_err(|error| (part(&error), LoadProblem::of_file("", in_full(&error)).message))
 }
 
 fn organizations(deployment: &Deployment) -> Vec<OrganizationId> {

@@ -262,7 +262,7 @@ fn a_witness_that_cannot_be_one_is_refused_at_its_line() {
         ),
         (vec![(url, "nonsense")], "assent.toml:14:1: `nonsense` is not a witness's key"),
         (vec![(url, &of_a_log.to_string())], "is the key of a log"),
-        (vec![(url, &key), (url, &key)], "assent.toml:17:1: the key of `witness.example/w1` is named twice"),
+        (vec![(url, &key), (url, &key)], "assent.toml:17:1: `witness.example/w1` is named twice"),
     ] {
         configure(&deployment, &witnesses);
         let said = stderr(&assent(&["check", path]));

@@ -109,7 +109,7 @@ impl Settings {
     }
 
     fn bucket(&self) -> Result<(&str, &str), TargetError> {
-        let malformed = || TargetError::Malformed { to: self.to.clone() };
+        let malformed = || TargetError::Malformed { to: http::shown(&self.to) };
         let place = self.to.strip_prefix("s3://").ok_or_else(malformed)?;
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         if bucket.is_empty() || place.contains(['?', '#', '@']) {

@@ -54,7 +54,7 @@ pub(super) enum Refusal {
     BodyBroken,
     #[error(transparent)]
     Body(#[from] WireError),
-    /// The one text that may name a part of the request: a parameter's name, where it is plain. See
+    /// The one text that may name a part of the request: a parameter's name, where it is nearly a known one. See
     /// `audit::query`.
     #[error("{0}")]
     Parameter(String),
@@ -122,6 +122,7 @@ impl Refusal {
             Self::Caller(Unauthenticated::Invalid) => Some(Reason("unknown-credential")),
             Self::Organization => Some(Reason("no-right")),
             Self::Explain => Some(Reason("no-right-to-explain")),
+            Self::Metrics => Some(Reason("no-right-to-metrics")),
             _ => None,
         }
     }

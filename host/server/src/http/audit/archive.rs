@@ -104,6 +104,8 @@ impl Archive {
         });
         match reading.await {
             Ok(read) => read.map_err(|_| Refusal::Unreadable),
+            // Counted as any other, and answered so, by whoever catches it at the edge.
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
             Err(_ended) => Err(Refusal::Internal),
         }
     }
