@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use assent_audit::logs::Logs;
+use assent_audit::text::in_full;
 use assent_model::OrganizationId;
 use assent_outbound::export::{self, Exporter, Pace, Prepared, Running, State};
-use assent_outbound::in_full;
 use assent_policy::{LoadErrors, LoadProblem};
 use assent_server::Clock;
 use assent_server::metrics::{Family, Gauges, Kind, Sample};

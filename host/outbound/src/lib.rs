@@ -6,10 +6,7 @@
 //! operator, and the log stays the truth. One thing from outside can stop a log, and permits nothing: a
 //! witness that knows another one.
 
-mod causes;
 pub mod copies;
 pub mod export;
 pub mod http;
 pub mod witness;
-
-pub use causes::in_full;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::keys::{KeyError, RecordError};
+use crate::text::in_full;
 use crate::tlog::checkpoint::CheckpointError;
 
 use super::DiskError;
@@ -236,12 +237,6 @@ impl From<Problem> for ScanError {
 /// What to do about a log that is damaged or was changed. Nothing here repairs one: evidence would go with it.
 pub const ADVICE: &str =
     "keep the log as it is, find out what happened, and restore what is damaged or missing from a copy";
-
-/// The error and its causes on one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
 
 /// Why a log cannot be read.
 #[derive(Debug, thiserror::Error)]

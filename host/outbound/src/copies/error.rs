@@ -6,7 +6,7 @@ use assent_audit::log::ReadError;
 use assent_audit::tlog::checkpoint::CheckpointError;
 use assent_audit::tlog::note::NoteError;
 
-use crate::causes::in_full;
+use assent_audit::text::in_full;
 
 /// Longer answers of servers are cut: the first words say what it is.
 const REASON_CHARS_MAX: usize = 300;

@@ -136,7 +136,8 @@ impl Feed {
                                 self.organization()
                             ));
                         }
-                        let years = self.shelf.years()?;
+                        // A later year that is gone must not be passed over.
+                        let years = self.shelf.all_years(Some(self.next.year + 1))?;
                         let Some(later) = years.into_iter().find(|year| *year > self.next.year) else {
                             return Ok(());
                         };

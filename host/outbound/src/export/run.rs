@@ -242,6 +242,11 @@ impl Pump {
                 Err(failure) if failure.is_of_one_organization() => self.organization_failed(index, &failure),
                 Err(failure) => {
                     self.forget_sent();
+                    // Nobody else is tried now; that something waits, and since when, is known all the same.
+                    for feed in self.feeds.iter_mut().skip(index) {
+                        // What is wrong with a log comes again when its turn comes.
+                        drop(feed.fill(Most { records: 1, bytes: 1 }));
+                    }
                     return Err(failure);
                 }
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::error::Failure;
 use super::pace::Pace;
-use crate::causes::in_full;
+use assent_audit::text::in_full;
 
 /// How many failures in a row are told the first time: a single one is every receiver's right.
 const TOLD_AFTER: u32 = 3;

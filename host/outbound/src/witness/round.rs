@@ -12,7 +12,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::Witness;
 use super::submit::{Newest, Refused, Said, submit};
-use crate::causes::in_full;
+use assent_audit::text::in_full;
 
 /// A log that is shown to witnesses.
 #[derive(Clone, Debug)]

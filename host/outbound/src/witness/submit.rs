@@ -16,8 +16,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::Witness;
-use crate::causes::{in_full, one_line};
 use crate::http;
+use assent_audit::text::{in_full, one_line};
 
 /// How often one round asks: from the size we know, from the one it names, and again for a log that has
 /// several senders.

@@ -76,7 +76,7 @@ pub(super) enum Refusal {
     Unpublished,
     /// Why is for the operator, who has the files.
     #[error("the audit log cannot be read: `assent audit verify` says what is wrong")]
-    Unreadable,
+    Unreadable(String),
     #[error("too many requests are under way")]
     Overloaded,
     #[error("the decision was not made in time")]
@@ -111,7 +111,7 @@ impl Refusal {
             | Self::Unrecorded
             | Self::ReadTimeout
             | Self::Unpublished => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal | Self::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal | Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -162,7 +162,7 @@ impl Refusal {
             | Self::NoRecord
             | Self::Report
             | Self::Unwitnessed
-            | Self::Unreadable
+            | Self::Unreadable(_)
             | Self::ContentType
             | Self::ContentEncoding
             | Self::BodyBroken
@@ -172,6 +172,10 @@ impl Refusal {
     }
 }
 
+/// Why the audit log could not be read, on its way to the completion line.
+#[derive(Clone, Debug)]
+pub(super) struct Unreadable(pub(super) String);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
@@ -179,6 +183,9 @@ impl IntoResponse for Refusal {
         let mut response = json_reply(status, NO_STORE, &body);
         if let Some((name, value)) = self.header() {
             response.headers_mut().insert(name, value);
+        }
+        if let Self::Unreadable(why) = &self {
+            response.extensions_mut().insert(Unreadable(why.clone()));
         }
         if let Some(reason) = self.turns_away() {
             response.extensions_mut().insert(reason);
@@ -230,7 +237,7 @@ mod tests {
             (Refusal::Unrecorded, 503, Some(("retry-after", "1"))),
             (Refusal::ReadTimeout, 503, Some(("retry-after", "1"))),
             (Refusal::Unpublished, 503, Some(("retry-after", "1"))),
-            (Refusal::Unreadable, 500, None),
+            (Refusal::Unreadable("a file".into()), 500, None),
             (Refusal::Internal, 500, None),
         ];
         for (refusal, status, header) in cases {

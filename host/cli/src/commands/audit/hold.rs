@@ -38,7 +38,7 @@ pub fn place(
     let event = Retention {
         change: RetentionChange::HoldPlaced(id.to_owned()),
         by: actor(said.by)?,
-        reason: said.reason.to_owned(),
+        reason: said.because()?,
         years: years.to_vec(),
         request: None,
         carried_from: None,

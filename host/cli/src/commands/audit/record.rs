@@ -27,6 +27,20 @@ pub struct Said<'a> {
     pub reason: &'a str,
 }
 
+impl Said<'_> {
+    /// The reason.
+    ///
+    /// # Errors
+    /// When none is given: whoever reads the record years later has nothing else.
+    pub fn because(&self) -> anyhow::Result<String> {
+        ensure!(
+            !self.reason.trim().is_empty(),
+            "`--reason`: expected why, for whoever reads this years later"
+        );
+        Ok(self.reason.to_owned())
+    }
+}
+
 /// Records an event; returns once it is durable in the organization's log.
 ///
 /// # Errors

@@ -40,7 +40,7 @@ pub(super) fn ask(
     let event = Retention {
         change,
         by: actor(said.by)?,
-        reason: said.reason.to_owned(),
+        reason: said.because()?,
         years,
         request: Some(request.clone()),
         carried_from: None,

@@ -48,7 +48,7 @@ pub(super) fn service(deployment: &Deployment, built: &Built, with: With) -> any
         allow_remote_peers: deployment.config.server.allow_remote,
         clock,
         ids: Arc::new(RandomIds),
-        log: Arc::new(StderrLog),
+        log: Arc::new(StderrLog::start().context("the log of requests")?),
         gauges,
     };
     Service::new(parts).context("assent.toml")
