@@ -21,7 +21,7 @@ fn a_service_that_is_asked_to_stop_as_soon_as_it_says_that_it_serves_ends_in_ord
     assert_eq!((count(path, "service-started"), count(path, "service-stopped")), (20, 20));
     // Closed with a checkpoint of everything.
     let verified = well(&["verify", path]);
-    assert!(verified.contains("  0 after it;") && !verified.contains("unfinished"), "{verified}");
+    assert!(verified.contains("  0 after it,") && !verified.contains("unfinished"), "{verified}");
 }
 
 #[test]
@@ -91,5 +91,5 @@ fn a_log_that_failed_keeps_no_other_organizations_log_from_records_and_a_good_en
     assert!(!said.contains("of `hill`"), "{said}");
     let of_hill = well(&["search", path, "-o", "hill", "--kind", "service-stopped", "--json"]);
     assert_eq!(of_hill.lines().count(), 1, "{of_hill}");
-    assert!(well(&["verify", path, "-o", "hill"]).contains("  0 after it;"));
+    assert!(well(&["verify", path, "-o", "hill"]).contains("  0 after it,"));
 }
