@@ -1,0 +1,125 @@
+//! What the organization's setting, the consents and their nested provisions keep back together.
+//!
+//! One tree, one rule: the setting is the root, consents are exceptions to it, provisions to their consent
+//! or to the provision they are nested in. The deepest that matches decides; where several beside one
+//! another match, one that denies is enough. So several consents permit what each of them permits.
+//! INVARIANT (doubt never opens): what cannot be told counts as doubt says, in each place.
+//! The tree is worked off from its leaves, without recursion: a guest's stack is small, a patient's tree
+//! as deep as it is.
+
+use assent_plugin_sdk::prelude::*;
+
+use crate::answer::{Answer, Doubt};
+use crate::condition::{Clause, Condition, insert};
+use crate::question::Question;
+use crate::record::Match;
+
+/// Which way doubt counts, of facts and of what consents do not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubts {
+    /// Of facts that are not known.
+    pub facts: Doubt,
+    /// Of a consent that does not say what holds where no provision does.
+    pub bases: Doubt,
+}
+
+/// An exception that may match: what it takes, and what is kept back where it does.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Branch {
+    known: Answer,
+    open: Clause,
+    keeps_back: Condition,
+}
+
+/// Exceptions beside one another, sorted.
+type Branches = Vec<Branch>;
+
+/// What all of it keeps back from this request.
+pub fn keeps_back(
+    root: ProvisionEffect,
+    consents: &[&Consent],
+    question: &Question<'_>,
+    doubts: Doubts,
+) -> Condition {
+    let mut branches = Branches::new();
+    for consent in consents {
+        branch(&mut branches, question.concerned(consent), one(consent, question, doubts));
+    }
+    level(root, &branches, doubts.facts)
+}
+
+/// What one consent keeps back where it is about the request.
+pub fn one(consent: &Consent, question: &Question<'_>, doubts: Doubts) -> Condition {
+    let mut nested: Vec<Branches> = consent.provisions.iter().map(|_| Branches::new()).collect();
+    let mut top = Branches::new();
+    for at in leaves_first(&consent.provisions).unwrap_or_default() {
+        let (Some(provision), Some(exceptions)) = (consent.provisions.get(at), nested.get_mut(at)) else { continue };
+        let exceptions = std::mem::take(exceptions);
+        let siblings = match provision.parent {
+            Some(parent) => nested.get_mut(parent as usize),
+            None => Some(&mut top),
+        };
+        if let Some(siblings) = siblings {
+            branch(siblings, question.matches(provision), level(provision.effect, &exceptions, doubts.facts));
+        }
+    }
+    let base = consent.base.unwrap_or(match doubts.bases {
+        Doubt::Against => ProvisionEffect::Deny,
+        Doubt::For => ProvisionEffect::Permit,
+    });
+    level(base, &top, doubts.facts)
+}
+
+/// Whether the consent may be about the request.
+pub fn is_about(consent: &Consent, question: &Question<'_>) -> bool {
+    question.concerned(consent).known != Answer::No
+}
+
+fn branch(siblings: &mut Branches, found: Match, keeps_back: Condition) {
+    if found.known != Answer::No {
+        insert(siblings, Branch { known: found.known, open: found.open, keeps_back });
+    }
+}
+
+/// What is kept back by an effect and the exceptions to it.
+fn level(effect: ProvisionEffect, exceptions: &[Branch], doubt: Doubt) -> Condition {
+    let mut kept = Condition::never();
+    let mut unmatched = Condition::always();
+    for exception in exceptions {
+        let doubtful = exception.known == Answer::Unknown;
+        if !(doubtful && doubt == Doubt::For) {
+            kept.or(exception.keeps_back.and_clause(&exception.open));
+        }
+        if !(doubtful && doubt == Doubt::Against) {
+            unmatched = unmatched.and_not(&exception.open);
+        }
+    }
+    match effect {
+        ProvisionEffect::Permit => kept,
+        ProvisionEffect::Deny => {
+            kept.or(unmatched);
+            kept
+        }
+    }
+}
+
+/// The positions of the provisions, each after those nested in it; none: one names a parent that is not
+/// there, or they are nested in a circle.
+pub fn leaves_first(provisions: &[Provision]) -> Option<Vec<usize>> {
+    let mut waiting = vec![0u32; provisions.len()];
+    for parent in provisions.iter().filter_map(|provision| provision.parent) {
+        *waiting.get_mut(parent as usize)? += 1;
+    }
+    let mut order: Vec<usize> = (0..provisions.len()).filter(|&at| waiting.get(at) == Some(&0)).collect();
+    let mut next = 0;
+    while let Some(&at) = order.get(next) {
+        next += 1;
+        let Some(parent) = provisions.get(at)?.parent.map(|parent| parent as usize) else { continue };
+        let left = waiting.get_mut(parent)?;
+        *left = left.checked_sub(1)?;
+        if *left == 0 {
+            order.push(parent);
+        }
+    }
+    (order.len() == provisions.len()).then_some(order)
+}
