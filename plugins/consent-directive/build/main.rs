@@ -67,7 +67,8 @@ fn main() -> ExitCode {
             problems => Err(problems),
         })
         .and_then(|code| {
-            std::fs::write(directory("OUT_DIR").join("codes.rs"), code).map_err(|error| vec![error.to_string()])
+            std::fs::write(directory("OUT_DIR").join("codes.rs"), code)
+                .map_err(|error| vec![error.to_string()])
         });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -145,11 +146,15 @@ fn code(codes: &Codes) -> String {
         }
         line(format_args!("];"));
     }
-    line(format_args!("/// Actions of the policies: what each surely is, and what it may be.\npub static ACTIONS: &[Action] = &["));
+    line(format_args!(
+        "/// Actions of the policies: what each surely is, and what it may be.\npub static ACTIONS: &[Action] = &["
+    ));
     for (name, action) in &codes.actions {
         line(format_args!("    Action {{ name: {name:?}, is: &{:?}, may: &{:?} }},", action.is, action.may));
     }
-    line(format_args!("];\n/// Roles of an actor that can be told from a request.\npub static ROLES: &[(&str, Part)] = &["));
+    line(format_args!(
+        "];\n/// Roles of an actor that can be told from a request.\npub static ROLES: &[(&str, Part)] = &["
+    ));
     for (name, role) in &codes.roles {
         line(format_args!("    ({name:?}, Part::{}),", variant(&PARTS, &role.is).unwrap_or_default()));
     }

@@ -126,7 +126,8 @@ pub fn is_sensitivity(code: &str) -> bool {
 
 /// A sensitivity label with its equals and all that is part of it; a code that is not known, by itself.
 pub fn with_narrower(code: &str) -> impl Iterator<Item = &str> {
-    let narrower = SENSITIVITY.iter().map(|known| known.code).filter(move |known| within(SENSITIVITY, known, code));
+    let narrower =
+        SENSITIVITY.iter().map(|known| known.code).filter(move |known| within(SENSITIVITY, known, code));
     narrower.chain(Some(code).filter(|code| !is_sensitivity(code)))
 }
 
@@ -134,7 +135,8 @@ pub fn with_narrower(code: &str) -> impl Iterator<Item = &str> {
 /// is labelled so: a wide label does not make one.
 pub fn wider(code: &str) -> impl Iterator<Item = &'static str> {
     let notes = within(SENSITIVITY, code, PSYCHOTHERAPY_NOTES);
-    let wider = move |known: &&str| !notes && within(SENSITIVITY, code, known) && !within(SENSITIVITY, known, code);
+    let wider =
+        move |known: &&str| !notes && within(SENSITIVITY, code, known) && !within(SENSITIVITY, known, code);
     SENSITIVITY.iter().map(|known| known.code).filter(wider)
 }
 

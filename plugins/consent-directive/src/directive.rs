@@ -53,7 +53,9 @@ pub fn one(consent: &Consent, question: &Question<'_>, doubts: Doubts) -> Condit
     let mut nested: Vec<Branches> = consent.provisions.iter().map(|_| Branches::new()).collect();
     let mut top = Branches::new();
     for at in leaves_first(&consent.provisions).unwrap_or_default() {
-        let (Some(provision), Some(exceptions)) = (consent.provisions.get(at), nested.get_mut(at)) else { continue };
+        let (Some(provision), Some(exceptions)) = (consent.provisions.get(at), nested.get_mut(at)) else {
+            continue;
+        };
         let exceptions = std::mem::take(exceptions);
         let siblings = match provision.parent {
             Some(parent) => nested.get_mut(parent as usize),

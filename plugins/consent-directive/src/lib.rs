@@ -59,9 +59,12 @@ impl Rule for ConsentDirective {
         }
         let now = request.now;
         let directives = facts.consents.iter().filter(|consent| {
-            consent.status == ConsentStatus::Active && consent.given_at <= now && !self.authorizes_only(consent)
+            consent.status == ConsentStatus::Active
+                && consent.given_at <= now
+                && !self.authorizes_only(consent)
         });
-        let (in_force, others): (Vec<_>, Vec<_>) = directives.partition(|consent| consent.period.contains(now));
+        let (in_force, others): (Vec<_>, Vec<_>) =
+            directives.partition(|consent| consent.period.contains(now));
         let ended = others.iter().any(|consent| consent.period.end.is_some_and(|end| end <= now));
         let (unsupported, readable): (Vec<_>, Vec<_>) =
             in_force.into_iter().partition(|consent| !consent.unsupported.is_empty());

@@ -54,7 +54,9 @@ impl<'a> Question<'a> {
             _ => Answer::Unknown,
         };
         Self {
-            organization_known: facts.destination.is_some() || facts.subject_organization.is_some() || private,
+            organization_known: facts.destination.is_some()
+                || facts.subject_organization.is_some()
+                || private,
             record: Record::of(request, facts),
             request,
             facts,
@@ -86,7 +88,9 @@ impl<'a> Question<'a> {
         let asked = now
             .and(Answer::one_of(&provision.actors, |actor| self.actor(actor)))
             .and(Answer::one_of(&provision.actions, |action| self.action(action)))
-            .and(Answer::one_of(&provision.purposes, |of| codes::purpose(of, self.request.purpose.as_deref())));
+            .and(Answer::one_of(&provision.purposes, |of| {
+                codes::purpose(of, self.request.purpose.as_deref())
+            }));
         let data = self.record.matches(provision);
         Match { known: data.known.and(asked), ..data }
     }

@@ -126,8 +126,10 @@ impl<'a> Record<'a> {
     pub fn matches(&self, provision: &Provision) -> Match {
         let found = [
             (!provision.security_labels.is_empty()).then(|| self.labels(provision)),
-            (!provision.classes.is_empty()).then(|| self.each(Kind::Classes, &provision.classes, |of| self.class(of))),
-            (!provision.codes.is_empty()).then(|| self.each(Kind::Codes, &provision.codes, |of| self.code(of))),
+            (!provision.classes.is_empty())
+                .then(|| self.each(Kind::Classes, &provision.classes, |of| self.class(of))),
+            (!provision.codes.is_empty())
+                .then(|| self.each(Kind::Codes, &provision.codes, |of| self.code(of))),
             (!provision.data.is_empty()).then(|| self.each(Kind::Data, &provision.data, |of| self.datum(of))),
             (provision.data_period != Period::default()).then(|| self.dates(provision.data_period)),
         ];
@@ -166,7 +168,8 @@ impl<'a> Record<'a> {
     fn labels(&self, provision: &Provision) -> Found {
         let mut values = Vec::new();
         for coding in &provision.security_labels {
-            let level = codes::confidentiality(&coding.code).filter(|_| coding.system == CONFIDENTIALITY_SYSTEM);
+            let level =
+                codes::confidentiality(&coding.code).filter(|_| coding.system == CONFIDENTIALITY_SYSTEM);
             let codes: Vec<String> = match (level, provision.effect) {
                 // "R" means R and below to a permit; a deny of it keeps back what is even more so.
                 (Some(level), ProvisionEffect::Permit) => {

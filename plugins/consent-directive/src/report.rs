@@ -37,7 +37,9 @@ pub fn without_patient(configured: &Configured) -> Findings {
 pub fn unreadable(findings: &mut Findings, configured: &Configured, code: &str, consents: &[&Consent]) {
     if !consents.is_empty() {
         let ask = "a consent on file cannot be read in full: what does the patient want here?";
-        findings.review(code, Ground::IndividualRequest, ask, configured.queue.as_str()).cite(AGREED_RESTRICTION);
+        findings
+            .review(code, Ground::IndividualRequest, ask, configured.queue.as_str())
+            .cite(AGREED_RESTRICTION);
         findings.note(format!("{code}: {}", names(consents.iter().copied()).join(", ")));
     }
 }
@@ -76,7 +78,8 @@ pub fn judged(
     let portal = question.portal();
     let none = !consents.iter().any(|consent| directive::is_about(consent, question));
     if none {
-        let denial = findings.deny("consent.none", Ground::NoConsent, "no consent is on file that allows this");
+        let denial =
+            findings.deny("consent.none", Ground::NoConsent, "no consent is on file that allows this");
         return finish(denial.cite(CONSENT), portal);
     }
     // Whose doubt is it, where doubt alone denies?
@@ -92,7 +95,9 @@ pub fn judged(
     if bases {
         let ask = "a consent on file does not say what holds where it names no exception: what does the patient want?";
         let queue = configured.queue.as_str();
-        findings.review("consent.indeterminate", Ground::IndividualRequest, ask, queue).cite(AGREED_RESTRICTION);
+        findings
+            .review("consent.indeterminate", Ground::IndividualRequest, ask, queue)
+            .cite(AGREED_RESTRICTION);
     }
     if facts {
         let message = "it cannot be told whether a consent on file allows this";
@@ -108,7 +113,8 @@ pub fn judged(
     }
     if !facts && !bases {
         let message = "a consent on file does not allow this";
-        let denial = findings.deny("consent.denied", Ground::IndividualRequest, message).cite(AGREED_RESTRICTION);
+        let denial =
+            findings.deny("consent.denied", Ground::IndividualRequest, message).cite(AGREED_RESTRICTION);
         finish(denial, portal || rests_on_data);
     }
 }
@@ -142,7 +148,8 @@ fn redactions(
     }
     if sayable.is_always() || sayable.clauses().len() > REDACTIONS_MAX {
         let message = "a consent on file allows parts of this only";
-        let denial = findings.deny("consent.residual", Ground::IndividualRequest, message).cite(AGREED_RESTRICTION);
+        let denial =
+            findings.deny("consent.residual", Ground::IndividualRequest, message).cite(AGREED_RESTRICTION);
         denial.remedy(Remedy::HumanReview(configured.queue.clone()));
         return finish(denial, question.portal() || !question.record.list);
     }
@@ -173,7 +180,9 @@ fn redact(obligation: &mut Obligation, clause: &Clause) {
         (Kind::Data, "data", "except-data"),
     ] {
         let of_kind = |met: bool| {
-            clause.iter().filter(move |literal| literal.met == met).filter_map(move |literal| match &literal.criterion {
+            clause.iter().filter(move |literal| literal.met == met).filter_map(move |literal| match &literal
+                .criterion
+            {
                 Criterion::OneOf(of, values) if *of == kind => Some(values),
                 Criterion::OneOf(..) | Criterion::Dates(..) => None,
             })
@@ -199,10 +208,11 @@ fn redact(obligation: &mut Obligation, clause: &Clause) {
     for (met, from, until) in
         [(true, "dates-from", "dates-until"), (false, "except-dates-from", "except-dates-until")]
     {
-        let dates = clause.iter().filter(|literal| literal.met == met).find_map(|literal| match literal.criterion {
-            Criterion::Dates(start, end) => Some((start, end)),
-            Criterion::OneOf(..) => None,
-        });
+        let dates =
+            clause.iter().filter(|literal| literal.met == met).find_map(|literal| match literal.criterion {
+                Criterion::Dates(start, end) => Some((start, end)),
+                Criterion::OneOf(..) => None,
+            });
         let (start, end) = dates.unwrap_or_default();
         for (name, moment) in [(from, start), (until, end)] {
             if let Some(moment) = moment {

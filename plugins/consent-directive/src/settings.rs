@@ -13,8 +13,8 @@ use crate::condition::Kind;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What holds where no consent on file is about the request: `permit` (patients opt out) or `deny`
-    /// (patients opt in).
-    pub no_consent: WithoutConsent,
+    /// (patients opt in). Must be said.
+    pub no_consent: Option<WithoutConsent>,
     /// What a consent means that has ended, where none is in force.
     #[serde(default)]
     pub expired: Expired,
@@ -135,19 +135,25 @@ impl Configured {
     /// Everything that is wrong with them.
     pub fn new(settings: Settings) -> Result<Self, Problems> {
         let mut problems = Problems::new();
+        if settings.no_consent.is_none() {
+            let expected =
+                "expected `permit` (patients opt out) or `deny` (patients opt in): it has no default";
+            problems.at("/no_consent", expected);
+        }
         if settings.queue.trim().is_empty() {
             problems.at("/queue", "expected the name of a queue; leave it out for `privacy-office`");
         }
         for (at, form) in settings.authorizations.iter().enumerate() {
             if form.trim().is_empty() {
-                problems.at(format!("/authorizations/{at}"), "expected a form of consent, such as `part2-tpo`");
+                problems
+                    .at(format!("/authorizations/{at}"), "expected a form of consent, such as `part2-tpo`");
             }
         }
         let groups = groups(&settings.groups, &mut problems);
         problems.or(Self {
             root: match settings.no_consent {
-                WithoutConsent::Permit => ProvisionEffect::Permit,
-                WithoutConsent::Deny => ProvisionEffect::Deny,
+                Some(WithoutConsent::Permit) => ProvisionEffect::Permit,
+                Some(WithoutConsent::Deny) | None => ProvisionEffect::Deny,
             },
             expired_denies: settings.expired == Expired::Deny,
             authorizations: settings.authorizations,
@@ -175,7 +181,8 @@ fn groups(written: &[Group], problems: &mut Problems) -> Groups {
         let place = format!("/groups/{at}");
         let name = entity(&format!("{place}/name"), &group.name, problems);
         if names.contains(&group.name.as_str()) {
-            problems.at(format!("{place}/name"), format!("`{}` is named twice: join its members", group.name));
+            problems
+                .at(format!("{place}/name"), format!("`{}` is named twice: join its members", group.name));
         }
         names.push(&group.name);
         if group.members.is_empty() {
@@ -197,7 +204,10 @@ fn groups(written: &[Group], problems: &mut Problems) -> Groups {
 fn entity(place: &str, text: &str, problems: &mut Problems) -> Option<EntityId> {
     let parts = text.split_once("::").filter(|(kind, id)| !kind.is_empty() && !id.is_empty());
     if parts.is_none() {
-        problems.at(place, format!("`{text}` names nobody: expected a type and an id, such as `Organization::north`"));
+        problems.at(
+            place,
+            format!("`{text}` names nobody: expected a type and an id, such as `Organization::north`"),
+        );
     }
     parts.map(|(kind, id)| EntityId::new(kind, id))
 }
