@@ -85,24 +85,35 @@ fn branch(siblings: &mut Branches, found: Match, keeps_back: Condition) {
 
 /// What is kept back by an effect and the exceptions to it.
 fn level(effect: ProvisionEffect, exceptions: &[Branch], doubt: Doubt) -> Condition {
-    let mut kept = Condition::never();
-    let mut unmatched = Condition::always();
+    let mut kept = match effect {
+        ProvisionEffect::Permit => Condition::never(),
+        ProvisionEffect::Deny => unmatched(exceptions, doubt),
+    };
     for exception in exceptions {
-        let doubtful = exception.known == Answer::Unknown;
-        if !(doubtful && doubt == Doubt::For) {
+        // More than everything cannot be kept back, and work is limited.
+        if kept.is_always() {
+            break;
+        }
+        if !(exception.known == Answer::Unknown && doubt == Doubt::For) {
             kept.or(exception.keeps_back.and_clause(&exception.open));
         }
-        if !(doubtful && doubt == Doubt::Against) {
+    }
+    kept
+}
+
+/// What none of the exceptions is about.
+fn unmatched(exceptions: &[Branch], doubt: Doubt) -> Condition {
+    let mut unmatched = Condition::always();
+    for exception in exceptions {
+        if !(exception.known == Answer::Unknown && doubt == Doubt::Against) {
             unmatched = unmatched.and_not(&exception.open);
+            // Nothing is left; or it got too long, and is "everything" from here on.
+            if unmatched.is_never() || unmatched.is_always() {
+                break;
+            }
         }
     }
-    match effect {
-        ProvisionEffect::Permit => kept,
-        ProvisionEffect::Deny => {
-            kept.or(unmatched);
-            kept
-        }
-    }
+    unmatched
 }
 
 /// The positions of the provisions, each after those nested in it; none: one names a parent that is not

@@ -30,10 +30,16 @@ pub(crate) fn reading(case: &Case, item: &Item) -> Kept {
     if case.consents.iter().all(permits) { Kept::Permitted } else { Kept::Denied }
 }
 
-/// The effect of a provision with the exceptions to it.
+/// The effect of a provision with the exceptions to it. An exception that only may be meant counts where
+/// it comes to a deny.
 fn level<'a>(effect: &'a str, but: &'a [GivenProvision], case: &Case, item: &Item) -> &'a str {
-    let matching: Vec<_> = but.iter().filter(|one| matches(one, case, item)).collect();
-    let effects: Vec<_> = matching.iter().map(|one| level(&one.effect, &one.but, case, item)).collect();
+    let mut effects = Vec::new();
+    for one in but.iter().filter(|one| matches(one, case, item, true)) {
+        let below = level(&one.effect, &one.but, case, item);
+        if below == "deny" || matches(one, case, item, false) {
+            effects.push(below);
+        }
+    }
     if effects.is_empty() {
         effect
     } else if effects.contains(&"deny") {
@@ -43,7 +49,8 @@ fn level<'a>(effect: &'a str, but: &'a [GivenProvision], case: &Case, item: &Ite
     }
 }
 
-fn matches(one: &GivenProvision, case: &Case, item: &Item) -> bool {
+/// Whether the provision is about it; `may`: whether it may be meant.
+fn matches(one: &GivenProvision, case: &Case, item: &Item, may: bool) -> bool {
     let any =
         |list: &[String], test: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|of| test(of));
     let subject = case.subject.as_deref().unwrap();
@@ -55,33 +62,29 @@ fn matches(one: &GivenProvision, case: &Case, item: &Item) -> bool {
         && one.data_end.as_deref().is_none_or(|end| item.date.as_str() < end)
         && any(&one.actors, &|who| who == subject || who == "Organization::clinic")
         && any(&one.purposes, &|of| purpose_of(purpose, of))
-        && any(&one.actions, &|of| action_of(action, of, &one.effect))
+        // A change may show what it changes.
+        && any(&one.actions, &|of| of == action || (may && action == "correct" && of == "access"))
         && any(&one.classes, &|of| of == item.class)
         && any(&one.codes, &|of| item.codes.iter().any(|code| code == of))
-        && any(&one.labels, &|of| label_of(&item.labels, of, &one.effect))
-}
-
-/// A change may show what it changes, which is enough for a deny.
-fn action_of(action: &str, of: &str, effect: &str) -> bool {
-    of == action || (action == "correct" && of == "access" && effect == "deny")
+        && any(&one.labels, &|of| label_of(&item.labels, of, &one.effect, may))
 }
 
 fn purpose_of(purpose: &str, of: &str) -> bool {
     purpose == of || matches!((purpose, of), ("COC", "TREAT") | ("ENROLLM", "HPAYMT"))
 }
 
-fn label_of(labels: &[String], of: &str, effect: &str) -> bool {
+fn label_of(labels: &[String], of: &str, effect: &str, may: bool) -> bool {
     let level = |code: &str| ["U", "L", "M", "N", "R", "V"].iter().position(|known| *known == code);
     if let Some(wanted) = level(of) {
         let own = labels.iter().filter_map(|label| level(label)).max().unwrap();
         return if effect == "permit" { own <= wanted } else { own >= wanted };
     }
     let carries = |codes: &[&str]| labels.iter().any(|label| codes.contains(&label.as_str()));
-    match (of, effect) {
-        ("SUD" | "ETH", _) => carries(&["SUD", "ETH", "OPIOIDUD"]),
-        // What is marked substance use in general may be opioids, which is enough for a deny.
-        ("OPIOIDUD", "deny") => carries(&["SUD", "ETH", "OPIOIDUD"]),
-        ("SPI", _) => carries(&["SUD", "ETH", "OPIOIDUD", "PSY"]),
-        (code, _) => carries(&[code]),
+    match of {
+        "SUD" | "ETH" => carries(&["SUD", "ETH", "OPIOIDUD"]),
+        // What is marked substance use in general may be opioids.
+        "OPIOIDUD" if may => carries(&["SUD", "ETH", "OPIOIDUD"]),
+        "SPI" => carries(&["SUD", "ETH", "OPIOIDUD", "PSY"]),
+        code => carries(&[code]),
     }
 }
