@@ -8,9 +8,9 @@
 
 use assent_plugin_sdk::prelude::*;
 
-/// Clauses that one condition may have while it comes together. A consent of a dozen exceptions has as many;
-/// more than this, and nobody could say what the patient sees of it.
-const CLAUSES_MAX: usize = 64;
+/// Clauses that one condition may have while it comes together: twice what can be redacted in the end. A
+/// consent of a dozen exceptions has as many; work grows with the square, and a guest's fuel is limited.
+const CLAUSES_MAX: usize = 32;
 
 /// What kind of data a criterion is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]

@@ -4,7 +4,12 @@
 //! Codes are written short: `TREAT` is of v3-ActReason, `R` of v3-Confidentiality, `SUD` of v3-ActCode; a bar
 //! names another system (`urn:other|X`). Actors are `Practitioner::dr-b` (role IRCP) or `CST Organization::x`.
 #![allow(dead_code, reason = "each test executable uses its own part")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a mistake in a case must stop the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a mistake in a case must stop the test"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
