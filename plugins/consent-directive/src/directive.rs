@@ -34,35 +34,61 @@ struct Branch {
 /// Exceptions beside one another, sorted.
 type Branches = Vec<Branch>;
 
-/// What all of it keeps back from this request.
-pub fn keeps_back(
-    root: ProvisionEffect,
-    consents: &[&Consent],
-    question: &Question<'_>,
-    doubts: Doubts,
-) -> Condition {
+/// A consent with what its criteria come to, which takes most of the work and is the same for any doubts.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// The consent.
+    pub consent: &'a Consent,
+    concerned: Match,
+    provisions: Vec<Match>,
+    leaves_first: Vec<usize>,
+}
+
+impl<'a> Seen<'a> {
+    /// The consent as the question sees it; its provisions hang together.
+    pub fn of(consent: &'a Consent, question: &Question<'_>) -> Self {
+        Self {
+            consent,
+            concerned: question.concerned(consent),
+            provisions: consent.provisions.iter().map(|provision| question.matches(provision)).collect(),
+            leaves_first: leaves_first(&consent.provisions).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the consent may be about the request.
+    pub fn is_about(&self) -> bool {
+        self.concerned.known != Answer::No
+    }
+}
+
+/// What all of it keeps back from the request.
+pub fn keeps_back(root: ProvisionEffect, consents: &[Seen<'_>], doubts: Doubts) -> Condition {
     let mut branches = Branches::new();
-    for consent in consents {
-        branch(&mut branches, question.concerned(consent), one(consent, question, doubts));
+    for seen in consents.iter().filter(|seen| seen.is_about()) {
+        branch(&mut branches, &seen.concerned, one(seen, doubts));
     }
     level(root, &branches, doubts.facts)
 }
 
 /// What one consent keeps back where it is about the request.
-pub fn one(consent: &Consent, question: &Question<'_>, doubts: Doubts) -> Condition {
+pub fn one(seen: &Seen<'_>, doubts: Doubts) -> Condition {
+    let consent = seen.consent;
     let mut nested: Vec<Branches> = consent.provisions.iter().map(|_| Branches::new()).collect();
     let mut top = Branches::new();
-    for at in leaves_first(&consent.provisions).unwrap_or_default() {
-        let (Some(provision), Some(exceptions)) = (consent.provisions.get(at), nested.get_mut(at)) else {
+    for &at in &seen.leaves_first {
+        let (Some(provision), Some(found), Some(exceptions)) =
+            (consent.provisions.get(at), seen.provisions.get(at), nested.get_mut(at))
+        else {
             continue;
         };
         let exceptions = std::mem::take(exceptions);
         let siblings = match provision.parent {
+            _ if found.known == Answer::No => continue,
             Some(parent) => nested.get_mut(parent as usize),
             None => Some(&mut top),
         };
         if let Some(siblings) = siblings {
-            branch(siblings, question.matches(provision), level(provision.effect, &exceptions, doubts.facts));
+            branch(siblings, found, level(provision.effect, &exceptions, doubts.facts));
         }
     }
     let base = consent.base.unwrap_or(match doubts.bases {
@@ -72,15 +98,8 @@ pub fn one(consent: &Consent, question: &Question<'_>, doubts: Doubts) -> Condit
     level(base, &top, doubts.facts)
 }
 
-/// Whether the consent may be about the request.
-pub fn is_about(consent: &Consent, question: &Question<'_>) -> bool {
-    question.concerned(consent).known != Answer::No
-}
-
-fn branch(siblings: &mut Branches, found: Match, keeps_back: Condition) {
-    if found.known != Answer::No {
-        insert(siblings, Branch { known: found.known, open: found.open, keeps_back });
-    }
+fn branch(siblings: &mut Branches, found: &Match, keeps_back: Condition) {
+    insert(siblings, Branch { known: found.known, open: found.open.clone(), keeps_back });
 }
 
 /// What is kept back by an effect and the exceptions to it.

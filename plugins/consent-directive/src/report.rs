@@ -10,7 +10,7 @@ use assent_plugin_sdk::prelude::*;
 use crate::answer::Doubt;
 use crate::codes;
 use crate::condition::{Clause, Condition, Criterion, Kind, Literal, insert};
-use crate::directive::{self, Doubts};
+use crate::directive::{self, Doubts, Seen};
 use crate::question::Question;
 use crate::settings::{Configured, Redaction};
 
@@ -57,17 +57,20 @@ pub fn judged(
     consents: &[&Consent],
     question: &Question<'_>,
 ) {
-    let kept = |question: &Question<'_>, facts: Doubt, bases: Doubt| {
-        directive::keeps_back(configured.root, consents, question, Doubts { facts, bases })
+    let see = |question: &Question<'_>| -> Vec<Seen<'_>> {
+        consents.iter().map(|consent| Seen::of(consent, question)).collect()
     };
-    let decisive = kept(question, Doubt::Against, Doubt::Against);
+    let seen = see(question);
+    let kept = |seen: &[Seen<'_>], facts: Doubt, bases: Doubt| {
+        directive::keeps_back(configured.root, seen, Doubts { facts, bases })
+    };
+    let decisive = kept(&seen, Doubt::Against, Doubt::Against);
     if decisive.is_never() {
         return;
     }
-    let mine = consents.iter().copied().filter(|consent| {
-        let doubts = Doubts { facts: Doubt::Against, bases: Doubt::Against };
-        directive::is_about(consent, question) && !directive::one(consent, question, doubts).is_never()
-    });
+    let against = Doubts { facts: Doubt::Against, bases: Doubt::Against };
+    let mine = seen.iter().filter(|seen| seen.is_about() && !directive::one(seen, against).is_never());
+    let mine = mine.map(|seen| seen.consent);
     let names = names(mine);
     if !names.is_empty() {
         findings.note(format!("kept back by: {}", names.join(", ")));
@@ -76,22 +79,22 @@ pub fn judged(
         return redactions(findings, configured, question, &decisive, names);
     }
     let portal = question.portal();
-    let none = !consents.iter().any(|consent| directive::is_about(consent, question));
+    let none = !seen.iter().any(Seen::is_about);
     if none {
         let denial =
             findings.deny("consent.none", Ground::NoConsent, "no consent is on file that allows this");
         return finish(denial.cite(CONSENT), portal);
     }
     // Whose doubt is it, where doubt alone denies?
-    let (facts, bases) = if !kept(question, Doubt::Against, Doubt::For).is_always() {
+    let (facts, bases) = if !kept(&seen, Doubt::Against, Doubt::For).is_always() {
         (false, true)
-    } else if !kept(question, Doubt::For, Doubt::Against).is_always() {
+    } else if !kept(&seen, Doubt::For, Doubt::Against).is_always() {
         (true, false)
     } else {
-        let both = !kept(question, Doubt::For, Doubt::For).is_always();
+        let both = !kept(&seen, Doubt::For, Doubt::For).is_always();
         (both, both)
     };
-    let rests_on_data = !kept(&question.blind(), Doubt::Against, Doubt::Against).is_always();
+    let rests_on_data = !kept(&see(&question.blind()), Doubt::Against, Doubt::Against).is_always();
     if bases {
         let ask = "a consent on file does not say what holds where it names no exception: what does the patient want?";
         let queue = configured.queue.as_str();
