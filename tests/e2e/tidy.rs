@@ -1,4 +1,5 @@
-//! Holds the architecture: crate edges, who may name which library, module docs, nothing ignored.
+//! Holds the architecture: crate edges, who may name which library, module docs, nothing ignored, and a map whose
+//! paths exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -114,6 +115,40 @@ fn nothing_is_ignored_or_left_open() {
         for word in forbidden {
             assert!(!text.contains(word), "{} contains `{word}`", path.display());
         }
+    }
+}
+
+/// As wide as code, which is read beside it.
+const MAP_CHARS_MAX: usize = 120;
+
+/// Where the map's short form of a path may lead to.
+fn meant(path: &str) -> Vec<PathBuf> {
+    let (krate, rest) = path.split_once('/').unwrap();
+    let host = root().join("host").join(krate);
+    [root().join(path), host.join("src").join(rest), host.join(rest)]
+        .into_iter()
+        .flat_map(|path| [path.with_extension("rs"), path])
+        .collect()
+}
+
+#[test]
+fn the_map_is_no_wider_than_code_and_the_paths_of_its_invariants_exist() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    // A cell of a table cannot be broken.
+    for line in map.lines().filter(|line| !line.starts_with('|')) {
+        assert!(line.chars().count() <= MAP_CHARS_MAX, "wider than {MAP_CHARS_MAX}: {line}");
+    }
+    let (_, invariants) = map.split_once("\n## Invariants").unwrap();
+    let (invariants, _) = invariants.split_once("\n## ").unwrap();
+    let rows = invariants.lines().filter(|line| line.starts_with('|'));
+    let quoted = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let paths: Vec<_> = quoted.filter(|quoted| quoted.contains('/')).collect();
+    assert!(paths.len() > 50, "the table is read wrongly: {paths:?}");
+    for path in paths {
+        assert!(
+            meant(path).iter().any(|path| path.exists()),
+            "ARCHITECTURE.md names `{path}`, which is nowhere"
+        );
     }
 }
 

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         ["bench"] => test::bench(),
         ["crash", ref options @ ..] => reliability::crash(options),
         ["fuzz", ref options @ ..] => reliability::fuzz(options),
-        ["plugins"] => plugins::build(&tools::root()).map(drop),
+        ["plugins"] => plugins::build(&tools::root()),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -28,26 +28,12 @@ const SIZE_WARNING_BYTES: usize = 300_000;
 const CONTRACT: &str = "wit/0.1.0";
 const PAGE_BYTES: u64 = 64 << 10;
 
-/// A plugin that has been built.
-#[derive(Debug)]
-#[expect(dead_code, reason = "the path and the digest are for commands that load what was built")]
-pub(crate) struct Built {
-    /// Kebab-case, such as `export-approval`.
-    pub(crate) name: String,
-    /// Where the component lies.
-    pub(crate) path: PathBuf,
-    /// The component.
-    pub(crate) bytes: Vec<u8>,
-    /// Its SHA-256.
-    pub(crate) digest: Digest,
-}
-
 /// Builds every plugin of the guest workspace under `root` and writes the components to
 /// `plugins/target/components`.
 ///
 /// # Errors
 /// What is missing on this machine, or every plugin that cannot be built or encoded.
-pub(crate) fn build(root: &Path) -> anyhow::Result<Vec<Built>> {
+pub(crate) fn build(root: &Path) -> anyhow::Result<()> {
     let workspace = root.join("plugins");
     need_target(root)?;
     let packages = plugin_packages(&workspace)?;
@@ -55,15 +41,13 @@ pub(crate) fn build(root: &Path) -> anyhow::Result<Vec<Built>> {
     let contract = contract(root)?;
     let folder = workspace.join(COMPONENTS);
     std::fs::create_dir_all(&folder).with_context(|| format!("`{}` could not be made", folder.display()))?;
-    let mut built = vec![];
     let mut failures = vec![];
     for (name, module) in modules {
-        match encode(&contract, &name, &module, &folder) {
-            Ok(plugin) => built.push(plugin),
-            Err(error) => failures.push(format!("{name}: {error:#}")),
+        if let Err(error) = encode(&contract, &name, &module, &folder) {
+            failures.push(format!("{name}: {error:#}"));
         }
     }
-    if failures.is_empty() { Ok(built) } else { bail!("{}", failures.join("\n       ")) }
+    if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n       ")) }
 }
 
 /// Makes sure that this toolchain can compile for WebAssembly.
@@ -214,7 +198,7 @@ fn contract(root: &Path) -> anyhow::Result<Contract> {
     Ok(Contract { resolve, world })
 }
 
-fn encode(contract: &Contract, name: &str, module: &Path, folder: &Path) -> anyhow::Result<Built> {
+fn encode(contract: &Contract, name: &str, module: &Path, folder: &Path) -> anyhow::Result<()> {
     let core = std::fs::read(module).with_context(|| format!("`{}` could not be read", module.display()))?;
     let pages = initial_pages(&core)?;
     let bytes = wit_component::ComponentEncoder::default()
@@ -239,7 +223,7 @@ fn encode(contract: &Contract, name: &str, module: &Path, folder: &Path) -> anyh
             SIZE_WARNING_BYTES / 1000
         ));
     }
-    Ok(Built { name: name.to_owned(), path, bytes, digest })
+    Ok(())
 }
 
 /// How many pages the module's memory begins with.

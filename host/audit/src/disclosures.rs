@@ -12,7 +12,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use assent_model::{DecisionId, EntityId, Instant, Value};
+use assent_model::{DecisionId, EntityId, Instant, ObligationCode, Value};
 use serde::Serialize;
 
 use crate::record::{DecisionEvent, Record};
@@ -90,7 +90,7 @@ pub struct Row {
 /// The records that an accounting is made of.
 #[derive(Debug)]
 pub struct Gathered {
-    /// Permits about the patient, and those that name no patient.
+    /// Permits about the patient, and those that name no patient and may be about this one.
     pub records: Vec<Record>,
     /// Whether any decision names the patient: nobody should take the empty accounting of a mistyped id
     /// for an answer.
@@ -105,7 +105,7 @@ impl Gathered {
         for record in records {
             let Some(decision) = record.decision() else { continue };
             gathered.named |= decision.patient.as_ref() == Some(patient);
-            if decision.permits() && decision.patient.as_ref().is_none_or(|other| other == patient) {
+            if decision.permits() && concerns(decision, patient) {
                 gathered.records.push(record);
             }
         }
@@ -161,11 +161,11 @@ pub fn account<'a>(records: impl IntoIterator<Item = &'a Record>, scope: &Scope)
     }
 }
 
-/// A decision about the patient, or about a data set that names none.
+/// A decision about the patient, or one that names none and gave out a data set, or must be accounted for.
 fn concerns(decision: &DecisionEvent, patient: &EntityId) -> bool {
     match &decision.patient {
         Some(whose) => whose == patient,
-        None => leaves(&decision.action),
+        None => leaves(&decision.action) || decision.obliges(&ObligationCode::AccountDisclosure),
     }
 }
 

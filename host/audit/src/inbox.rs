@@ -5,7 +5,8 @@
 //! removes the letter; the command waits for that. INVARIANT (record before act): [`Inbox::deliver`] is ready
 //! only once the record is durable in the log; what the record announces is done after that, or not at all.
 //! A crash between appending and removing appends a letter again, under the same
-//! [`Record::letter`], by which readers know it (at least once).
+//! [`Record::letter`], by which readers know it (at least once). A letter was taken only if it can be seen that it is
+//! not there any more: an inbox that cannot be looked at, or is gone itself, says nothing.
 
 mod error;
 mod letter;
@@ -16,8 +17,7 @@ use std::time::{Duration, Instant as Monotonic};
 
 use assent_model::{Instant, OrganizationId};
 
-use crate::log::layout::Layout;
-use crate::log::{OpenError, disk};
+use crate::log::{DiskError, OpenError, disk, is_being_written};
 use crate::logs::{APPEND_DEADLINE, Logs, LogsConfig, LogsError};
 use crate::record::{Event, Record};
 
@@ -80,15 +80,24 @@ impl Inbox {
         let delivered = self.delivered(&letter, now, wait).await;
         if delivered.is_err() {
             // Or it would be recorded later, of something that never happened.
-            disk::remove(&self.path(&letter, LETTER))?;
+            match self.remove(&letter) {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
         }
         delivered
+    }
+
+    /// Removes a letter, durably.
+    fn remove(&self, letter: &str) -> Result<(), DiskError> {
+        disk::remove(&self.path(letter, LETTER))?;
+        disk::sync_dir(&self.directory())
     }
 
     async fn delivered(&self, letter: &str, now: Instant, wait: Duration) -> Result<(), InboxError> {
         let deadline = Monotonic::now() + wait;
         loop {
-            match self.fate(letter) {
+            match self.fate(letter)? {
                 Fate::Gone => return Ok(()),
                 Fate::Refused => return Err(InboxError::Refused { path: self.path(letter, REFUSED) }),
                 Fate::Waiting if Monotonic::now() >= deadline => {
@@ -138,29 +147,32 @@ impl Inbox {
     pub async fn take_in(&self, logs: &Logs, now: Instant) -> Result<Vec<Taken>, InboxError> {
         let mut taken = vec![];
         for letter in self.waiting()?.into_iter().take(LETTERS_MAX) {
-            let record = self.read(&letter).and_then(|event| {
-                let record = Record { letter: Some(letter.clone()), ..Record::new(now, event) };
-                record.encode().map_err(InboxError::Record)
-            });
-            let refused = match record {
-                Ok(record) => {
-                    let log = logs.log(&self.organization, now)?;
-                    log.append(record, Monotonic::now() + APPEND_DEADLINE).await?;
-                    disk::remove(&self.path(&letter, LETTER))?;
-                    disk::sync_dir(&self.directory())?;
+            let refused = match self.record(&letter, logs, now).await {
+                Ok(()) => {
+                    self.remove(&letter)?;
                     None
                 }
                 // Its command has given up meanwhile.
                 Err(InboxError::Disk(error)) if error.is_not_found() => continue,
-                Err(InboxError::Disk(error)) => return Err(error.into()),
-                Err(unreadable) => {
+                Err(error) if error.is_of_the_letter() => {
                     disk::rename(&self.path(&letter, LETTER), &self.path(&letter, REFUSED))?;
-                    Some(unreadable)
+                    Some(error)
                 }
+                Err(error) => return Err(error),
             };
             taken.push(Taken { letter, refused });
         }
         Ok(taken)
+    }
+
+    /// Appends what a letter says.
+    async fn record(&self, letter: &str, logs: &Logs, now: Instant) -> Result<(), InboxError> {
+        let event = self.read(letter)?;
+        let record = Record { letter: Some(letter.to_owned()), ..Record::new(now, event) };
+        let record = record.encode().map_err(InboxError::Record)?;
+        let log = logs.log(&self.organization, now)?;
+        log.append(record, Monotonic::now() + APPEND_DEADLINE).await?;
+        Ok(())
     }
 
     /// Opens the log, takes everything in and closes it again.
@@ -182,12 +194,7 @@ impl Inbox {
             source,
         })?;
         let Some(newest) = years.last() else { return Ok(false) };
-        let lock = Layout::new(&self.config.directory_of(&self.organization, *newest)).lock();
-        match disk::lock(&lock) {
-            Ok(_) => Ok(false),
-            Err(error) if error.is_locked() => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+        Ok(is_being_written(&self.config.directory_of(&self.organization, *newest))?)
     }
 
     /// The letters that wait, oldest first.
@@ -201,18 +208,26 @@ impl Inbox {
 
     fn read(&self, letter: &str) -> Result<Event, InboxError> {
         let path = self.path(letter, LETTER);
-        let bytes = disk::read_small(&path, letter::FILE_BYTES_MAX)?;
+        let bytes = match disk::read_small(&path, letter::FILE_BYTES_MAX) {
+            Err(error) if error.is_too_large() => {
+                return Err(InboxError::Letter { path, what: "it is longer than any letter" });
+            }
+            read => read?,
+        };
         letter::open(&self.origin(letter), &path, &bytes, self.config.kek.as_ref())
     }
 
-    fn fate(&self, letter: &str) -> Fate {
+    fn fate(&self, letter: &str) -> Result<Fate, InboxError> {
         // In this order: a letter that is refused is first there, then there under its other name.
-        if self.path(letter, LETTER).exists() {
-            Fate::Waiting
-        } else if self.path(letter, REFUSED).exists() {
-            Fate::Refused
+        if disk::is_there(&self.path(letter, LETTER))? {
+            Ok(Fate::Waiting)
+        } else if disk::is_there(&self.path(letter, REFUSED))? {
+            Ok(Fate::Refused)
+        } else if disk::is_there(&self.directory())? {
+            Ok(Fate::Gone)
         } else {
-            Fate::Gone
+            // Removed with the letter in it, or on a volume that is not mounted any more.
+            Err(InboxError::NoInbox { directory: self.directory() })
         }
     }
 

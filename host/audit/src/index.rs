@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::log::Mark;
 use crate::record::Record;
+use crate::redacted::debug_by_name;
 use chunk::Positions;
 pub use error::IndexError;
 pub use query::{EntityError, Field, Order, Query, entity, facets};
@@ -45,11 +46,7 @@ impl IndexKey {
     }
 }
 
-impl std::fmt::Debug for IndexKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("IndexKey(<redacted>)")
-    }
-}
+debug_by_name!(IndexKey);
 
 /// The index of one log. Several owners (the service, a command) may have the same file open: each finds
 /// what it has itself been given and what was complete on disk when it opened.
@@ -107,6 +104,17 @@ impl Index {
     /// The position from which the log must be fed.
     pub const fn next(&self) -> u64 {
         self.next
+    }
+
+    /// The last position that is on disk, and the moment of its record in milliseconds.
+    ///
+    /// # Errors
+    /// As [`Index::page`].
+    pub(crate) fn last(&self) -> Result<Option<(u64, i64)>, IndexError> {
+        let Some(Chunk { number, .. }) = self.store.chunks().last() else { return Ok(None) };
+        let times = self.store.times(*number)?;
+        let (offset, millis) = times.last().ok_or(IndexError::Damaged { chunk: *number })?;
+        Ok(Some((u64::from(*number) * CHUNK + u64::from(*offset), *millis)))
     }
 
     /// Adds the record at this position. Positions may be left out (let go by retention, or unreadable),

@@ -12,7 +12,9 @@ use crate::log::disk::{self, DiskError};
 use crate::log::layout::Layout;
 use crate::log::{Outside, Reader};
 use crate::logs::LogsConfig;
+use crate::retention::Shard;
 use crate::tlog::checkpoint::{Checkpoint, CheckpointError};
+use crate::tlog::merkle::{self, Tree};
 use crate::tlog::note::{NOTE_BYTES_MAX, Verifier};
 
 /// What is wrong with a log that is remembered.
@@ -49,7 +51,11 @@ pub enum KnownError {
         found: u64,
     },
     /// The memory itself is spoiled.
-    #[error("{} is not a checkpoint of this log: it was changed, or another key is expected", file.display())]
+    #[error(
+        "{} is not a checkpoint of this log: it was changed, or another key is expected (the log's name, which begins \
+         with `audit.name`, is part of its key)",
+        file.display()
+    )]
     Spoiled {
         /// Which file.
         file: PathBuf,
@@ -73,6 +79,18 @@ pub fn file(config: &LogsConfig, organization: &OrganizationId, year: i32) -> Pa
 /// When the directory cannot be read; one that does not exist remembers none.
 pub fn years(config: &LogsConfig, organization: &OrganizationId) -> std::io::Result<Vec<i32>> {
     crate::logs::years(&directory(config).join(organization.as_str()))
+}
+
+/// The years that are remembered and not there any more, oldest first; without those that were let go, or were
+/// begun to be.
+///
+/// # Errors
+/// When one of the two directories cannot be read.
+pub fn gone(config: &LogsConfig, organization: &OrganizationId) -> std::io::Result<Vec<i32>> {
+    let there = config.years(organization)?;
+    let mut gone = years(config, organization)?;
+    gone.retain(|year| !there.contains(year) && !Shard::is_noted(&config.directory_of(organization, *year)));
+    Ok(gone)
 }
 
 /// What is remembered of a log.
@@ -102,11 +120,24 @@ pub fn check(log: &Path, file: PathBuf, verifier: &Verifier) -> Result<(), Known
         return Err(KnownError::Gone { directory, file, size: tree.size });
     }
     // A checkpoint that does not hold is for opening to report, which says more about it.
-    let Ok(found) = Reader::new(log, verifier, None).checkpoint() else { return Ok(()) };
-    if found.size < tree.size || (found.size == tree.size && found.root != tree.root) {
+    let reader = Reader::new(log, verifier, None);
+    let Ok(found) = reader.checkpoint() else { return Ok(()) };
+    if !may_continue(&reader, &tree, &found) {
         return Err(KnownError::RolledBack { directory, file, size: tree.size, found: found.size });
     }
     Ok(())
+}
+
+/// Whether the log, as it was found, may be the one that is remembered. Tiles that are missing or damaged prove
+/// nothing: they can be made again, and a verification needs none.
+fn may_continue(reader: &Reader, remembered: &Tree, found: &Tree) -> bool {
+    if found.size <= remembered.size {
+        return found == remembered;
+    }
+    match reader.consistency(remembered.size, found) {
+        Ok(Some(proof)) => merkle::verify_consistency(remembered, found, &proof).is_ok(),
+        Ok(None) | Err(_) => true,
+    }
 }
 
 /// Remembers a log as its checkpoint is now.
@@ -126,7 +157,13 @@ pub fn remember(log: &Path, file: &Path, verifier: &Verifier) -> Result<(), Know
 /// # Errors
 /// When the file cannot be removed; one that is not there is fine.
 pub fn forget(config: &LogsConfig, organization: &OrganizationId, year: i32) -> Result<(), KnownError> {
-    Ok(disk::remove(&file(config, organization, year))?)
+    let file = file(config, organization, year);
+    disk::remove(&file)?;
+    // A crash must not bring it back: it would stop the next start.
+    match file.parent().filter(|parent| parent.is_dir()) {
+        Some(parent) => Ok(disk::sync_dir(parent)?),
+        None => Ok(()),
+    }
 }
 
 /// Beside the logs, so that it outlives them, and a volume that is not mounted is missed.

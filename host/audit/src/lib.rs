@@ -19,6 +19,7 @@ pub mod known;
 pub mod log;
 pub mod logs;
 pub mod record;
+mod redacted;
 pub mod reports;
 pub mod retention;
 pub mod shelf;

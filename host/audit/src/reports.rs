@@ -53,15 +53,15 @@ pub struct Item {
     pub justification: Option<String>,
 }
 
-/// Emergency access that nobody has reviewed: permits under break-glass without a `reviewed` change of state
-/// that names them, made at least `grace_ms` before `now`. Daily, with a grace of a day. Oldest first.
+/// Emergency access that nobody else has reviewed: permits under break-glass without a `reviewed` change of state
+/// that names them and was made by another than the subject, made at least `grace_ms` before `now`. Daily, with a grace of a day. Oldest first.
 pub fn break_glass_unreviewed<R: Borrow<Record>>(
     records: impl IntoIterator<Item = R>,
     now: Instant,
     grace_ms: i64,
 ) -> Vec<Item> {
     let mut open: BTreeMap<DecisionId, Item> = BTreeMap::new();
-    let mut reviewed: BTreeSet<DecisionId> = BTreeSet::new();
+    let mut reviewers: BTreeMap<DecisionId, BTreeSet<EntityId>> = BTreeMap::new();
     for record in records {
         let record = record.borrow();
         match &record.event {
@@ -71,12 +71,17 @@ pub fn break_glass_unreviewed<R: Borrow<Record>>(
             Event::StateChanged(change)
                 if change.items.iter().any(|item| item.change == StateVerb::Reviewed) =>
             {
-                reviewed.extend(change.decision.clone());
+                if let Some(decision) = &change.decision {
+                    reviewers.entry(decision.clone()).or_default().insert(change.by.entity.clone());
+                }
             }
             _ => {}
         }
     }
-    open.retain(|id, _| !reviewed.contains(id));
+    let is_reviewed = |id: &DecisionId, item: &Item| {
+        reviewers.get(id).is_some_and(|reviewers| reviewers.iter().any(|by| *by != item.subject))
+    };
+    open.retain(|id, item| !is_reviewed(id, item));
     by_time(open.into_values().collect())
 }
 

@@ -3,7 +3,9 @@
 //! A record is found by its [`Place`], by the id of its decision, or by a query, for which the shelf keeps
 //! each year's search index up to date. The command line and the service read through here alone. Everything
 //! blocks. INVARIANT (the log is the truth): an index says only where to look; what is handed out was read,
-//! and checked, from the log.
+//! and checked, from the log. An index that does not fit the log is made again, or an error, and never a shorter
+//! answer. INVARIANT (no year is passed over): what is made of all years fails where one that the deployment remembers
+//! is not there.
 
 mod archives;
 mod error;
@@ -15,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use assent_model::OrganizationId;
 
-use crate::index::{Index, Order, Query};
+use crate::index::{Index, IndexError, Order, Query};
+use crate::known;
 use crate::log::{Entry, Reader};
 use crate::logs::LogsConfig;
 use crate::record::Record;
@@ -98,6 +101,37 @@ impl Shelf {
         Ok(years)
     }
 
+    /// The years that are remembered and not there any more, oldest first.
+    ///
+    /// # Errors
+    /// When what is remembered cannot be read.
+    pub fn gone(&self) -> Result<Vec<i32>, ShelfError> {
+        let (config, organization) = (&self.config, &self.organization);
+        let mut gone = known::gone(config, organization).map_err(|source| ShelfError::Directory {
+            directory: config.directory.join(organization.as_str()),
+            source,
+        })?;
+        gone.retain(|year| self.only.is_none_or(|only| only == *year));
+        Ok(gone)
+    }
+
+    /// The years that there are, oldest first, if none is gone: for whoever must not pass over one in silence.
+    /// Those before `since` may be gone.
+    ///
+    /// # Errors
+    /// As [`Self::years`]; and [`ShelfError::Gone`] for the first that is.
+    pub fn all_years(&self, since: Option<i32>) -> Result<Vec<i32>, ShelfError> {
+        match self.gone()?.into_iter().find(|year| since.is_none_or(|since| since <= *year)) {
+            Some(year) => Err(self.missing(year)),
+            None => self.years(),
+        }
+    }
+
+    fn missing(&self, year: i32) -> ShelfError {
+        let memory = known::file(&self.config, &self.organization, year);
+        ShelfError::Gone { log: self.directory(year), memory }
+    }
+
     /// The directory of a year's log.
     pub fn directory(&self, year: i32) -> PathBuf {
         self.config.directory_of(&self.organization, year)
@@ -136,9 +170,9 @@ impl Shelf {
     /// All records with their places, in the order of the log.
     ///
     /// # Errors
-    /// As [`Self::years`]; each item, when the log cannot be read there.
+    /// As [`Self::all_years`]; each item, when the log cannot be read there.
     pub fn records(&self) -> Result<impl Iterator<Item = Result<Found, ShelfError>> + '_, ShelfError> {
-        Ok(self.years()?.into_iter().flat_map(|year| {
+        Ok(self.all_years(None)?.into_iter().flat_map(|year| {
             match self.reader(year).and_then(|reader| Ok(reader.entries(0)?)) {
                 Ok(entries) => {
                     Box::new(entries.map(move |entry| decoded(year, &entry?))) as Box<dyn Iterator<Item = _>>
@@ -188,16 +222,16 @@ impl Shelf {
         self.entry(place)?.map(|entry| decoded(place.year, &entry)).transpose()
     }
 
-    /// The record of the decision with this id.
+    /// The record of the decision with this id; the newest years are looked through first.
     ///
     /// # Errors
-    /// When the log or its index cannot be read.
+    /// As [`Self::find`].
     pub fn by_id(&self, id: &str) -> Result<Option<Found>, ShelfError> {
         let query = Query { id: Some(id.to_owned()), kind: Some("decision".to_owned()), ..Query::default() };
         // A caller may give its request the id of somebody else's decision, so the second may be the one.
         let mut after = None;
         loop {
-            let page = Page { query: &query, order: Order::OldestFirst, after, limit: 1 };
+            let page = Page { query: &query, order: Order::NewestFirst, after, limit: 1 };
             let Some(found) = self.find(page)?.pop() else { return Ok(None) };
             if found.1.decision().is_some_and(|decision| decision.id.as_str() == id) {
                 return Ok(Some(found));
@@ -209,9 +243,12 @@ impl Shelf {
     /// The records of a page, in its order.
     ///
     /// # Errors
-    /// When the log or its index cannot be read.
+    /// When the log or its index cannot be read, or a year is gone into which the page reaches.
     pub fn find(&self, page: Page<'_>) -> Result<Vec<Found>, ShelfError> {
+        let gone = self.gone()?;
         let mut years = self.years()?;
+        years.extend(&gone);
+        years.sort_unstable();
         if page.order == Order::NewestFirst {
             years.reverse();
         }
@@ -226,8 +263,15 @@ impl Shelf {
             if missing == 0 {
                 break;
             }
+            if gone.contains(&year) {
+                return Err(self.missing(year));
+            }
             let positions = self.positions(year, page, position, missing)?;
-            found.extend(self.fetch(year, &positions)?);
+            let records = self.fetch(year, &positions)?;
+            if let Some((place, _)) = records.iter().find(|(_, record)| !page.query.matches(record)) {
+                return Err(self.astray(*place));
+            }
+            found.extend(records);
         }
         Ok(found)
     }
@@ -267,10 +311,7 @@ impl Shelf {
     ) -> Result<(Index, Vec<u64>), ShelfError> {
         let mut index = match held {
             Some(index) => index,
-            None => {
-                let key = self.config.index_key();
-                Index::open(&self.index_path(year), &key, self.verifier(year)?.name())?
-            }
+            None => self.open_index(year)?,
         };
         let mut entries = self.reader(year)?.entries(index.next())?;
         while let Some(entry) = entries.next() {
@@ -284,6 +325,22 @@ impl Shelf {
         Ok((index, positions))
     }
 
+    /// Opens a year's index, if it is of this log as it is: that its last record is there and of the same moment tells
+    /// it from one of a log that was put back from an older copy, or lost its end before that was durable.
+    fn open_index(&self, year: i32) -> Result<Index, ShelfError> {
+        let index =
+            Index::open(&self.index_path(year), &self.config.index_key(), self.verifier(year)?.name())?;
+        if let Some((position, millis)) = index.last()? {
+            let reader = self.reader(year)?;
+            index.mark_before(position).into_iter().for_each(|mark| reader.offer(mark));
+            let entry = reader.entry(position)?.map(|entry| decoded(year, &entry)).transpose()?;
+            if entry.is_none_or(|(_, record)| record.at.as_millis() != millis) {
+                return Err(IndexError::OtherLog.into());
+            }
+        }
+        Ok(index)
+    }
+
     /// Tells a reader what the index knows, where one is open, of where to begin.
     fn offer_mark(&self, reader: &Reader, place: Place) {
         let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -294,6 +351,10 @@ impl Shelf {
 
     fn index_path(&self, year: i32) -> PathBuf {
         self.directory(year).with_extension("index")
+    }
+
+    fn astray(&self, place: Place) -> ShelfError {
+        ShelfError::Astray { place, index: self.index_path(place.year) }
     }
 
     /// The records at these positions, in the order of the positions.
@@ -310,6 +371,7 @@ impl Shelf {
                 entries = Some(reader.entries(position)?);
                 next = position;
             }
+            let before = found.len();
             for entry in entries.iter_mut().flatten() {
                 let entry = entry?;
                 next = entry.seq + 1;
@@ -317,6 +379,9 @@ impl Shelf {
                     found.push(decoded(year, &entry)?);
                     break;
                 }
+            }
+            if found.len() == before {
+                return Err(self.astray(Place { year, position }));
             }
         }
         if positions.first() > positions.last() {

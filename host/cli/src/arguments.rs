@@ -26,6 +26,13 @@ use clap::{Args, Subcommand};
 pub(crate) struct Log {
     /// The deployment directory (holds `assent.toml`).
     dir: PathBuf,
+    #[command(flatten)]
+    of: Of,
+}
+
+/// Whose log, and of which year.
+#[derive(Debug, Args)]
+pub(crate) struct Of {
     /// The organization; may be left out where there is only one.
     #[arg(long, short)]
     organization: Option<String>,
@@ -35,6 +42,12 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    fn which(&self) -> Which<'_> {
+        self.of.which()
+    }
+}
+
+impl Of {
     fn which(&self) -> Which<'_> {
         Which { organization: self.organization.as_deref(), year: self.year }
     }
@@ -78,16 +91,12 @@ pub(crate) enum Audit {
     /// Verify every byte from the first record to the signed checkpoint. Exit code: 0 whole, 1 not.
     Verify {
         /// The deployment directory; or `--log` and `--key`.
-        #[arg(required_unless_present = "log", conflicts_with = "log")]
+        #[arg(required_unless_present = "log")]
         dir: Option<PathBuf>,
-        /// The organization; may be left out where there is only one.
-        #[arg(long, short, conflicts_with = "log")]
-        organization: Option<String>,
-        /// One year's log; left out: all years.
-        #[arg(long, conflicts_with = "log")]
-        year: Option<i32>,
+        #[command(flatten)]
+        of: Of,
         /// The directory of one log, to verify without the deployment.
-        #[arg(long, requires = "key")]
+        #[arg(long, requires = "key", conflicts_with_all = ["dir", "organization", "year"])]
         log: Option<PathBuf>,
         /// Its public key, as `assent audit keys` prints it.
         #[arg(long, requires = "log", conflicts_with = "dir")]
@@ -322,14 +331,11 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
             return Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Audit::Keys { log } => audit::keys(&log.dir, &log.which(), out)?,
-        Audit::Verify { dir, organization, year, log, key, checkpoint, witness } => {
+        Audit::Verify { dir, of, log, key, checkpoint, witness } => {
             let against = verify::Against { checkpoints: checkpoint, witnesses: witness };
             let whole = match (dir, log, key) {
                 (_, Some(log), Some(key)) => verify::directory(&log, &key, &against, out)?,
-                (Some(dir), ..) => {
-                    let which = Which { organization: organization.as_deref(), year };
-                    verify::deployment(&dir, &which, &against, out)?
-                }
+                (Some(dir), ..) => verify::deployment(&dir, &of.which(), &against, out)?,
                 (None, ..) => anyhow::bail!("say what to verify: a deployment, or `--log` and `--key`"),
             };
             return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });

@@ -6,22 +6,31 @@ use anyhow::{Context, ensure};
 use assent_audit::logs::LogsConfig;
 use assent_model::OrganizationId;
 use assent_outbound::copies::{Copies, Settings, Source, Target};
-use zeroize::Zeroizing;
 
-use crate::audit_keys;
 use crate::deployment::Deployment;
+use crate::secrets;
 
 /// The copies; `None` where there are none to be.
 ///
 /// # Errors
-/// When the place is none, is among the logs themselves, or a credential is missing.
+/// As [`target`].
 pub fn load(deployment: &Deployment, config: &LogsConfig) -> anyhow::Result<Option<Copies>> {
-    let copy = deployment.config.audit.as_ref().and_then(|audit| audit.copy.as_ref());
-    let Some(copy) = copy else { return Ok(None) };
+    let organizations: Vec<OrganizationId> =
+        deployment.organizations.iter().map(|organization| organization.config.id.clone()).collect();
+    let source = Source { config: config.clone(), organizations };
+    Ok(target(deployment)?.map(|target| Copies::new(source, target)))
+}
+
+/// Where copies go; `None` where there are none to be. No connection is opened.
+///
+/// # Errors
+/// When the place is none, is among the logs themselves, or a credential is missing.
+pub fn target(deployment: &Deployment) -> anyhow::Result<Option<Target>> {
+    let Some(audit) = &deployment.config.audit else { return Ok(None) };
+    let Some(copy) = &audit.copy else { return Ok(None) };
     let secret = |name: &str, reference: &Option<String>| {
-        let secret = reference.as_ref().map(|reference| audit_keys::secret(&deployment.root, reference));
-        let secret = secret.transpose().with_context(|| format!("audit.copy.{name}"))?;
-        anyhow::Ok(secret.map(|text| Zeroizing::new(text.trim().to_owned())))
+        let secret = reference.as_ref().map(|reference| secrets::named(&deployment.root, reference));
+        secret.transpose().with_context(|| format!("audit.copy.{name}"))
     };
     let settings = Settings {
         to: copy.to.clone(),
@@ -32,12 +41,9 @@ pub fn load(deployment: &Deployment, config: &LogsConfig) -> anyhow::Result<Opti
         authorities: copy.authorities.as_ref().map(|path| deployment.root.join(path)),
     };
     if let Some(folder) = settings.folder().context("audit.copy.to")? {
-        refuse_among_logs(&folder, &config.directory)?;
+        refuse_among_logs(&folder, &deployment.root.join(&audit.directory))?;
     }
-    let target = Target::new(&settings).context("audit.copy")?;
-    let organizations: Vec<OrganizationId> =
-        deployment.organizations.iter().map(|organization| organization.config.id.clone()).collect();
-    Ok(Some(Copies::new(Source { config: config.clone(), organizations }, target)))
+    Ok(Some(Target::new(&settings).context("audit.copy")?))
 }
 
 /// A copy there would be lost with what it is a copy of, and be taken for it.

@@ -5,7 +5,7 @@
 //! leaves no core dump and lets no other process of its user look into its memory.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::deployment::Deployment;
 use crate::deployment::config::AuditConfig;
+use crate::secrets;
 
 const SEED_BYTES: usize = 32;
 
@@ -59,7 +60,7 @@ pub fn load_all(deployment: &Deployment, identity: Option<&Path>) -> anyhow::Res
     }
     keep_out_of_dumps()?;
     let sealing = source(root, &audit.sealing_key).context("audit.sealing_key")?;
-    let present = match sealing.load(environment) {
+    let present = match sealing.load(secrets::environment) {
         Err(KeyError::Token(error)) if matches!(*error, TokenError::NoKey { .. }) => {
             let advice =
                 format!("audit.sealing_key (`assent audit init {}` tells how to make it)", root.display());
@@ -70,7 +71,7 @@ pub fn load_all(deployment: &Deployment, identity: Option<&Path>) -> anyhow::Res
     let mut former = vec![];
     for text in &audit.former_sealing_keys {
         let named = || format!("audit.former_sealing_keys: `{text}`");
-        let key = source(root, text).and_then(|source| source.load(environment));
+        let key = source(root, text).and_then(|source| source.load(secrets::environment));
         let key = key.with_context(|| {
             format!(
                 "{} (if `assent audit rewrap --check` said that nothing needs it, remove it from the list)",
@@ -99,7 +100,7 @@ fn recovery(audit: &AuditConfig, identity: Option<&Path>) -> anyhow::Result<Reco
     let identities = match identity {
         None => vec![],
         Some(path) => {
-            let text = read_secret(path).context("`--recovery-identity`")?;
+            let text = secrets::in_file(path).context("`--recovery-identity`")?;
             Identity::parse_file(&text)
                 .with_context(|| format!("`--recovery-identity` {}", path.display()))?
         }
@@ -145,12 +146,9 @@ pub fn init(deployment: &Deployment, init: Init<'_>, out: &mut dyn Write) -> any
     if audit.recovery_recipients.is_empty() {
         writeln!(
             out,
-            "nobody but the sealing key opens the log: name somebody in `recovery_recipients`, with a key that"
+            "if the sealing key is lost, so is the log; unless `recovery_recipients` names somebody with a key that"
         )?;
-        writeln!(
-            out,
-            "`age-keygen` makes and that is kept offline, and losing the sealing key loses nothing"
-        )?;
+        writeln!(out, "`age-keygen` makes and that is kept offline")?;
     }
     Ok(())
 }
@@ -192,7 +190,9 @@ fn token_key(root: &Path, audit: &AuditConfig, init: Init<'_>, out: &mut dyn Wri
 /// The file of a key, if there is to be one and there is none.
 fn missing(root: &Path, key: &str) -> anyhow::Result<Option<PathBuf>> {
     let Some(path) = file(root, key) else { return Ok(None) };
-    let exists = path.try_exists().with_context(|| format!("{} cannot be looked at", path.display()))?;
+    let exists = path.try_exists().with_context(|| {
+        format!("{} cannot be looked at: run this as the user whose keys and logs these are", path.display())
+    })?;
     Ok((!exists).then_some(path))
 }
 
@@ -209,7 +209,7 @@ fn refuse_beside_logs(root: &Path, audit: &AuditConfig, what: &str, path: &Path)
         )
     };
     ensure!(
-        !has_logs(&directory),
+        !has_logs(&directory)?,
         "{what}: {} does not exist, but the logs in {} need it: restore it from a copy{recover}",
         path.display(),
         directory.display()
@@ -217,8 +217,15 @@ fn refuse_beside_logs(root: &Path, audit: &AuditConfig, what: &str, path: &Path)
     Ok(())
 }
 
-fn has_logs(directory: &Path) -> bool {
-    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
+/// Whether there is anything in the directory of logs. One that cannot be looked into is not taken for empty.
+fn has_logs(directory: &Path) -> anyhow::Result<bool> {
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => {
+            Err(error).with_context(|| format!("the logs in {} cannot be listed", directory.display()))
+        }
+    }
 }
 
 /// A new sealing key beside logs is right where former ones or a recovery identity open them.
@@ -235,12 +242,12 @@ fn refuse_unless_replaced(
     if audit.former_sealing_keys.is_empty() {
         return refuse_beside_logs(root, audit, "sealing key", path);
     }
-    if !has_logs(&root.join(&audit.directory)) {
+    if !has_logs(&root.join(&audit.directory))? {
         return Ok(());
     }
     let mut former = BTreeSet::new();
     for text in &audit.former_sealing_keys {
-        let key = source(root, text).and_then(|source| source.load(environment));
+        let key = source(root, text).and_then(|source| source.load(secrets::environment));
         former.insert(key.with_context(|| format!("audit.former_sealing_keys: `{text}`"))?.id().to_owned());
     }
     // Opens nothing, so that all that is needed counts as other.
@@ -280,33 +287,12 @@ fn make(path: &Path) -> anyhow::Result<()> {
 
 fn seed(root: &Path, audit: &AuditConfig) -> anyhow::Result<Zeroizing<[u8; SEED_BYTES]>> {
     let key = &audit.signing_key;
-    let text = secret(root, key)?;
+    let text = secrets::named(root, key)?;
     let mut seed = Zeroizing::new([0; SEED_BYTES]);
-    if hex::decode_to_slice(text.trim(), seed.as_mut_slice()).is_err() {
-        bail!("`{key}`: expected 64 hexadecimal digits");
+    if hex::decode_to_slice(text.as_str(), seed.as_mut_slice()).is_err() {
+        bail!("`{key}`: expected 64 hexadecimal digits, as `assent audit init` writes them");
     }
     Ok(seed)
-}
-
-/// A text that nobody but its owner may read.
-fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let shown = path.display();
-    let metadata = std::fs::metadata(path).with_context(|| format!("{shown} cannot be read"))?;
-    if std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0 {
-        bail!("{shown} can be read by others than its owner: `chmod 400 {shown}`");
-    }
-    Ok(Zeroizing::new(std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?))
-}
-
-/// What `assent.toml` keeps elsewhere: in a file that only its owner can read, or in a variable.
-pub(crate) fn secret(root: &Path, reference: &str) -> anyhow::Result<Zeroizing<String>> {
-    if let Some(path) = file(root, reference) {
-        read_secret(&path)
-    } else if let Some(name) = reference.strip_prefix("env:") {
-        environment(name).with_context(|| format!("the environment variable `{name}` is not set"))
-    } else {
-        bail!("`{reference}`: expected `file:PATH` or, for development, `env:NAME`");
-    }
 }
 
 /// The path of a key in a file, relative to the deployment.
@@ -325,12 +311,4 @@ fn keep_out_of_dumps() -> anyhow::Result<()> {
     rustix::process::setrlimit(Resource::Core, none).context("core dumps cannot be forbidden")?;
     let result = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     result.context("the process cannot be kept from being looked into")
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a key for development can be in a variable that assent.toml names"
-)]
-fn environment(name: &str) -> Option<Zeroizing<String>> {
-    std::env::var(name).ok().map(Zeroizing::new)
 }

@@ -1,13 +1,11 @@
 //! The exporters of a deployment: what they point to looked at, started beside the service, measured, ended.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use assent_audit::logs::Logs;
+use assent_audit::text::in_full;
 use assent_model::OrganizationId;
 use assent_outbound::export::{self, Exporter, Pace, Prepared, Running, State};
 use assent_policy::{LoadErrors, LoadProblem};
@@ -15,14 +13,14 @@ use assent_server::Clock;
 use assent_server::metrics::{Family, Gauges, Kind, Sample};
 use zeroize::Zeroizing;
 
+use crate::deployment::Deployment;
 use crate::deployment::config::{ExportConfig, part};
-use crate::deployment::{Deployment, files};
+use crate::say::say;
+use crate::secrets;
 
 /// How long a stopping service waits for what its exporters have not delivered: whatever is left goes out
 /// after the next start.
 const GRACE: Duration = Duration::from_secs(5);
-/// The longest token: JSON web tokens have a few kilobytes.
-const TOKEN_BYTES_MAX: usize = 16 << 10;
 
 /// The exporters that a deployment describes, without what is secret: for those who look at how far they are.
 ///
@@ -63,52 +61,16 @@ fn prepare_one(
     config: &ExportConfig,
     known: &[OrganizationId],
 ) -> Result<Prepared, (&'static str, String)> {
-    let token = config.token.as_deref().map(|token| secret(&deployment.root, token)).transpose();
-    let token = token.map_err(|message| ("/token", format!("`token`: {message}")))?;
+    let token = config.token.as_deref().map(|token| secrets::named(&deployment.root, token)).transpose();
+    let token = token.map_err(|error| ("/token", format!("`token`: {error:#}")))?;
     let described = config.exporter(&deployment.root, known, token);
     let exporter = described.map_err(|(part, error)| (part, error.to_string()))?;
-    export::prepare(exporter).map_err(|error| (part(&error), LoadProblem::of_file("", chain(&error)).message))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    export::prepare(exporter)
+        .map_err(|error| (part(&error), LoadProblem::of_file("", in_full(&error)).message))
 }
 
 fn organizations(deployment: &Deployment) -> Vec<OrganizationId> {
     deployment.organizations.iter().map(|organization| organization.config.id.clone()).collect()
-}
-
-/// A secret in a file that only its owner can read, or in a variable of the environment.
-fn secret(root: &Path, reference: &str) -> Result<Zeroizing<String>, String> {
-    let text = if let Some(path) = reference.strip_prefix("file:") {
-        let path = root.join(path);
-        let shown = files::shown(&path);
-        let exposed = |metadata: Metadata| metadata.mode() & 0o077 != 0;
-        let bytes = Zeroizing::new(files::read_bytes(&path).map_err(|what| format!("{shown} {what}"))?);
-        if std::fs::metadata(&path).is_ok_and(exposed) {
-            return Err(format!("{shown} can be read by others than its owner: `chmod 400 {shown}`"));
-        }
-        let text = String::from_utf8(bytes.to_vec()).map_err(|_| format!("{shown} is not text"))?;
-        Zeroizing::new(text)
-    } else {
-        let name = reference.strip_prefix("env:").unwrap_or(reference);
-        environment(name).ok_or_else(|| format!("the environment variable `{name}` is not set"))?
-    };
-    if text.len() > TOKEN_BYTES_MAX {
-        return Err(format!("it is longer than {TOKEN_BYTES_MAX} bytes"));
-    }
-    Ok(Zeroizing::new(text.trim().to_owned()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "a token can be in a variable that assent.toml names")]
-fn environment(name: &str) -> Option<Zeroizing<String>> {
-    std::env::var(name).ok().map(Zeroizing::new)
 }
 
 /// The exporters of a running service.
@@ -142,11 +104,6 @@ impl Exporters {
         self.running.iter().for_each(|running| running.end(GRACE));
         self.running.iter().for_each(Running::wait_for_end);
     }
-}
-
-#[expect(clippy::print_stderr, reason = "the person who runs the service must see why records do not get on")]
-fn say(line: &str) {
-    eprintln!("{line}");
 }
 
 impl Gauges for Exporters {

@@ -9,4 +9,6 @@ pub mod cases;
 pub mod commands;
 pub mod deployment;
 pub mod exporters;
+pub mod say;
+mod secrets;
 pub mod witnesses;

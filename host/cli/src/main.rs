@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 /// Decides who may do what to which health record: Cedar policies, sandboxed plugins, one API.
 #[derive(Debug, Parser)]
-#[command(name = "assent", version, about)]
+#[command(name = "assent", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -26,7 +26,7 @@ enum Command {
         /// The deployment directory (holds `assent.toml`).
         dir: PathBuf,
         /// The address to listen on, instead of the one in `assent.toml`.
-        #[arg(long)]
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
         listen: Option<std::net::SocketAddr>,
         /// Decide everything at this moment: for demonstrations on loopback, where nothing may expire.
         #[arg(long, value_name = "INSTANT")]
@@ -63,11 +63,15 @@ enum Command {
         /// Only cases whose name or file contains this text.
         filter: Option<String>,
     },
-    /// The audit log: keys, verify, search, show, accounting of disclosures, export, reports.
+    /// The audit log: its keys, what it says, whether it is whole, copies, and letting years go.
     Audit {
         #[command(subcommand)]
         command: arguments::Audit,
     },
+}
+
+fn address(text: &str) -> Result<std::net::SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an address and a port, such as `127.0.0.1:8180`")
 }
 
 fn main() -> ExitCode {

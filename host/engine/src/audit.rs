@@ -9,6 +9,7 @@ use std::time::{Duration, Instant as Monotonic};
 use assent_audit::log::Status;
 use assent_audit::logs::{APPEND_DEADLINE, Logs};
 use assent_audit::record::{DecisionEvent, Event, Record};
+use assent_audit::text::in_full;
 use assent_model::{Digest, Instant, OrganizationId};
 
 use crate::record::{Durability, Receipt, RecordError, Recorder, Recording};
@@ -68,13 +69,7 @@ impl AuditRecorder {
 /// The error with its causes, as they are written for an operator. They name files and numbers,
 /// never what a record says.
 fn failed(error: &dyn std::error::Error) -> RecordError {
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        reason = format!("{reason}: {cause}");
-        source = cause.source();
-    }
-    RecordError::refused(reason)
+    RecordError::refused(in_full(error))
 }
 
 fn deadline(wait: Duration) -> Monotonic {

@@ -3,6 +3,8 @@
 //!
 //! INVARIANT (one release per decision): a decision holds one `Arc<Release>` from beginning to end.
 
+mod digest;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -68,7 +70,7 @@ impl Scope {
 
 impl Release {
     /// The release that these parts make. Its digest covers policies, schema, names, components,
-    /// settings, limits and scopes; the facts have a digest of their own.
+    /// settings, limits and scopes, in the form that `digest` writes down; the facts have a digest of their own.
     pub fn new(
         organization: OrganizationId,
         policies: Arc<Policies>,
@@ -77,15 +79,7 @@ impl Release {
         slots: OrganizationSlots,
     ) -> Self {
         bindings.sort_by(|a, b| a.plugin.binding().cmp(b.plugin.binding()));
-        let mut parts =
-            vec![organization.as_str().as_bytes().to_vec(), policies.digest().as_bytes().to_vec()];
-        for binding in &bindings {
-            parts.push(binding.plugin.binding().as_bytes().to_vec());
-            parts.push(binding.plugin.component_digest().as_bytes().to_vec());
-            parts.push(binding.plugin.settings_digest().as_bytes().to_vec());
-            parts.push(format!("{:?} {:?}", binding.scope, binding.plugin.limits()).into_bytes());
-        }
-        let digest = Digest::of_parts(parts.iter().map(Vec::as_slice));
+        let digest = digest::digest(&organization, &policies.digest(), &bindings);
         Self { organization, digest, policies, snapshot, bindings: bindings.into(), slots }
     }
 

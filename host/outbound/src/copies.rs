@@ -10,7 +10,7 @@ mod error;
 mod log;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -74,7 +74,7 @@ impl Watch {
 /// Copies the logs of a deployment.
 #[derive(Debug)]
 pub struct Copies {
-    config: Source,
+    source: Source,
     target: Target,
     logs: BTreeMap<(OrganizationId, i32), LogCopy>,
     watch: Watch,
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Source {
 impl Copies {
     /// Copies of these logs to this place; nothing is done before [`Self::round`] or [`Self::run`].
     pub fn new(source: Source, target: Target) -> Self {
-        Self { config: source, target, logs: BTreeMap::new(), watch: Watch::default() }
+        Self { source, target, logs: BTreeMap::new(), watch: Watch::default() }
     }
 
     /// For whoever wants to know how far they are.
@@ -126,21 +126,22 @@ impl Copies {
         done
     }
 
-    /// Copies until it is dropped. `say` is told, in one line, when copying begins to fail, when somebody must look,
-    /// and when all is well again.
+    /// Copies until it is dropped. `say` is told, in a line each, what goes wrong when it begins to, and when all is
+    /// well again.
     pub async fn run(mut self, mut say: impl FnMut(&str)) {
-        let (mut wait, mut said) = (BACKOFF_FIRST, None);
+        let (mut wait, mut said) = (BACKOFF_FIRST, BTreeSet::new());
         loop {
             let done = self.round(false).await;
-            let problem = done.problems.first().map(CopyError::in_full);
-            if problem != said {
-                match &problem {
-                    Some(problem) => say(&format!("the audit log is not copied: {problem}")),
-                    None => say("the audit log is copied again"),
-                }
+            let problems: BTreeSet<String> = done.problems.iter().map(CopyError::in_full).collect();
+            // Each that is new: a log that fails for long must not keep another's alarm from being heard.
+            for problem in problems.difference(&said) {
+                say(&format!("the audit log is not copied: {problem}"));
             }
-            let failed = problem.is_some();
-            said = problem;
+            if problems.is_empty() && !said.is_empty() {
+                say("the audit log is copied again");
+            }
+            let failed = !problems.is_empty();
+            said = problems;
             if failed {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(BACKOFF_MAX);
@@ -160,14 +161,14 @@ impl Copies {
         organization: &OrganizationId,
         year: i32,
     ) -> Result<Option<String>, CopyError> {
-        LogCopy::new(&self.config.config, organization, year)?.missing(&self.target).await
+        LogCopy::new(&self.source.config, organization, year)?.missing(&self.target).await
     }
 
     /// The logs that there are; new ones are taken up.
     fn logs(&mut self) -> Result<Vec<(OrganizationId, i32)>, CopyError> {
         let mut present = vec![];
-        for organization in &self.config.organizations {
-            let config = &self.config.config;
+        let Source { config, organizations } = &self.source;
+        for organization in organizations {
             let path = || config.directory.join(organization.as_str());
             let years =
                 config.years(organization).map_err(|source| CopyError::Disk { path: path(), source })?;

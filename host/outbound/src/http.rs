@@ -3,6 +3,8 @@
 //! It speaks TLS to everybody but this machine, follows no redirects and uses no proxy, so that what is
 //! sent goes where the configuration says and nowhere else; and it takes no more of an answer than asked.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -91,11 +93,14 @@ impl ClientIdentity {
     }
 }
 
+/// The bytes of a small file, whatever its metadata says of their number.
 pub(crate) fn read_small(path: &Path) -> std::io::Result<Vec<u8>> {
-    if std::fs::metadata(path)?.len() > CERTIFICATES_BYTES_MAX {
+    let mut bytes = vec![];
+    File::open(path)?.take(CERTIFICATES_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > CERTIFICATES_BYTES_MAX {
         return Err(std::io::Error::other("it is too large"));
     }
-    std::fs::read(path)
+    Ok(bytes)
 }
 
 /// A client. With `authorities`, a file of certificates in PEM, only servers that these vouch for are
@@ -161,14 +166,23 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
 /// # Errors
 /// When it is none, or not `https` (or `http` on a loopback address), or carries more than a path.
 pub fn address(url: &str) -> Result<Url, ClientError> {
-    let parsed: Url = url.parse().map_err(|_| ClientError::Malformed { url: url.to_owned() })?;
+    let parsed: Url = url.parse().map_err(|_| ClientError::Malformed { url: shown(url) })?;
     let here = parsed.host_str().is_some_and(is_this_machine);
     let plain = parsed.username().is_empty()
         && parsed.password().is_none()
         && parsed.query().is_none()
         && parsed.fragment().is_none();
     let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && here);
-    if secure && plain { Ok(parsed) } else { Err(ClientError::Refused { url: url.to_owned() }) }
+    if secure && plain { Ok(parsed) } else { Err(ClientError::Refused { url: shown(url) }) }
+}
+
+/// An address that is refused, as it may be said: what stands where a password or a token would is left out.
+pub(crate) fn shown(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("…@", rest));
+    let (path, more) = rest.split_once(['?', '#']).map_or((rest, ""), |(path, _)| (path, "…"));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{separator}{user}{path}{more}")
 }
 
 /// Whether a host of a URL is this machine, whatever a name service says.
@@ -214,6 +228,23 @@ mod tests {
             ("witness.example.org", false),
         ] {
             assert_eq!(address(url).is_ok(), good, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_refused_is_said_without_its_secrets() {
+        for (url, expected) in [
+            ("http://witness.example.org/log", "http://witness.example.org/log"),
+            ("https://user:secret@witness.example.org/log", "https://…@witness.example.org/log"),
+            ("https://user:se@cr?e#t@witness.example.org", "https://…@witness.example.org"),
+            ("https://witness.example.org/in?token=secret", "https://witness.example.org/in…"),
+            ("https://witness.example.org/in#secret", "https://witness.example.org/in…"),
+            ("user:secret@witness.example.org", "…@witness.example.org"),
+            ("https://secret@:a b", "https://…@:a b"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(url), expected);
+            assert!(!address(url).unwrap_err().to_string().contains("secret"), "{url}");
         }
     }
 

@@ -41,8 +41,8 @@ pub enum WitnessError {
         /// As configured.
         key: String,
     },
-    /// Two have one key, so that the second would only seem to be one.
-    #[error("the key of `{name}` is named twice: expected each witness once")]
+    /// Two have one name: what one said would pass for what the other did.
+    #[error("`{name}` is named twice: expected each witness once, and each with a name of its own")]
     Twice {
         /// The witness's name.
         name: String,
@@ -105,7 +105,8 @@ pub fn key_of(key: &str) -> Result<Verifier, WitnessError> {
 /// The first that is.
 pub fn each_once(witnesses: &[Witness]) -> Result<(), WitnessError> {
     for (at, witness) in witnesses.iter().enumerate() {
-        if witnesses.iter().take(at).any(|other| other.verifier == witness.verifier) {
+        // One key has one name, which is part of it.
+        if witnesses.iter().take(at).any(|other| other.name() == witness.name()) {
             return Err(WitnessError::Twice { name: witness.name().to_owned() });
         }
     }

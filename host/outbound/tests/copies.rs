@@ -1,17 +1,19 @@
 //! Copies of real logs: into folders, and to a server that speaks S3.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod logs;
 mod storage;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant as Monotonic};
+use std::time::Instant as Monotonic;
 
 use assent_audit::keys::{Keys, MasterKey, Recovery, rewrap};
 use assent_audit::log::{Config, Log, verify};
 use assent_audit::logs::LogsConfig;
 use assent_model::OrganizationId;
 use assent_outbound::copies::{Copies, CopyError, Done, Settings, Source, Target};
+use logs::PATIENCE;
 use storage::{KEY, SECRET, Server};
 
 const YEAR: i32 = 2026;
@@ -28,13 +30,10 @@ fn clinic() -> OrganizationId {
 impl Bench {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let logs = directory.path().join("logs");
         for folder in ["logs", "copy", "served/bucket"] {
             std::fs::create_dir_all(directory.path().join(folder)).unwrap();
         }
-        let kek = Arc::new(MasterKey::from_bytes(&[9; 32]).unwrap());
-        let signing_seed = [7; 32].into();
-        let config = LogsConfig { directory: logs, name: "test.example".to_owned(), signing_seed, kek };
+        let config = logs::config(directory.path().join("logs"));
         Self { directory, config }
     }
 
@@ -44,14 +43,23 @@ impl Bench {
 
     /// Opens the log, with small segments.
     fn open(&self) -> Log {
-        let signer = Arc::new(self.config.signer(&clinic(), YEAR).unwrap());
-        let usual = Config::new(self.log(), signer, Arc::clone(&self.config.kek));
+        self.open_of(&clinic())
+    }
+
+    fn open_of(&self, organization: &OrganizationId) -> Log {
+        let signer = Arc::new(self.config.signer(organization, YEAR).unwrap());
+        let directory = self.config.directory_of(organization, YEAR);
+        let usual = Config::new(directory, signer, Arc::clone(&self.config.kek));
         Log::open(Config { segment_bytes: 16 << 10, ..usual }).unwrap().0
     }
 
     /// Appends records, and closes the log in good order.
     async fn write(&self, records: usize) {
-        let log = self.open();
+        self.write_of(&clinic(), records).await;
+    }
+
+    async fn write_of(&self, organization: &OrganizationId, records: usize) {
+        let log = self.open_of(organization);
         append(&log, records).await;
         log.close().unwrap();
     }
@@ -91,7 +99,7 @@ fn settings(url: &str, secret: &str) -> Settings {
 async fn append(log: &Log, records: usize) {
     for n in 0..records {
         let record = format!("record {n} ").repeat(1 + n % 7).into_bytes();
-        log.append(record, Monotonic::now() + Duration::from_secs(60)).await.unwrap();
+        logs::append(log, record).await.unwrap();
     }
 }
 
@@ -146,7 +154,7 @@ async fn a_copy_follows_a_log_that_is_written_and_is_never_ahead_of_itself() {
     let mut copied = 0;
     for _ in 0..5 {
         append(&log, 80).await;
-        let deadline = Monotonic::now() + Duration::from_secs(60);
+        let deadline = Monotonic::now() + PATIENCE;
         while log.status().published != log.status().durable {
             assert!(Monotonic::now() < deadline, "nothing is published");
             tokio::task::yield_now().await;
@@ -380,6 +388,32 @@ async fn wrong_credentials_and_a_missing_bucket_are_said_in_words() {
     let done = bench.copies(&elsewhere).round(false).await;
     let (_, said) = problem(&done);
     assert!(matches!(done.problems[0], CopyError::NoPlace { .. }), "{said}");
+}
+
+#[tokio::test]
+async fn an_alarm_is_said_also_while_another_log_fails() {
+    let bench = Bench::new();
+    bench.write(200).await;
+    let hospital = OrganizationId::new("hospital").unwrap();
+    bench.write_of(&hospital, 50).await;
+    // The first log is damaged for good; the copy of the second is somebody else's.
+    std::fs::write(bench.log().join("segments/0000000002.seg"), "damaged").unwrap();
+    let alien = bench.folder().join("hospital/2026/checkpoint");
+    std::fs::create_dir_all(alien.parent().unwrap()).unwrap();
+    std::fs::write(&alien, "no checkpoint").unwrap();
+    let source = Source { config: bench.config.clone(), organizations: vec![clinic(), hospital] };
+    let to = format!("file://{}", bench.folder().display());
+    let target = Target::new(&Settings { to, ..Settings::default() }).unwrap();
+    let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let running = tokio::spawn(Copies::new(source, target).run(move |line| drop(say.send(line.to_owned()))));
+    let mut lines = vec![];
+    while lines.len() < 2 {
+        let line = tokio::time::timeout(PATIENCE, said.recv()).await;
+        lines.push(line.unwrap_or_else(|_| panic!("no more is said than {lines:?}")).unwrap());
+    }
+    assert!(lines.iter().any(|line| line.contains("0000000002.seg")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("ALARM") && line.contains("hospital")), "{lines:?}");
+    running.abort();
 }
 
 #[tokio::test]

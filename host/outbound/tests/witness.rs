@@ -8,6 +8,7 @@
     reason = "a test: a panic is its failure"
 )]
 
+mod logs;
 mod server;
 
 use std::collections::BTreeMap;
@@ -15,9 +16,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant as Monotonic};
 
-use assent_audit::keys::MasterKey;
 use assent_audit::log::{AppendError, Failure, Reader, cosigned, verify};
 use assent_audit::logs::{Logs, LogsConfig};
 use assent_audit::tlog::checkpoint::Checkpoint;
@@ -46,12 +45,7 @@ impl Bench {
     }
 
     fn config(&self) -> LogsConfig {
-        LogsConfig {
-            directory: self.directory.path().join("audit"),
-            name: "pdp.example".to_owned(),
-            signing_seed: [7; 32].into(),
-            kek: Arc::new(MasterKey::from_bytes(&[9; 32]).unwrap()),
-        }
+        logs::config(self.directory.path().join("audit"))
     }
 
     fn open(&self, day: &str) -> Arc<Logs> {
@@ -108,8 +102,7 @@ impl Bench {
 async fn append(logs: &Logs, day: &str, records: std::ops::Range<u32>) -> Result<(), AppendError> {
     let log = logs.log(&organization(), day.parse().unwrap()).unwrap();
     for record in records {
-        let far = Monotonic::now() + Duration::from_secs(60);
-        log.append(record.to_be_bytes().to_vec(), far).await?;
+        logs::append(&log, record.to_be_bytes().to_vec()).await?;
     }
     Ok(())
 }
@@ -284,7 +277,11 @@ async fn odd_answers_are_refused_and_only_what_cannot_be_otherwise_is_a_contradi
     let status = |status, text: &str| Said::Refused(Refused::Status { status, text: text.to_owned() });
     type Case = (Vec<(&'static str, String)>, Said, Vec<&'static str>);
     let cases: Vec<Case> = vec![
-        (vec![("503 Busy", "come\x1b[31m again".into())], status(503, "come [31m again"), vec!["old 0"]),
+        (
+            vec![("503 Busy", "come\x1b[31m again".into())],
+            status(503, "come\u{fffd}[31m again"),
+            vec!["old 0"],
+        ),
         (vec![("302 Found", String::new())], status(302, ""), vec!["old 0"]),
         (vec![("200 OK", "hello\n".into())], Said::Refused(Refused::NoCosignature), vec!["old 0"]),
         (vec![conflict("many\n")], status(409, "many"), vec!["old 0"]),
@@ -382,5 +379,10 @@ fn a_witness_that_cannot_be_one_is_refused_with_what_was_expected() {
     assert!(wrong("https://w.example", &log).contains("the key of a log"));
     assert!(wrong("http://w.example", &key).contains("expected `https`"));
     let witness = Witness::new("https://w.example/a/", &key, None).unwrap();
-    assert!(matches!(each_once(&[witness.clone(), witness]), Err(WitnessError::Twice { .. })));
+    let other = Witness::new("https://w.example/b", &cosigner(2).verifier().to_string(), None).unwrap();
+    assert!(each_once(&[witness.clone(), other]).is_ok());
+    assert!(matches!(each_once(&[witness.clone(), witness.clone()]), Err(WitnessError::Twice { .. })));
+    let same_name = Cosigner::from_seed(witness.name(), &[2; 32]).unwrap().verifier().to_string();
+    let same_name = Witness::new("https://w.example/b", &same_name, None).unwrap();
+    assert!(matches!(each_once(&[witness, same_name]), Err(WitnessError::Twice { .. })));
 }

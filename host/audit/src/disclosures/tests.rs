@@ -179,9 +179,15 @@ fn an_export_that_names_no_patient_may_include_this_one() {
     decision.recipient = Some(organization("registry"));
     let mut read = outside();
     read.patient = None;
-    let accounting = account(&[decided(RECENT, decision), decided(RECENT, read)], &scope());
-    assert_eq!(accounting.rows.len(), 1);
-    assert!(accounting.rows[0].may_include);
+    let mut obliged = read.clone();
+    obliged.id = DecisionId::from_bits(77);
+    obliged.outcome.obligations = vec![Obligation::new(ObligationCode::AccountDisclosure)];
+    let all = [decided(RECENT, decision), decided(RECENT, read), decided(RECENT, obliged)];
+    let gathered = Gathered::from(all.iter().cloned(), &scope().patient);
+    assert_eq!((gathered.records.len(), gathered.named), (2, false), "what may be about this one is kept");
+    let accounting = account(&all, &scope());
+    assert_eq!(accounting.rows.len(), 2);
+    assert!(accounting.rows.iter().all(|row| row.may_include && row.required));
     assert!(accounting.to_text().contains("which may include yours"));
 }
 
@@ -209,8 +215,8 @@ proptest! {
         let scope = Scope { requested: at("2026-12-31T00:00:00Z"), all: true, ..scope() };
         let shown: u64 = account(&records, &scope).rows.iter().map(|row| row.count).sum();
         let given_out = records.iter().filter_map(|record| Some((record.at, record.decision()?))).filter(|(at, d)| {
-            d.patient.as_ref().is_some_and(|p| *p == scope.patient) || d.patient.is_none() && rule::leaves(&d.action)
-                && rule(*at, d, &scope) != Listing::Denied
+            let may_include = rule::leaves(&d.action) || d.obliges(&ObligationCode::AccountDisclosure);
+            d.patient.as_ref().map_or(may_include, |p| *p == scope.patient) && rule(*at, d, &scope) != Listing::Denied
         });
         let given_out = given_out.filter(|(_, d)| d.permits() && d.action != "update").count();
         prop_assert_eq!(shown, given_out as u64);

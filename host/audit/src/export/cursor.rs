@@ -30,7 +30,9 @@ pub enum CursorError {
         source: std::io::Error,
     },
     /// It is not a cursor, or was cut off.
-    #[error("`{path}` is not a whole cursor: remove it to export from the beginning again")]
+    #[error(
+        "`{path}` is not a cursor, or not a whole one: if it was one, remove it to export from the beginning again"
+    )]
     Damaged {
         /// Which file.
         path: PathBuf,
@@ -79,23 +81,13 @@ impl Cursor {
     /// # Errors
     /// [`CursorError`].
     pub fn open(path: &Path, log: &str) -> Result<Self, CursorError> {
-        let mut cursor = Self { path: path.to_owned(), log: log.to_owned(), next: 0 };
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(cursor),
-            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(cursor.damaged()),
-            Err(source) => return Err(cursor.file(source)),
-        };
-        let Some((found, next)) = parse(&text) else { return Err(cursor.damaged()) };
-        if found != log {
-            return Err(CursorError::OtherLog {
-                path: cursor.path,
-                found: found.to_owned(),
-                expected: cursor.log,
-            });
+        match Self::resume(path)? {
+            None => Ok(Self { path: path.to_owned(), log: log.to_owned(), next: 0 }),
+            Some(cursor) if cursor.log == log => Ok(cursor),
+            Some(Self { path, log: found, .. }) => {
+                Err(CursorError::OtherLog { path, found, expected: log.to_owned() })
+            }
         }
-        cursor.next = next;
-        Ok(cursor)
     }
 
     /// The cursor of somebody who goes from log to log, in whichever it stands; `None` where there is none.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::keys::{self, KeyError};
+use crate::keys::{self, KeeperError, KeyError};
 use crate::log::{AppendError, DiskError, Failure};
 use crate::logs::LogsError;
 use crate::record;
@@ -35,12 +35,21 @@ pub enum InboxError {
     },
     /// The service could not read the letter.
     #[error(
-        "the service refused to record this, so nothing was done: its sealing key or version is another; see {}",
-        path.display()
+        "the service refused to record this, so nothing was done: its sealing key or version is another, or the \
+         record is too large; it says which, and {} is what it refused", path.display()
     )]
     Refused {
         /// The letter, set aside.
         path: PathBuf,
+    },
+    /// The inbox went while a letter was in it.
+    #[error(
+        "{} is gone, and nobody knows whether the record in it was taken, so nothing was done: see that the volume of \
+         the logs is mounted", directory.display()
+    )]
+    NoInbox {
+        /// Where it was.
+        directory: PathBuf,
     },
     /// A letter that cannot be read.
     #[error("the letter {} cannot be read: {what}", path.display())]
@@ -59,6 +68,9 @@ pub enum InboxError {
     /// Sealing or opening failed.
     #[error(transparent)]
     Sealed(#[from] keys::RecordError),
+    /// The sealing key is out of reach.
+    #[error("the sealing key could not be used")]
+    Keeper(#[source] KeeperError),
     /// A key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -74,4 +86,29 @@ pub enum InboxError {
     /// The log could not be closed after the record.
     #[error("the log failed after the record")]
     Close(#[source] Arc<Failure>),
+}
+
+impl InboxError {
+    /// Whether it is the letter that is wrong, and stays so however often it is tried.
+    pub(super) const fn is_of_the_letter(&self) -> bool {
+        match self {
+            Self::Letter { .. }
+            | Self::Record(_)
+            | Self::Sealed(_)
+            | Self::Append(AppendError::Record(_)) => true,
+            Self::OtherUser { .. }
+            | Self::NotTaken { .. }
+            | Self::Refused { .. }
+            | Self::NoInbox { .. }
+            | Self::Seal
+            | Self::Keeper(_)
+            | Self::Key(_)
+            | Self::Disk(_)
+            | Self::Log(_)
+            | Self::Append(
+                AppendError::Busy | AppendError::Late | AppendError::Failed(_) | AppendError::Closed,
+            )
+            | Self::Close(_) => false,
+        }
+    }
 }

@@ -13,7 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::InboxError;
-use crate::keys::{DataKey, ENVELOPE_BYTES_MAX, Envelope, KeyEncryption, KeyError, Payload, SealingKey};
+use crate::keys::{
+    DataKey, ENVELOPE_BYTES_MAX, Envelope, KeeperError, KeyEncryption, KeyError, Payload, SealingKey,
+};
 use crate::log::layout::origin_hash;
 use crate::record::Event;
 
@@ -45,7 +47,7 @@ pub(super) fn new_id() -> Result<String, InboxError> {
 /// The file of a letter.
 pub(super) fn seal(origin: &str, event: &Event, kek: &dyn KeyEncryption) -> Result<Vec<u8>, InboxError> {
     let key = DataKey::generate()?;
-    let wrapped = kek.wrap(&key, &context(origin)).map_err(|_| InboxError::Seal)?;
+    let wrapped = kek.wrap(&key, &context(origin)).map_err(InboxError::Keeper)?;
     let content = serde_json::to_vec(event).map_err(|_| InboxError::Seal)?;
     let mut sealed = vec![];
     SealingKey::new(&key, origin_hash(origin))?.seal(0, &Payload::new(content)?, &mut sealed)?;
@@ -70,7 +72,14 @@ pub(super) fn open(
     let (Some(wrapped), Some(sealed)) = (wrapped, sealed) else { return Err(unreadable("it is no letter")) };
     let foreign = || unreadable("the sealing key did not write it for this inbox and name");
     let keeper = if letter.kek == kek.id() { Some(kek) } else { kek.former(&letter.kek) };
-    let key = keeper.ok_or_else(foreign)?.unwrap(&wrapped, &context(origin)).map_err(|_| foreign())?;
+    let key =
+        keeper.ok_or_else(foreign)?.unwrap(&wrapped, &context(origin)).map_err(|error| match error {
+            KeeperError::Refused => foreign(),
+            // The letter may be as it should.
+            KeeperError::Unfaithful | KeeperError::Library | KeeperError::Token(_) => {
+                InboxError::Keeper(error)
+            }
+        })?;
     let envelope = Envelope::parse(&sealed)?;
     let content = SealingKey::new(&key, origin_hash(origin))?.open(&envelope)?;
     serde_json::from_slice(&content).map_err(|_| unreadable("its event is of a kind that is not known here"))

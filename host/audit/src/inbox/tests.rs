@@ -1,11 +1,12 @@
 //! Letters with and without a writer, around crashes, and of strangers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use assent_model::EntityId;
 
 use super::*;
-use crate::keys::MasterKey;
+use crate::keys::{DataKey, KeeperError, KeyEncryption, MasterKey};
 use crate::record::tests::at;
 use crate::record::{Actor, Retention, RetentionChange};
 use crate::shelf::Shelf;
@@ -179,5 +180,105 @@ async fn a_letter_of_a_stranger_is_set_aside_and_keeps_nobody_waiting() {
     assert_eq!(taken.iter().filter(|taken| taken.refused.is_some()).count(), 3);
     assert_eq!(bench.recorded(), [(genuine, "a".to_owned())]);
     assert!(bench.inbox().waiting().unwrap().is_empty());
-    assert_eq!(bench.inbox().fate(&foreign), Fate::Refused);
+    assert_eq!(bench.inbox().fate(&foreign).unwrap(), Fate::Refused);
+}
+
+#[tokio::test]
+async fn an_inbox_that_is_gone_or_cannot_be_looked_at_says_nothing_of_its_letters() {
+    for broken in [false, true] {
+        let bench = Bench::new();
+        let (inbox, _logs) = (bench.inbox(), bench.logs());
+        let announced = event("a");
+        let deliver = inbox.deliver(&announced, at(NOW), DELIVERY_DEADLINE);
+        let breaking = async {
+            while inbox.waiting().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            std::fs::remove_dir_all(inbox.directory()).unwrap();
+            if broken {
+                std::fs::write(inbox.directory(), "no directory").unwrap();
+            }
+        };
+        let (delivered, ()) = tokio::join!(deliver, breaking);
+        match delivered {
+            Err(InboxError::NoInbox { .. }) => assert!(!broken),
+            Err(InboxError::Disk(_)) => assert!(broken),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A sealing key whose keeper is away, or is not.
+struct Keeper {
+    key: MasterKey,
+    away: std::sync::atomic::AtomicBool,
+}
+
+impl KeyEncryption for Keeper {
+    fn id(&self) -> &str {
+        self.key.id()
+    }
+
+    fn wrap(&self, key: &DataKey, context: &[u8]) -> Result<Vec<u8>, KeeperError> {
+        self.key.wrap(key, context)
+    }
+
+    fn unwrap(&self, wrapped: &[u8], context: &[u8]) -> Result<DataKey, KeeperError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(KeeperError::Library);
+        }
+        self.key.unwrap(wrapped, context)
+    }
+}
+
+#[tokio::test]
+async fn a_letter_waits_while_the_sealing_key_is_out_of_reach() {
+    let mut bench = Bench::new();
+    let key = MasterKey::from_bytes(&[9; 32]).unwrap();
+    let keeper = Arc::new(Keeper { key, away: false.into() });
+    bench.config.kek = Arc::clone(&keeper) as Arc<dyn KeyEncryption>;
+    let logs = bench.logs();
+    let letter = bench.inbox().post(&event("a")).unwrap();
+    keeper.away.store(true, Ordering::SeqCst);
+    let taken = bench.inbox().take_in(&logs, at(NOW)).await;
+    assert!(matches!(taken, Err(InboxError::Keeper(_))));
+    assert_eq!(bench.inbox().fate(&letter).unwrap(), Fate::Waiting);
+    keeper.away.store(false, Ordering::SeqCst);
+    bench.inbox().take_in(&logs, at(NOW)).await.unwrap();
+    assert_eq!(ids(&bench.recorded()), ["a"]);
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_set_aside_and_keeps_nobody_waiting() {
+    let bench = Bench::new();
+    let logs = bench.logs();
+    let mut noise = vec![0; 80_000];
+    aws_lc_rs::rand::fill(&mut noise).unwrap();
+    let noise = hex::encode(noise);
+    // The longest event that fits a letter: with the letter's name beside it, it does not fit a record.
+    let fits = |length: usize| bench.inbox().post(&event(&noise[..length]));
+    let (mut low, mut high) = (0, noise.len());
+    assert!(fits(high).is_err());
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        match fits(middle) {
+            Ok(letter) => {
+                bench.inbox().remove(&letter).unwrap();
+                low = middle;
+            }
+            Err(error) => {
+                assert!(matches!(error, InboxError::Sealed(_)), "{error}");
+                high = middle;
+            }
+        }
+    }
+    let large = fits(low).unwrap();
+    let endless = bench.inbox().path("00000000000000-a", LETTER);
+    std::fs::write(&endless, vec![b' '; letter::FILE_BYTES_MAX + 1]).unwrap();
+    let small = bench.inbox().post(&event("a")).unwrap();
+    bench.inbox().take_in(&logs, at(NOW)).await.unwrap();
+    assert_eq!(bench.recorded(), [(small, "a".to_owned())]);
+    for refused in [large.as_str(), "00000000000000-a"] {
+        assert_eq!(bench.inbox().fate(refused).unwrap(), Fate::Refused);
+    }
 }

@@ -16,8 +16,10 @@ pub enum IndexError {
     /// Its terms were hashed under another key.
     #[error("the search index was made with another index key: discard it, it is built again from the log")]
     OtherKey,
-    /// It belongs to another log.
-    #[error("the search index belongs to another log: discard it, it is built again from the log")]
+    /// It belongs to another log, or to another state of this one.
+    #[error(
+        "the search index belongs to another log, or another state of it: discard it, it is built again from the log"
+    )]
     OtherLog,
     /// The file is no database, or a damaged one.
     #[error("the file of the search index is damaged: discard it, it is built again from the log")]
@@ -37,7 +39,10 @@ pub enum IndexError {
         position: u64,
     },
     /// SQLite could not do it.
-    #[error("the database of the search index failed")]
+    #[error(
+        "the search index cannot be used: see whether its user may write it and the disk has room; its file can be \
+         removed, and is built again"
+    )]
     Database(#[source] rusqlite::Error),
 }
 

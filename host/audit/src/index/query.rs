@@ -7,9 +7,10 @@ use assent_model::{Cause, DecisionId, Effect, EntityId, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Event, Record};
+use crate::redacted::debug_by_name;
 
 /// A query: all that is given must match. Nothing given: every record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Query {
     /// The patient concerned.
@@ -53,6 +54,8 @@ pub struct Query {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Instant>,
 }
+
+debug_by_name!(Query);
 
 /// What names no entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

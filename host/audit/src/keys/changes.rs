@@ -4,7 +4,8 @@
 //! `recorded`, the id of the sealing key that the log last recorded as taken into use, and `rewrapped`, a line
 //! for each former key that a rewrap replaced since. The service records what they say, at its start and while
 //! it runs, and then clears them. They have no authority: a crash between record and clearing repeats the
-//! record, and so does losing `recorded`.
+//! record, and so does losing `recorded`. Of years that are closed, whose keys are wrapped anew as well, the log that
+//! is written says it.
 
 use std::path::{Path, PathBuf};
 
@@ -37,13 +38,19 @@ impl Changes {
         Self { layout: Layout::new(dir) }
     }
 
-    /// What is to be recorded, given the sealing key in use. Takes hold of the note of rewraps, so that what is
-    /// noted from now on waits for the next time.
+    /// What is to be recorded of the log that is written, given the sealing key in use.
     pub(crate) fn unrecorded(&self, kek: &str) -> Result<Vec<KeyChanged>, KeyError> {
         let mut changes = vec![];
         if read(&self.layout.recorded_key())?.is_none_or(|recorded| recorded.trim_end() != kek) {
             changes.push(KeyChanged { change: KeyChange::Created, key: kek.to_owned(), wrapped_by: None });
         }
+        changes.extend(self.rewrapped()?);
+        Ok(changes)
+    }
+
+    /// What was wrapped anew. Takes hold of the note, so that what is noted from now on waits for the next time.
+    pub(crate) fn rewrapped(&self) -> Result<Vec<KeyChanged>, KeyError> {
+        let mut changes = vec![];
         let (note, taken) = (self.layout.rewrapped_keys(), self.taken());
         // One that is taken already was not cleared: it comes first.
         if read(&taken)?.is_none() && read(&note)?.is_some() {
@@ -60,6 +67,11 @@ impl Changes {
     /// They are recorded.
     pub(crate) fn recorded(&self, kek: &str) -> Result<(), KeyError> {
         disk::replace(&self.layout.recorded_key(), format!("{kek}\n").as_bytes())?;
+        self.rewrapped_recorded()
+    }
+
+    /// What was given by [`Self::rewrapped`] is recorded.
+    pub(crate) fn rewrapped_recorded(&self) -> Result<(), KeyError> {
         Ok(disk::remove(&self.taken())?)
     }
 

@@ -42,6 +42,11 @@ pub enum KeeperError {
     /// It does not open.
     #[error("it was wrapped by another key, belongs to another segment or log, or was changed")]
     Refused,
+    /// What it made is not what it was given.
+    #[error(
+        "what it wrapped it does not open to the same key again, so nothing was sealed with that: see its keeper"
+    )]
+    Unfaithful,
     /// The random generator or the library failed.
     #[error("the cryptographic library failed")]
     Library,

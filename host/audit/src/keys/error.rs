@@ -21,14 +21,9 @@ pub enum KeyError {
         /// Why not.
         source: KeeperError,
     },
-    /// A key-encryption key given in words that name no source.
-    #[error(
-        "`{given}:` is no place of a key: expected `file:PATH`, `pkcs11:…` or, for development, `env:NAME`"
-    )]
-    UnknownSource {
-        /// The scheme of the words; what follows it might be a key.
-        given: String,
-    },
+    /// A key-encryption key given in words that name no source. They are not repeated, for they might be the key.
+    #[error("this is no place of a key: expected `file:PATH`, `pkcs11:…` or, for development, `env:NAME`")]
+    UnknownSource,
     /// A token that does not do as it should.
     #[error(transparent)]
     Token(Box<TokenError>),
@@ -67,7 +62,11 @@ pub enum KeyError {
         what: String,
     },
     /// A key file made for another key-encryption key.
-    #[error("{} is wrapped with `{expected}`, but `{given}` was given; give the key it was wrapped with", path.display())]
+    #[error(
+        "{} is wrapped with `{expected}`, but `{given}` was given; give the key it was wrapped with, as `sealing_key` or \
+         one of `former_sealing_keys`",
+        path.display()
+    )]
     OtherKek {
         /// The key file.
         path: PathBuf,

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::{Changes, KeeperError, KeyEncryption, KeyError, WrappedKey};
 use crate::log::ScanError;
 use crate::log::disk::{self, DiskError};
+use crate::log::is_being_written;
 use crate::log::source::Source;
 use crate::tlog::note::Verifier;
 
@@ -226,15 +227,10 @@ fn refuse_beside_former(
     if file.kek() == kek.id() {
         return Ok(());
     }
-    match disk::lock(&source.layout.lock()) {
-        Err(error) if error.is_locked() => {
-            let (dir, kek) = (source.layout.dir().to_owned(), file.kek().to_owned());
-            Err(RewrapError::ServiceHasFormerKey { dir, kek })
-        }
-        // Nobody writes. The lock is let go at once: whoever starts now starts with the new key.
-        lock => {
-            drop(lock?);
-            Ok(())
-        }
+    // Where nobody writes, whoever starts now starts with the new key.
+    if is_being_written(source.layout.dir())? {
+        let (dir, kek) = (source.layout.dir().to_owned(), file.kek().to_owned());
+        return Err(RewrapError::ServiceHasFormerKey { dir, kek });
     }
+    Ok(())
 }

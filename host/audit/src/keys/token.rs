@@ -173,12 +173,30 @@ impl KeyEncryption for TokenKey {
             TokenCall::Token(error) => error.into(),
             // The session is new and its key computes as it should, so it is the content. Tokens differ in the
             // code they give for that.
-            TokenCall::Call(Error::Pkcs11(_, Function::Decrypt)) => KeeperError::Refused,
+            TokenCall::Call(Error::Pkcs11(code, Function::Decrypt)) if !is_out_of_reach(code) => {
+                KeeperError::Refused
+            }
             TokenCall::Call(error) => self.failed(error),
         })?;
         let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| KeeperError::Refused)?;
         Ok(DataKey::from_bytes(Zeroizing::new(bytes)))
     }
+}
+
+/// Whether a code says of the token, and not of what it was asked to open, that something is wrong with it.
+const fn is_out_of_reach(code: RvError) -> bool {
+    matches!(
+        code,
+        RvError::DeviceRemoved
+            | RvError::TokenNotPresent
+            | RvError::TokenNotRecognized
+            | RvError::SessionClosed
+            | RvError::SessionHandleInvalid
+            | RvError::UserNotLoggedIn
+            | RvError::KeyHandleInvalid
+            | RvError::HostMemory
+            | RvError::DeviceMemory
+    )
 }
 
 /// Logs in and finds the key, which must be fit to be a sealing key.
@@ -309,4 +327,18 @@ fn id_of(uri: &TokenUri, open: &Open) -> Result<String, TokenError> {
     let block = block.map_err(|error| TokenError::call(&uri.token_name(), error))?;
     let hash = Sha256::new().chain_update(ID_DOMAIN).chain_update(block).finalize();
     Ok(format!("token-aes256gcm:{}", hex::encode(hash.get(..8).unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_was_taken_out_says_nothing_of_what_it_was_to_open() {
+        assert!(is_out_of_reach(RvError::DeviceRemoved) && is_out_of_reach(RvError::UserNotLoggedIn));
+        // What tokens give for content that was changed.
+        for code in [RvError::EncryptedDataInvalid, RvError::GeneralError, RvError::FunctionFailed] {
+            assert!(!is_out_of_reach(code), "{code:?}");
+        }
+    }
 }

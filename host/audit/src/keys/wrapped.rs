@@ -5,6 +5,8 @@
 //! Where there are recovery recipients, `recovery.age` is a whole age file, in base64, with the 32 bytes of the
 //! key: who has an identity needs nothing of ours to open it.
 //! Losing a key file loses its segment's records (not the proof that they existed), so back them up.
+//! INVARIANT (what is wrapped opens): nothing is put in place, least of all of an older file, that did not open to
+//! the same key before.
 
 use std::path::Path;
 
@@ -53,7 +55,13 @@ impl WrappedKey {
     ) -> Result<Self, KeyError> {
         let commitment = key.commitment().to_string();
         let failed = |source| KeyError::Wrap { segment, kek: kek.id().to_owned(), source };
-        let wrapped = kek.wrap(key, &context(origin_hash, segment, &commitment)).map_err(failed)?;
+        let context = context(origin_hash, segment, &commitment);
+        let wrapped = kek.wrap(key, &context).map_err(failed)?;
+        match kek.unwrap(&wrapped, &context) {
+            Ok(opened) if opened.commitment() == key.commitment() => {}
+            Ok(_) | Err(KeeperError::Refused) => return Err(failed(KeeperError::Unfaithful)),
+            Err(error) => return Err(failed(error)),
+        }
         let recovery = match kek.recovery() {
             Some(recovery) => recovery.wrap(key).map_err(failed)?.map(|age| WrappedForRecovery {
                 recipients: recovery.recipients(),

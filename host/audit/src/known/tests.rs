@@ -92,15 +92,34 @@ fn a_log_put_back_from_an_older_copy_is_refused() {
 }
 
 #[test]
-fn another_log_of_the_same_size_and_key_is_refused() {
-    let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+fn another_log_of_the_same_key_is_refused_also_if_it_is_longer() {
+    for records in [3, 4, 9] {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        run(root.path(), 2026, 3);
+        run(other.path(), 2026, records);
+        let log = root.path().join("audit/riverside/2026");
+        std::fs::remove_dir_all(&log).unwrap();
+        // Each record is sealed with a key of its own log, so no two logs have the same entries.
+        copy(&other.path().join("audit/riverside/2026"), &log);
+        let error = refused(root.path(), 2026);
+        assert!(
+            matches!(error, KnownError::RolledBack { size: 3, found, .. } if found == u64::from(records)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_log_whose_tiles_are_gone_is_taken_for_the_one_it_was() {
+    let root = tempfile::tempdir().unwrap();
     run(root.path(), 2026, 3);
-    run(other.path(), 2026, 3);
+    let memory = file(&config(root.path()), &organization(), 2026);
+    let older = std::fs::read(&memory).unwrap();
+    run(root.path(), 2026, 3);
+    std::fs::write(&memory, older).unwrap();
     let log = root.path().join("audit/riverside/2026");
-    std::fs::remove_dir_all(&log).unwrap();
-    // Each record is sealed with a key of its own log, so no two logs have the same entries.
-    copy(&other.path().join("audit/riverside/2026"), &log);
-    assert!(matches!(refused(root.path(), 2026), KnownError::RolledBack { size: 3, found: 3, .. }));
+    std::fs::remove_dir_all(log.join("tile")).unwrap();
+    run(root.path(), 2026, 1);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
@@ -25,6 +26,12 @@ impl DiskError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether the file is longer than it may be.
+    #[must_use]
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.source.kind() == ErrorKind::FileTooLarge
     }
 
     /// Whether another process holds the lock.
@@ -94,6 +101,14 @@ pub(crate) fn identity(file: &File, path: &Path) -> Result<Identity> {
     metadata(file, path).map(|found| Identity { device: found.dev(), inode: found.ino() })
 }
 
+/// Whether there is anything of this name. An error is not "no": see [`crate::inbox`].
+pub(crate) fn is_there(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        found => found.map(|_| true).map_err(failed("look at", path)),
+    }
+}
+
 /// Whether the path still leads to this file: it was not removed, renamed or exchanged, nor a directory
 /// above it. One `stat`, of names that the kernel has in memory.
 pub(crate) fn is_at(identity: Identity, path: &Path) -> bool {
@@ -101,13 +116,26 @@ pub(crate) fn is_at(identity: Identity, path: &Path) -> bool {
         .is_ok_and(|found| identity == Identity { device: found.dev(), inode: found.ino() })
 }
 
-/// Takes the lock that says "one writer", without waiting; held until the file is closed.
+/// How often a lock is tried, and the pause between: those who only look at one hold it for microseconds.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Takes the lock that says "one writer"; held until the file is closed. Does not wait for another writer, but for
+/// those who look: see [`look_at_lock`].
 pub(crate) fn lock(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(path).map_err(failed("open", path))?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(refused("lock", path))?;
-    Ok(file)
+    let mut tries = 1;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            taken => return taken.map(|()| file).map_err(refused("lock", path)),
+        }
+    }
 }
 
 /// Whether the lock is free: takes it for a moment, shared, so that those who look do not disturb one another.
@@ -230,9 +258,12 @@ pub(crate) fn read_small(path: &Path, max: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// So much is read without moving it, which would leave copies of a secret behind.
+const SECRET_BYTES_MAX: usize = 1024;
+
 /// Reads at most `max` bytes from the start of a file.
 pub(crate) fn read_up_to(file: &File, path: &Path, max: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(max.min(SECRET_BYTES_MAX));
     file.take(max as u64).read_to_end(&mut bytes).map_err(failed("read", path))?;
     Ok(bytes)
 }
@@ -248,4 +279,33 @@ pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
         names.extend(entry.map_err(failed("list", path))?.file_name().into_string().ok());
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn those_who_only_look_at_a_lock_keep_nobody_from_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        drop(lock(&path).unwrap());
+        let start = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                for _ in 0..100 {
+                    drop(look_at_lock(&path));
+                }
+            });
+            start.wait();
+            let held = lock(&path).unwrap();
+            assert!(look_at_lock(&path).unwrap_err().is_locked());
+            assert!(lock(&path).unwrap_err().is_locked());
+            drop(held);
+        });
+        look_at_lock(&path).unwrap();
+    }
 }

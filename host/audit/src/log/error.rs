@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::keys::{KeyError, RecordError};
+use crate::text::in_full;
 use crate::tlog::checkpoint::CheckpointError;
 
 use super::DiskError;
@@ -185,7 +186,10 @@ pub enum Fault {
         size: u64,
     },
     /// A checkpoint that cannot be opened.
-    #[error("the checkpoint does not hold: it was changed, is another log's, or another key is expected")]
+    #[error(
+        "the checkpoint does not hold: it was changed, is another log's, or another key is expected (the log's name, \
+         which begins with `audit.name`, is part of its key)"
+    )]
     Checkpoint(#[source] Box<CheckpointError>),
     /// A key file with a problem.
     #[error("the data key of segment {segment} is not usable")]
@@ -233,12 +237,6 @@ impl From<Problem> for ScanError {
 /// What to do about a log that is damaged or was changed. Nothing here repairs one: evidence would go with it.
 pub const ADVICE: &str =
     "keep the log as it is, find out what happened, and restore what is damaged or missing from a copy";
-
-/// The error and its causes on one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
 
 /// Why a log cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -95,6 +95,14 @@ impl Reader {
         Ok(Entries { source, marks, scan, keys, against, published, first, next: first, begun: false, ready })
     }
 
+    /// The first entry of the next segment that begins at this entry or later and whose header can be read: where
+    /// to go on in a log that is damaged before.
+    pub(crate) fn segment_from(&self, seq: u64) -> Option<u64> {
+        let numbers = self.source.layout.segment_numbers().ok()?;
+        let firsts = numbers.into_iter().filter_map(|number| self.source.header(number).ok());
+        firsts.map(|header| header.before.tree.size()).filter(|first| *first >= seq).min()
+    }
+
     /// Tells where a look-up may begin.
     pub(crate) fn offer(&self, mark: Mark) {
         self.marks.learn(mark);

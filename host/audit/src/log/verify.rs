@@ -118,6 +118,10 @@ fn go_through(
     let mut tail = Tail::default();
     let last = numbers.last().copied().unwrap_or_default();
     for number in 1..=last {
+        // More would not be told; and a file with a number beyond all others would be counted up to.
+        if walk.problems.0.len() >= PROBLEMS_MAX {
+            break;
+        }
         tail = walk.segment(number, number == last, progress)?;
     }
     let Walk { mut problems, against, expected, position, source, mut tiles, .. } = walk;

@@ -3,11 +3,13 @@
 
 mod clock;
 
+use std::path::Path;
 use std::time::Instant as Monotonic;
 
 use super::*;
 use crate::keys::MasterKey;
-use crate::record::ServiceRun;
+use crate::log::{Config, Receipt};
+use crate::record::{Record, ServiceRun, TailDiscarded};
 use crate::shelf::Shelf;
 
 const DECEMBER: &str = "2026-12-31T12:00:00Z";
@@ -54,7 +56,7 @@ fn run(note: &str) -> Event {
     Event::ServiceStarted(run)
 }
 
-async fn append(logs: &Logs, moment: &str, note: &str) -> log::Receipt {
+async fn append(logs: &Logs, moment: &str, note: &str) -> Receipt {
     let log = logs.log(&organization(), at(moment)).unwrap();
     let bytes = Record::new(at(moment), run(note)).encode().unwrap();
     log.append(bytes, Monotonic::now() + APPEND_DEADLINE).await.unwrap()
@@ -187,4 +189,79 @@ async fn many_at_the_turn_find_one_log_and_one_start() {
     }
     let notes = deployed.notes(2027);
     assert_eq!((notes.len(), &notes[..2]), (10, &["start 1".to_owned(), "start 2".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn a_year_that_cannot_begin_for_one_organization_begins_for_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = ["birchwood", "riverside", "willow"].map(|name| OrganizationId::new(name).unwrap());
+    let (logs, _) = Logs::open(config(directory.path()), names.clone(), at(DECEMBER)).unwrap();
+    // No directory can be made where a file is.
+    std::fs::write(directory.path().join("birchwood/2027"), "").unwrap();
+    let error = logs.turn(at(NEARLY)).unwrap_err();
+    assert!(
+        matches!(&error, LogsError::Open { organization, .. } if organization.as_str() == "birchwood"),
+        "{error}"
+    );
+    assert!(logs.turn(at(FIRST)).is_err());
+    let years: Vec<i32> = logs.open_years().into_values().collect();
+    assert_eq!(years, [2026, 2027, 2027]);
+    std::fs::remove_file(directory.path().join("birchwood/2027")).unwrap();
+    logs.turn(at(FIRST)).unwrap();
+    assert_eq!(logs.open_years()[&names[0]], 2027);
+}
+
+#[tokio::test]
+async fn what_was_cut_off_a_log_that_was_opened_ahead_is_recorded_in_it() {
+    let deployed = deployed();
+    let config = config(deployed.directory.path());
+    let path = config.directory_of(&organization(), 2027);
+    let signer = Arc::new(config.signer(&organization(), 2027).unwrap());
+    let (log, _) = Log::open(Config::new(&path, signer, Arc::clone(&config.kek))).unwrap();
+    log.close().unwrap();
+    // As if the service had been killed while it wrote the year's first batch.
+    let segment = path.join("segments/0000000001.seg");
+    let bytes = [std::fs::read(&segment).unwrap(), vec![7; 100]].concat();
+    std::fs::write(&segment, bytes).unwrap();
+
+    let opened = deployed.logs.turn(at(NEARLY)).unwrap();
+    assert_eq!(opened[0].recovered.discarded_bytes, 100);
+    append(&deployed.logs, FIRST, "new").await;
+    let shelf = Shelf::new(config, organization()).of_year(2027);
+    let records: Vec<Record> = shelf.records().unwrap().map(|found| found.unwrap().1).collect();
+    assert_eq!(records.len(), 4);
+    assert!(matches!(&records[0].event, Event::TailDiscarded(TailDiscarded { position: 0, bytes: 100, .. })));
+}
+
+#[test]
+fn only_four_digits_are_a_year() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["2026", "0999", "+123", "-001", "20261", "2026.index", "inbox"] {
+        std::fs::create_dir_all(directory.path().join("riverside").join(name)).unwrap();
+    }
+    assert_eq!(config(directory.path()).years(&organization()).unwrap(), [999, 2026]);
+}
+
+#[test]
+fn what_was_wrapped_anew_in_a_closed_year_is_to_be_recorded_in_the_newest() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    for now in ["2025-05-01T00:00:00Z", DECEMBER] {
+        open(directory.path(), now).0.close().unwrap();
+    }
+    let (logs, _) = open(directory.path(), DECEMBER);
+    logs.key_changes(&organization()).unwrap();
+    logs.key_changes_recorded(&organization()).unwrap();
+    // As a rotation of both years notes it, which another rotation of the older had begun.
+    let note = |year: i32| config.directory_of(&organization(), year).join("keys/rewrapped");
+    std::fs::write(note(2025), "older former\nformer present\n").unwrap();
+    std::fs::write(note(2026), "former present\n").unwrap();
+    for _crash in 0..2 {
+        let changes = logs.key_changes(&organization()).unwrap();
+        let keys: Vec<_> =
+            changes.iter().map(|change| (change.key.as_str(), change.wrapped_by.as_deref())).collect();
+        assert_eq!(keys, [("former", Some("present")), ("older", Some("former"))]);
+    }
+    logs.key_changes_recorded(&organization()).unwrap();
+    assert!(logs.key_changes(&organization()).unwrap().is_empty());
 }

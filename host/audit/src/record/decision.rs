@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecordError;
 use super::canonical;
+use crate::redacted::debug_by_name;
 
 /// One decision, with everything it depended on.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,16 +232,6 @@ impl Outcome {
     }
 }
 
-/// Prints a type by name alone: INVARIANT (no patient in logs).
-macro_rules! debug_by_name {
-    ($($type:ident),*) => {$(
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($type), "(<redacted>)"))
-            }
-        }
-    )*};
-}
 debug_by_name!(CallerSeen, Subject, Resource, FactsSeen, FactRead);
 
 impl fmt::Debug for DecisionEvent {

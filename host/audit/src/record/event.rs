@@ -9,6 +9,7 @@ use assent_model::{Digest, EntityId, Instant, OrganizationId};
 use serde::{Deserialize, Serialize};
 
 use super::{DecisionEvent, ReleaseArchived};
+use crate::redacted::debug_by_name;
 
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,7 +252,7 @@ pub struct Retention {
 }
 
 /// What changed in what is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetentionChange {
     /// Records are kept for so many days.
@@ -434,20 +435,12 @@ impl fmt::Debug for Event {
     }
 }
 
-macro_rules! debug_by_name {
-    ($($type:ident),*) => {$(
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($type), "(<redacted>)"))
-            }
-        }
-    )*};
-}
 debug_by_name!(
     Actor,
     ReleaseActivated,
     KeyEvent,
     Retention,
+    RetentionChange,
     CallerRefused,
     AuditRead,
     Administration,

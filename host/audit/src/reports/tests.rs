@@ -35,10 +35,14 @@ fn actor() -> Actor {
 }
 
 fn reviewed(when: &str, id: u128, change: StateVerb) -> Record {
+    reviewed_by(actor(), when, id, change)
+}
+
+fn reviewed_by(by: Actor, when: &str, id: u128, change: StateVerb) -> Record {
     let event = StateChange {
         organization: OrganizationId::new("clinic").unwrap(),
         version: 1,
-        by: actor(),
+        by,
         decision: Some(DecisionId::from_bits(id)),
         items: vec![StateItem {
             change,
@@ -90,6 +94,18 @@ fn emergency_access_stays_on_the_list_until_it_is_reviewed() {
     ];
     assert_eq!(ids(&break_glass_unreviewed(&records, at(NOW), DAY_MS)), [1, 2]);
     assert_eq!(ids(&break_glass_unreviewed(&records, at(NOW), 0)), [1, 2, 3]);
+}
+
+#[test]
+fn nobody_reviews_emergency_access_of_their_own() {
+    let own = Actor { entity: EntityId::new("Practitioner", "prac-1"), ..actor() };
+    let mut records = vec![
+        decided("2026-11-20T10:00:00Z", emergency(1)),
+        reviewed_by(own, "2026-11-21T09:00:00Z", 1, StateVerb::Reviewed),
+    ];
+    assert_eq!(ids(&break_glass_unreviewed(&records, at(NOW), 0)), [1]);
+    records.push(reviewed("2026-11-21T10:00:00Z", 1, StateVerb::Reviewed));
+    assert_eq!(ids(&break_glass_unreviewed(&records, at(NOW), 0)), []);
 }
 
 #[test]

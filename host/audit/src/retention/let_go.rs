@@ -41,7 +41,9 @@ pub enum LetGoError {
         source: std::io::Error,
     },
     /// The note of what was there cannot be read back.
-    #[error("{} is no note of a log that was let go", path.display())]
+    #[error(
+        "{} is no note of a log that was let go: it was changed, or a newer release of assent wrote it", path.display()
+    )]
     Tombstone {
         /// Which.
         path: PathBuf,
@@ -113,7 +115,7 @@ impl Shard {
                 let checkpoint = disk::read_small(&Layout::new(directory).checkpoint(), NOTE_BYTES_MAX);
                 let checkpoint = match checkpoint {
                     // A damaged log may have lost it, and can be let go all the same if two persons say so.
-                    Err(error) if error.is_not_found() && !whole => vec![],
+                    Err(error) if (error.is_not_found() || error.is_too_large()) && !whole => vec![],
                     other => other?,
                 };
                 Tombstone {
@@ -158,9 +160,14 @@ impl Shard {
         Ok(years)
     }
 
+    /// Whether the log in this directory was let go, or begun to be.
+    pub(crate) fn is_noted(directory: &Path) -> bool {
+        beside(directory, TOMBSTONE).exists()
+    }
+
     /// Whether anything is left of the log in this directory, of which there is a note.
     pub fn is_unfinished(directory: &Path) -> bool {
-        beside(directory, TOMBSTONE).exists() && (directory.exists() || beside(directory, GOING).exists())
+        Self::is_noted(directory) && (directory.exists() || beside(directory, GOING).exists())
     }
 
     /// Lets it go; gives the note that stays.

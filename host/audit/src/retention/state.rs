@@ -1,7 +1,9 @@
 //! What `retention` records add up to: holds, requests of one person, what a second one agreed to.
 //!
-//! A record counts for what it is at its place: a release without a request by somebody else releases nothing. A
-//! record that came twice (see [`crate::inbox`]) counts once.
+//! A record counts for what it is at its place: a release without a request by somebody else releases nothing, nor
+//! does one that was asked for before the hold was last placed. A record that came twice (see [`crate::inbox`])
+//! counts once. INVARIANT (a hold outlives the years it is said in): [`State::to_carry`] gives what must be
+//! written again before a year goes, so that what is held is the same without that year's records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +12,13 @@ use assent_model::Instant;
 use super::REQUEST_DAYS;
 use crate::index::{Order, PAGE_MAX, Query};
 use crate::record::{Actor, Event, Record, Retention, RetentionChange};
+use crate::redacted::debug_by_name;
 use crate::shelf::{Page, Place, Shelf, ShelfError, decoded};
 
 const DAY_MS: i64 = 86_400_000;
 
 /// Nothing of these years may be let go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Hold {
     /// Its name.
     pub id: String,
@@ -29,6 +32,12 @@ pub struct Hold {
     pub placed: (Instant, Place),
     /// Until when, and where that is recorded.
     pub released: Option<(Instant, Place)>,
+    /// Where somebody last placed it, also if that was written again since.
+    last_word: Place,
+    /// The records that say together which years it holds.
+    said_in: BTreeSet<Place>,
+    /// The records without which it would not have ended: the release, and the request for it.
+    ended_by: BTreeSet<Place>,
 }
 
 impl Hold {
@@ -39,7 +48,7 @@ impl Hold {
 }
 
 /// What a request is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// That a year's log be let go.
     LetGo {
@@ -56,7 +65,7 @@ pub enum Wanted {
 }
 
 /// What one person asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// Its id, by which the second person confirms it.
     pub id: String,
@@ -70,7 +79,11 @@ pub struct Request {
     pub at: Instant,
     /// Who agreed.
     pub confirmed: Option<Actor>,
+    /// Where it is recorded.
+    place: Place,
 }
+
+debug_by_name!(Hold, Wanted, Request);
 
 /// Whether a second person can confirm, or has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +108,11 @@ pub enum RequestError {
     /// Somebody else confirmed it already.
     #[error("`{0}` has confirmed this already")]
     ConfirmedBy(String),
+    /// The hold is not the one any more whose end was asked for.
+    #[error(
+        "`{0}` was placed again since this was asked, so this ends nothing: ask again, if it still holds"
+    )]
+    PlacedSince(String),
     /// It waited too long.
     #[error("the request is of {0}, more than {REQUEST_DAYS} days ago: ask again")]
     Expired(Instant),
@@ -107,6 +125,10 @@ pub struct State {
     requests: BTreeMap<String, Request>,
     /// Years whose letting go is recorded as done.
     let_go: BTreeSet<i32>,
+    /// The requests by which they were.
+    spent: BTreeSet<String>,
+    /// Up to which position each year's records were read, where they were read one by one.
+    read_to: BTreeMap<i32, u64>,
     letters: BTreeSet<String>,
 }
 
@@ -114,6 +136,11 @@ pub struct State {
 pub fn same_person(one: &Actor, other: &Actor) -> bool {
     let name = |actor: &Actor| actor.entity.id.trim().to_lowercase();
     name(one) == name(other)
+}
+
+/// Where it stood first, if this was written again.
+fn carried_from(event: &Retention) -> Option<Place> {
+    event.carried_from.as_deref()?.parse().ok()
 }
 
 impl State {
@@ -138,31 +165,57 @@ impl State {
     }
 
     /// Reads every record of every year: before anything is let go. `progress` is told how many were read. Of the
-    /// year `damaged`, which two persons want to be rid of as it is, it reads as far as can be read.
+    /// year `damaged`, which two persons want to be rid of as it is, it reads whatever can be read: it may say what
+    /// holds other years.
     ///
     /// # Errors
-    /// When any record of any other year cannot be read.
+    /// When any record of any other year cannot be read, or a year is gone.
     pub fn read(
         shelf: &Shelf,
         damaged: Option<i32>,
         mut progress: impl FnMut(u64),
     ) -> Result<Self, ShelfError> {
-        let (mut state, mut done) = (Self::default(), 0);
-        for year in shelf.years()? {
-            let read = shelf.reader(year).and_then(|reader| {
-                for entry in reader.entries(0)? {
-                    let (place, record) = decoded(year, &entry?)?;
-                    state.apply(place, &record);
-                    done += 1;
-                    progress(done);
+        let mut state = Self::default();
+        state.read_on(shelf, damaged, &mut progress)?;
+        Ok(state)
+    }
+
+    /// Reads the records that came since.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_on(
+        &mut self,
+        shelf: &Shelf,
+        damaged: Option<i32>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ShelfError> {
+        let mut done = 0;
+        for year in shelf.all_years(None)? {
+            let reader = shelf.reader(year)?;
+            let mut from = Some(self.read_to.get(&year).copied().unwrap_or_default());
+            while let Some(first) = from.take() {
+                let mut next = first;
+                let read = reader.entries(first).map_err(ShelfError::from).and_then(|entries| {
+                    for entry in entries {
+                        let entry = entry?;
+                        let (place, record) = decoded(year, &entry)?;
+                        self.apply(place, &record);
+                        next = entry.seq + 1;
+                        self.read_to.insert(year, next);
+                        done += 1;
+                        progress(done);
+                    }
+                    Ok(())
+                });
+                match read {
+                    Err(error) if damaged != Some(year) => return Err(error),
+                    Err(_damage) => from = reader.segment_from(next.max(first + 1)),
+                    Ok(()) => {}
                 }
-                Ok(())
-            });
-            if damaged != Some(year) {
-                read?;
             }
         }
-        Ok(state)
+        Ok(())
     }
 
     /// Takes the next record.
@@ -177,62 +230,105 @@ impl State {
         match &event.change {
             RetentionChange::HoldPlaced(id) => self.place(id, event, here),
             RetentionChange::HoldReleaseAsked(hold) => {
-                self.ask(event, record.at, Wanted::Release { hold: hold.clone() });
+                self.ask(event, here, Wanted::Release { hold: hold.clone() });
             }
-            RetentionChange::HoldReleased(id) => {
-                let wanted = Wanted::Release { hold: id.clone() };
-                let counts = event.carried_from.is_some() || self.agreed(event, record.at, &wanted);
-                if counts && let Some(hold) = self.holds.get_mut(id) {
-                    hold.released = Some(here);
-                }
-            }
+            RetentionChange::HoldReleased(id) => self.release(id, event, here),
             RetentionChange::LetGoAsked { even_damaged } => {
                 if let [year] = *event.years {
-                    self.ask(event, record.at, Wanted::LetGo { year, even_damaged: *even_damaged });
+                    self.ask(event, here, Wanted::LetGo { year, even_damaged: *even_damaged });
                 }
             }
             RetentionChange::LetGoConfirmed => {
-                if let Some(wanted) =
-                    event.request.as_ref().and_then(|id| Some(self.requests.get(id)?.wanted.clone()))
-                {
-                    self.agreed(event, record.at, &wanted);
-                }
+                let years = &event.years;
+                self.agree(event, record.at, |wanted| match wanted {
+                    Wanted::LetGo { year, .. } => *years == [*year],
+                    Wanted::Release { .. } => false,
+                });
             }
-            RetentionChange::ExpiredBefore(_) => self.let_go.extend(&event.years),
+            RetentionChange::ExpiredBefore(_) => {
+                self.let_go.extend(&event.years);
+                self.spent.extend(event.request.clone());
+            }
             RetentionChange::KeptForDays(_) => {}
         }
     }
 
     /// A hold that is placed again, while it holds, holds what it did and what is new.
-    fn place(&mut self, id: &str, event: &Retention, placed: (Instant, Place)) {
-        let mut years: BTreeSet<i32> = event.years.iter().copied().collect();
+    fn place(&mut self, id: &str, event: &Retention, (at, here): (Instant, Place)) {
+        let own: BTreeSet<i32> = event.years.iter().copied().collect();
+        let mut hold = Hold {
+            id: id.to_owned(),
+            years: own.clone(),
+            by: event.by.clone(),
+            reason: event.reason.clone(),
+            placed: (at, here),
+            released: None,
+            last_word: carried_from(event).unwrap_or(here),
+            said_in: BTreeSet::from([here]),
+            ended_by: BTreeSet::new(),
+        };
         if let Some(before) = self.holds.get(id).filter(|hold| hold.released.is_none()) {
-            if before.years.is_empty() || years.is_empty() {
-                years.clear();
+            if before.years.is_empty() || own.is_empty() {
+                hold.years.clear();
             } else {
-                years.extend(&before.years);
+                hold.years.extend(&before.years);
+            }
+            hold.last_word = hold.last_word.max(before.last_word);
+            // Where this record does not say all by itself.
+            if hold.years != own {
+                hold.said_in.extend(&before.said_in);
             }
         }
-        let (id, by, reason) = (id.to_owned(), event.by.clone(), event.reason.clone());
-        self.holds.insert(id.clone(), Hold { id, years, by, reason, placed, released: None });
+        self.holds.insert(hold.id.clone(), hold);
     }
 
-    fn ask(&mut self, event: &Retention, at: Instant, wanted: Wanted) {
+    /// A release that was carried ends the hold that it ended where it stood first, and none that was placed since.
+    fn release(&mut self, id: &str, event: &Retention, (at, here): (Instant, Place)) {
+        let ended_by = match carried_from(event) {
+            Some(first) => {
+                let is_same = self.holds.get(id).is_some_and(|hold| hold.last_word < first);
+                is_same.then(|| BTreeSet::from([here]))
+            }
+            None => {
+                let wanted = Wanted::Release { hold: id.to_owned() };
+                self.agree(event, at, |other| *other == wanted).map(|asked| BTreeSet::from([asked, here]))
+            }
+        };
+        if let Some(ended_by) = ended_by
+            && let Some(hold) = self.holds.get_mut(id)
+        {
+            (hold.released, hold.ended_by) = (Some((at, here)), ended_by);
+        }
+    }
+
+    fn ask(&mut self, event: &Retention, (at, place): (Instant, Place), wanted: Wanted) {
         let Some(id) = event.request.clone() else { return };
         let (by, reason) = (event.by.clone(), event.reason.clone());
-        let request = Request { id: id.clone(), wanted, by, reason, at, confirmed: None };
+        let request = Request { id: id.clone(), wanted, by, reason, at, confirmed: None, place };
         // The first counts: nobody changes what a second person is looking at.
         self.requests.entry(id).or_insert(request);
     }
 
-    /// Whether this record is a second person's, in time, to a request for the same.
-    fn agreed(&mut self, event: &Retention, at: Instant, wanted: &Wanted) -> bool {
-        let Some(id) = &event.request else { return false };
-        let open = self.request(id, &event.by, at).is_ok_and(|(request, _)| request.wanted == *wanted);
-        if open && let Some(request) = self.requests.get_mut(id) {
-            request.confirmed = Some(event.by.clone());
-        }
-        open
+    /// Where the request stands to which this record is a second person's, in time, if it is for what it should be.
+    fn agree(&mut self, event: &Retention, at: Instant, is_meant: impl Fn(&Wanted) -> bool) -> Option<Place> {
+        let id = event.request.as_ref()?;
+        self.request(id, &event.by, at).ok().filter(|(request, _)| is_meant(&request.wanted))?;
+        let request = self.requests.get_mut(id)?;
+        request.confirmed = Some(event.by.clone());
+        Some(request.place)
+    }
+
+    /// The hold whose end is asked for.
+    fn meant(&self, request: &Request) -> Option<&Hold> {
+        let Wanted::Release { hold } = &request.wanted else { return None };
+        self.holds.get(hold)
+    }
+
+    /// The same, where somebody placed it since: what the second person looks at is not what the first one looked
+    /// at, and what both agreed on ended what was before.
+    fn placed_since(&self, request: &Request) -> Option<&Hold> {
+        let is_spent = |hold: &Hold| request.confirmed.is_some() && hold.released.is_some();
+        self.meant(request).filter(|hold| hold.last_word > request.place && !is_spent(hold))
     }
 
     /// The request with this id, if this person can confirm it at this moment, or has confirmed it before.
@@ -243,6 +339,9 @@ impl State {
         let request = self.requests.get(id).ok_or_else(|| RequestError::Unknown(id.to_owned()))?;
         if same_person(&request.by, by) {
             return Err(RequestError::SamePerson(by.entity.id.clone()));
+        }
+        if let Some(hold) = self.placed_since(request) {
+            return Err(RequestError::PlacedSince(hold.id.clone()));
         }
         match &request.confirmed {
             Some(other) if !same_person(other, by) => Err(RequestError::ConfirmedBy(other.entity.id.clone())),
@@ -258,8 +357,12 @@ impl State {
     /// go which is not recorded as gone.
     pub fn open_requests(&self, now: Instant) -> impl Iterator<Item = &Request> {
         self.requests.values().filter(move |request| match (&request.confirmed, &request.wanted) {
-            (None, _) => now.as_millis() - request.at.as_millis() <= REQUEST_DAYS * DAY_MS,
-            (Some(_), Wanted::LetGo { year, .. }) => !self.let_go.contains(year),
+            (None, _) => {
+                now.as_millis() - request.at.as_millis() <= REQUEST_DAYS * DAY_MS
+                    && self.placed_since(request).is_none()
+                    && self.meant(request).is_none_or(|hold| hold.released.is_none())
+            }
+            (Some(_), Wanted::LetGo { .. }) => !self.is_spent(&request.id),
             (Some(_), Wanted::Release { .. }) => false,
         })
     }
@@ -289,6 +392,11 @@ impl State {
         self.let_go.contains(&year)
     }
 
+    /// Whether a year was let go by this request: then it says nothing of a log of that year that was put back.
+    pub fn is_spent(&self, request: &str) -> bool {
+        self.spent.contains(request)
+    }
+
     /// What must be written again before a year's log goes, because other years' holds stand in it: holds that go
     /// on, and ends of holds whose beginning stays.
     pub fn to_carry(&self, year: i32) -> Vec<Retention> {
@@ -302,15 +410,18 @@ impl State {
         };
         let mut carry = vec![];
         for hold in self.holds.values() {
-            let (_, placed) = hold.placed;
-            match hold.released {
-                None if placed.year == year => {
-                    carry.push(carried(hold, RetentionChange::HoldPlaced(hold.id.clone()), placed));
+            let said_here = hold.said_in.iter().rfind(|place| place.year == year);
+            match (hold.released, said_here) {
+                (None, Some(said)) => {
+                    carry.push(carried(hold, RetentionChange::HoldPlaced(hold.id.clone()), *said));
                 }
-                Some((_, released)) if released.year == year && placed.year != year => {
+                (Some((_, released)), _)
+                    if hold.ended_by.iter().any(|place| place.year == year)
+                        && hold.said_in.iter().any(|place| place.year != year) =>
+                {
                     carry.push(carried(hold, RetentionChange::HoldReleased(hold.id.clone()), released));
                 }
-                None | Some(_) => {}
+                (None, None) | (Some(_), _) => {}
             }
         }
         carry

@@ -156,11 +156,111 @@ fn holds_that_stand_in_a_year_are_carried_on_when_it_goes() {
     apply(&mut before, 2020, 1, ask_release());
     apply(&mut before, 2020, 2, release("bob"));
     assert!(before.to_carry(2019).is_empty());
-    let mut after = state([place_hold(&[2021])]);
+    let mut after = State::default();
+    apply(&mut after, 2019, 0, place_hold(&[2021]));
     for event in before.to_carry(2020) {
         apply(&mut after, 2026, 9, event);
     }
     assert_eq!(after.holding(2021).count(), 0);
+    // Written again, it needs nothing of before.
+    assert!(after.to_carry(2020).is_empty());
+}
+
+/// Records in the order of the log, a year and an event each, as they are read.
+fn read(records: &[(i32, Retention)]) -> State {
+    let mut state = State::default();
+    for (n, (year, event)) in (0..).zip(records) {
+        let record = Record::new(hours(n), Event::Retention(event.clone()));
+        state.apply(Place { year: *year, position: n }, &record);
+    }
+    state
+}
+
+#[test]
+fn a_hold_that_was_widened_in_a_later_year_still_holds_what_an_earlier_one_says() {
+    let records = [(2019, place_hold(&[2022])), (2021, place_hold(&[2023]))];
+    let carried = read(&records).to_carry(2019);
+    let [again] = carried.as_slice() else { panic!("{} carried", carried.len()) };
+    assert_eq!((again.years.as_slice(), again.carried_from.as_deref()), (&[2022, 2023][..], Some("2019-0")));
+    let without = read(&[(2021, place_hold(&[2023])), (2026, again.clone())]);
+    assert!(without.holding(2022).count() == 1 && without.holding(2023).count() == 1);
+    // Once is enough, and that record alone will do.
+    let both = read(&[records[0].clone(), records[1].clone(), (2026, again.clone())]);
+    assert!(both.to_carry(2019).is_empty() && both.to_carry(2021).is_empty());
+    assert_eq!(both.to_carry(2026).len(), 1);
+}
+
+#[test]
+fn a_request_to_release_is_void_once_the_hold_is_placed_again() {
+    let now = hours(5);
+    let widened = read(&[(2026, place_hold(&[2019])), (2026, ask_release()), (2026, place_hold(&[2020]))]);
+    assert_eq!(widened.request("r1", &by("bob"), now), Err(RequestError::PlacedSince("case".into())));
+    assert_eq!(widened.open_requests(now).count(), 0);
+    let mut released = widened.clone();
+    released.apply(Place { year: 2026, position: 3 }, &Record::new(now, Event::Retention(release("bob"))));
+    assert!(released.holding(2019).count() == 1 && released.holding(2020).count() == 1);
+
+    // It stays so when another request ended the hold.
+    let [ask, end] = [ask_release(), release("bob")]
+        .map(|event| (2026, Retention { request: Some("r3".into()), ..event }));
+    let first = [(2026, place_hold(&[2019])), (2026, ask_release()), (2026, place_hold(&[2020]))];
+    let ended = read(&[&first[..], &[ask, end]].concat());
+    assert_eq!((ended.holding(2019).count(), ended.open_requests(now).count()), (0, 0));
+    assert!(ended.request("r1", &by("bob"), now).is_err());
+
+    // What two agreed on once does not end what somebody placed later.
+    let [hold, ask, end] = [place_hold(&[2019]), ask_release(), release("bob")].map(|event| (2026, event));
+    let again = read(&[hold.clone(), ask, end.clone(), hold, end]);
+    assert_eq!(again.holding(2019).count(), 1);
+}
+
+#[test]
+fn an_end_that_is_carried_does_not_end_a_hold_that_was_placed_since() {
+    let [hold, ask, end] = [place_hold(&[2021]), ask_release(), release("bob")];
+    let before = read(&[(2018, hold.clone()), (2019, ask.clone()), (2019, end.clone())]);
+    let [carried] = before.to_carry(2019).try_into().unwrap();
+    let placed_since = read(&[
+        (2018, hold.clone()),
+        (2019, ask),
+        (2019, end),
+        (2026, hold.clone()),
+        (2026, carried.clone()),
+    ]);
+    assert_eq!(placed_since.holding(2021).count(), 1);
+    let nowhere = Retention { carried_from: Some("somewhere".into()), ..carried };
+    assert_eq!(read(&[(2018, hold), (2026, nowhere)]).holding(2021).count(), 1);
+}
+
+#[test]
+fn an_end_is_carried_also_when_only_the_request_for_it_goes() {
+    let [hold, ask, end] = [place_hold(&[2021]), ask_release(), release("bob")];
+    let before = read(&[(2018, hold.clone()), (2019, ask), (2020, end.clone())]);
+    let [carried] = before.to_carry(2019).try_into().unwrap();
+    let after = read(&[(2018, hold), (2020, end), (2026, carried)]);
+    assert_eq!(after.holding(2021).count(), 0);
+    assert!(after.to_carry(2020).is_empty());
+}
+
+#[test]
+fn an_agreement_is_to_what_was_asked() {
+    let confirmed = |years: &[i32], request: &str| {
+        let agreed = event(RetentionChange::LetGoConfirmed, "bob", years, Some(request));
+        let state = state([place_hold(&[2025]), ask_release(), ask_let_go(2019), agreed]);
+        state.request(request, &by("bob"), hours(4)).unwrap().1
+    };
+    assert_eq!(confirmed(&[2019], "r2"), Asked::Confirmed);
+    assert_eq!(confirmed(&[2020], "r2"), Asked::Open, "another year");
+    assert_eq!(confirmed(&[2019], "r1"), Asked::Open, "the end of a hold");
+}
+
+#[test]
+fn holds_and_requests_are_not_printed() {
+    let state = state([place_hold(&[2019]), ask_release(), ask_let_go(2020)]);
+    let printed = format!("{state:?}");
+    for word in ["because", "ann"] {
+        assert!(!printed.contains(word), "{printed}");
+    }
+    assert_eq!(format!("{:?}", state.wanted("r1").unwrap()), "Wanted(<redacted>)");
 }
 
 proptest! {
@@ -179,7 +279,13 @@ proptest! {
                 _ => (RetentionChange::HoldReleased("case".into()), Some(request)),
             };
             match step {
-                0 => held = true,
+                0 => {
+                    // What was asked before is void.
+                    if asked.take().is_some() {
+                        round += 1;
+                    }
+                    held = true;
+                }
                 1 => asked = asked.or(Some(who)),
                 _ if asked.is_some_and(|first| first != who) => {
                     (held, asked) = (false, None);
@@ -294,4 +400,34 @@ async fn holds_of_a_log_that_cannot_be_read_are_not_taken_for_none() {
     assert!(State::read(&shelf, Some(2019), |_| {}).is_err());
     // Unless it is the one that two persons want to be rid of as it is.
     State::read(&shelf, Some(2026), |_| {}).unwrap();
+}
+
+#[tokio::test]
+async fn of_a_damaged_year_whatever_can_be_read_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = two_years(directory.path()).await;
+    let config = config(directory.path());
+    let signer = Arc::new(config.signer(&organization(), 2019).unwrap());
+    let sized = Config {
+        segment_bytes: 8 << 10,
+        ..Config::new(shelf.directory(2019), signer, Arc::clone(&config.kek))
+    };
+    let (log, _) = Log::open(sized).unwrap();
+    let hold = Record::new(hours(1), Event::Retention(place_hold(&[2021]))).encode().unwrap();
+    log.append(hold, Monotonic::now() + Duration::from_secs(60)).await.unwrap();
+    log.close().unwrap();
+    // The keys of all segments before the hold's, and a bit of the first.
+    let segments = crate::log::disk::names(&shelf.directory(2019).join("segments")).unwrap().len();
+    assert!(segments > 3);
+    for number in 1..segments {
+        std::fs::remove_file(shelf.directory(2019).join(format!("keys/{number:010}.json"))).unwrap();
+    }
+    let first = shelf.directory(2019).join("segments/0000000001.seg");
+    let mut bytes = std::fs::read(&first).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&first, bytes).unwrap();
+    let (mut read, shelf) = (0, Shelf::new(config, organization()));
+    let state = State::read(&shelf, Some(2019), |done| read = done).unwrap();
+    assert_eq!((state.holding(2021).count(), read), (1, 21));
+    assert_eq!(state.to_carry(2019).len(), 1);
 }

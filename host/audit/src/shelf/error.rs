@@ -19,8 +19,21 @@ pub enum ShelfError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A year's log is not there, and the deployment remembers that it was: what is made of the others would lack
+    /// it in silence.
+    #[error(
+        "{} is gone, but {} says that it was there: mount or restore it; if it was let go on purpose, remove that \
+         file too",
+        log.display(), memory.display()
+    )]
+    Gone {
+        /// Where the log should be.
+        log: PathBuf,
+        /// What remembers it.
+        memory: PathBuf,
+    },
     /// The deployment's name cannot be part of an origin.
-    #[error("the name `{name}` of the audit log")]
+    #[error("`{name}` cannot be the name of the audit log")]
     Name {
         /// The name as configured.
         name: String,
@@ -36,6 +49,17 @@ pub enum ShelfError {
     /// The search index cannot be used.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The index tells of a record that is not there, or is another.
+    #[error(
+        "the search index {} says of record {place} what the log does not say: one of them was exchanged; verify the \
+         log, and remove the index and the files that begin with its name, so that it is made again", index.display()
+    )]
+    Astray {
+        /// Which record.
+        place: Place,
+        /// The index.
+        index: PathBuf,
+    },
     /// An index that must be built again cannot be removed.
     #[error("{} cannot be removed", path.display())]
     Discard {

@@ -1,7 +1,7 @@
 //! Where a record is, in one word that fits into a command line and a URL.
 
-/// The year of a log, and a position in it. Written `2026-17`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The year of a log, and a position in it. Written `2026-17`; in the order in which records came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The year.
     pub year: i32,

@@ -9,7 +9,7 @@ use crate::archive::{About, Archive, ArchiveError, parts};
 use crate::keys::MasterKey;
 use crate::log::{Config, Log};
 use crate::record::tests::{at, plain_decision};
-use crate::record::{DecisionEvent, Event, ReleaseArchived};
+use crate::record::{DecisionEvent, Event, ReleaseArchived, ServiceRun};
 use crate::tlog::proof::Proof;
 
 const RECORDS: u64 = 300;
@@ -80,6 +80,40 @@ async fn pages_go_on_from_year_to_year_in_both_orders() {
     }
     let of_last_year = shelf.of_year(2025);
     assert_eq!(of_last_year.records().unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn a_year_that_is_gone_is_passed_over_by_nothing_but_one_that_was_let_go_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(&directory.path().join("audit")).await;
+    for year in [2025, 2026] {
+        let memory = known::file(shelf.config(), &organization(), year);
+        known::remember(&shelf.directory(year), &memory, &shelf.verifier(year).unwrap()).unwrap();
+    }
+    assert_eq!((shelf.gone().unwrap(), shelf.all_years(None).unwrap()), (vec![], vec![2025, 2026]));
+    let tombstone = shelf.directory(2025).with_extension("let-go");
+    std::fs::rename(shelf.directory(2025), shelf.directory(2025).with_extension("elsewhere")).unwrap();
+
+    let query = Query::default();
+    let page = |order, limit| Page { query: &query, order, after: None, limit };
+    let is_gone = |error: Option<ShelfError>| matches!(error, Some(ShelfError::Gone { .. }));
+    assert_eq!(shelf.gone().unwrap(), [2025]);
+    assert!(is_gone(shelf.all_years(None).err()) && is_gone(shelf.all_years(Some(2025)).err()));
+    assert!(is_gone(shelf.records().err()) && is_gone(shelf.over(|records| records.count()).err()));
+    assert!(is_gone(shelf.find(page(Order::OldestFirst, 1)).err()));
+    assert!(is_gone(shelf.by_id(DecisionId::from_bits(7).as_str()).err()));
+    assert!(is_gone(crate::retention::State::find(&shelf).err()));
+    assert!(is_gone(crate::retention::State::read(&shelf, None, |_| {}).err()));
+    // What does not reach it needs nothing of it.
+    assert_eq!(shelf.all_years(Some(2026)).unwrap(), [2026]);
+    assert_eq!(shelf.find(page(Order::NewestFirst, 1)).unwrap().len(), 1);
+    assert!(shelf.by_id(DecisionId::from_bits(101).as_str()).unwrap().is_some());
+    let this_year = Shelf::new(shelf.config().clone(), organization()).of_year(2026);
+    assert_eq!(this_year.records().unwrap().count() as u64, RECORDS);
+
+    std::fs::write(&tombstone, "whatever it says").unwrap();
+    assert_eq!(shelf.all_years(None).unwrap(), [2026]);
+    assert_eq!(shelf.find(page(Order::OldestFirst, 1)).unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -215,4 +249,74 @@ async fn an_archive_is_found_by_what_it_is_of_among_others_and_between_other_rec
     assert!(matches!(find(2026, b"r4", b"f4"), Ok(Archived::Incomplete)));
     assert!(matches!(find(2026, b"r1", b"f2"), Ok(Archived::None)));
     assert!(matches!(find(2025, b"r1", b"f1"), Ok(Archived::None)));
+}
+
+fn started() -> Event {
+    Event::ServiceStarted(ServiceRun { node: "n".into(), software: "0".into(), note: None })
+}
+
+/// An index that knows so many records of this moment, as if the log had been another.
+fn index_of(shelf: &Shelf, records: u64, when: Instant) {
+    let name = shelf.verifier(2026).unwrap().name().to_owned();
+    let mut index = Index::open(&shelf.index_path(2026), &shelf.config.index_key(), &name).unwrap();
+    let record = Record::new(when, started());
+    for position in 0..records {
+        index.add(position, &record).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_index_of_a_longer_log_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(directory.path()).await;
+    index_of(&shelf, crate::index::CHUNK, at("2026-01-01T01:00:00Z"));
+    let query = Query::default();
+    let page = Page { query: &query, order: Order::OldestFirst, after: None, limit: 1_000 };
+    assert_eq!(shelf.find(page).unwrap().len() as u64, 2 + RECORDS);
+    write(&config(directory.path()), 2026, vec![decided(at("2026-01-02T00:00:00Z"), 7, None)]).await;
+    assert!(shelf.by_id(DecisionId::from_bits(7).as_str()).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_index_of_another_log_as_long_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config(directory.path());
+    let signer = Arc::new(config.signer(&organization(), 2026).unwrap());
+    let path = config.directory_of(&organization(), 2026);
+    let (log, _) = Log::open(Config::new(path, signer, Arc::clone(&config.kek))).unwrap();
+    let when = at("2026-01-01T01:00:00Z");
+    let far = || Monotonic::now() + Duration::from_secs(60);
+    log.append(decided(when, 7, None), far()).await.unwrap();
+    let other = Record::new(when, started()).encode().unwrap();
+    let mut missing = crate::index::CHUNK as usize - 1;
+    while missing > 0 {
+        let count = missing.min(crate::log::QUEUE_RECORDS_MAX / 2);
+        let payload = || crate::keys::Payload::new(other.clone()).unwrap();
+        if log.queue(std::iter::repeat_with(payload).take(count).collect()).is_ok() {
+            missing -= count;
+        }
+    }
+    log.close().unwrap();
+
+    let shelf = Shelf::new(config, organization());
+    index_of(&shelf, crate::index::CHUNK, at("2026-01-01T01:00:00.001Z"));
+    let (place, _) = shelf.by_id(DecisionId::from_bits(7).as_str()).unwrap().unwrap();
+    assert_eq!(place, Place { year: 2026, position: 0 });
+}
+
+#[tokio::test]
+async fn a_record_that_the_index_knows_and_the_log_has_not_is_an_error_and_not_left_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let shelf = shelf(directory.path()).await;
+    let (year, copy) = (shelf.directory(2025), directory.path().join("copy"));
+    let query = Query { kind: Some("decision".to_owned()), ..Query::default() };
+    let page = Page { query: &query, order: Order::OldestFirst, after: None, limit: 1_000 };
+    let copied = std::process::Command::new("cp").arg("-r").args([&year, &copy]).status().unwrap();
+    assert!(copied.success());
+    write(&config(directory.path()), 2025, vec![decided(at("2025-12-31T23:30:00Z"), 9, None)]).await;
+    assert_eq!(shelf.find(page).unwrap().len() as u64, 3 + RECORDS);
+    std::fs::remove_dir_all(&year).unwrap();
+    std::fs::rename(&copy, &year).unwrap();
+    let error = shelf.find(page).unwrap_err();
+    assert!(matches!(error, ShelfError::Astray { place: Place { year: 2025, position: 2 }, .. }), "{error}");
 }

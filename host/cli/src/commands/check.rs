@@ -2,11 +2,9 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use assent_engine::{MemoryRecorder, Release};
+use assent_engine::Release;
 use assent_policy::LoadErrors;
-use assent_server::SystemClock;
 
 use crate::{cases, exporters};
 
@@ -17,9 +15,9 @@ use crate::{cases, exporters};
 pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let (deployment, built) = super::load(root)?;
     // Callers, limits and addresses, as the service itself checks them.
-    let nowhere = Arc::new(MemoryRecorder::new(0));
-    super::serve::service(&deployment, &built, nowhere, None, Arc::new(SystemClock), vec![])?;
+    super::serve::check(&deployment, &built)?;
     crate::witnesses::load(&deployment)?;
+    crate::audit_copies::target(&deployment)?;
     exporters::prepare(&deployment)
         .map_err(|errors| anyhow::anyhow!(super::listed(&errors, super::NOT_LOADED)))?;
     let callers = super::test::callers(&deployment);

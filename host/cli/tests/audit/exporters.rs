@@ -3,25 +3,16 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
 /// A deployment that keeps its log, with this after the table `[audit]`.
 fn exporting(tables: &str) -> Deployment {
-    let config = ASSENT.replace("[\"decide\"]", "[\"decide\", \"metrics\"]");
-    let config = format!("{config}[audit]\nname = \"pdp.example.org\"\n{tables}");
-    let deployment = Deployment::new(&[("assent.toml", &config)]);
+    let deployment = Deployment::new(&[("assent.toml", &keeping_a_log(tables))]);
     well(&["init", deployment.path()]);
     deployment
-}
-
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < end, "this did not come about: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -79,6 +70,11 @@ const CANARY: &str = "canary-4711";
 
 /// A collector that refuses everything, and sends it back.
 fn echoing() -> String {
+    collector(Arc::new(AtomicBool::new(false)))
+}
+
+/// A collector that takes what it gets if it is to, and else refuses it and sends it back.
+fn collector(takes: Arc<AtomicBool>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/in", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -90,7 +86,9 @@ fn echoing() -> String {
             let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
             reader.read_exact(&mut body).unwrap();
             let body = String::from_utf8(body).unwrap();
-            let answer = format!("HTTP/1.1 500 {CANARY}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let status = if takes.load(Ordering::SeqCst) { "200" } else { "500" };
+            let answer =
+                format!("HTTP/1.1 {status} {CANARY}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             reader.get_mut().write_all(answer.as_bytes()).ok();
         }
     });
@@ -117,22 +115,14 @@ fn a_service_exports_by_itself_through_a_kill_and_tells_of_no_patient() {
     });
     service.end("KILL");
 
-    let mut service = Running::start(&deployment);
+    let service = Running::start(&deployment);
     ids.push(service.ask(ANN).1);
-    let metrics = || {
-        let mut stream = TcpStream::connect(&service.address).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", service.address)
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    };
-    let has = |line: &str| metrics().lines().any(|found| found == line);
+    let has = |line: &str| service.metrics().lines().any(|found| found == line);
     wait_for("all is in the file", || {
         has("assent_export_lag_records{organization=\"clinic\",exporter=\"tail\"} 0")
     });
     wait_for("the other is missed", || has("assent_export_failing{exporter=\"down\"} 1"));
-    let text = metrics();
+    let text = service.metrics();
     let lag = text.lines().find_map(|line| {
         line.strip_prefix("assent_export_lag_records{organization=\"clinic\",exporter=\"down\"} ")
     });
@@ -144,17 +134,10 @@ fn a_service_exports_by_itself_through_a_kill_and_tells_of_no_patient() {
     );
     assert!(!text.contains(CANARY) && !text.contains("ann"), "{text}");
     wait_for("it was tried three times", || {
-        metrics().lines().any(|line| {
-            let count = line.strip_prefix("assent_export_failures_total{exporter=\"down\"} ");
-            count.is_some_and(|count| count.parse::<f64>().unwrap() >= 3.0)
-        })
+        service.gauge("assent_export_failures_total{exporter=\"down\"}").is_some_and(|tries| tries >= 3.0)
     });
 
-    let pid = service.child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
-    let mut said = String::new();
-    service.stderr.read_to_string(&mut said).unwrap();
-    service.child.wait().unwrap();
+    let said = service.end("TERM");
     assert!(
         said.contains("exporter `down`: the receiver answered with status 500; 3 tries have failed"),
         "{said}"
@@ -186,4 +169,48 @@ fn a_deployment_without_exporters_or_without_a_log_says_so() {
     assert!(well(&["exporters", deployment.path()]).contains("[[audit.export]]"));
     let in_memory = Deployment::new(&[]);
     assert!(refused(&audit(&["exporters", in_memory.path()])).contains("no table `[audit]`"));
+}
+
+/// A table of an exporter to this collector, which must have every record or need not.
+fn to(url: &str, mandatory: bool) -> String {
+    format!("[[audit.export]]\nid = \"siem\"\nformat = \"ocsf\"\nto = \"{url}\"\nmandatory = {mandatory}\n")
+}
+
+#[test]
+fn a_year_stays_until_a_mandatory_exporter_has_all_of_it() {
+    let takes = Arc::new(AtomicBool::new(false));
+    let url = collector(Arc::clone(&takes));
+    let deployment = keeping::two_years(&to(&url, false));
+    let path = deployment.path();
+    let expire = ["expire", path, "--year", "2015", "--by", "ann", "--reason", "kept for long enough"];
+    assert!(
+        well(&["expire", path]).contains("2015: can be let go"),
+        "whoever need not have it keeps nothing"
+    );
+    let asked = keeping::request(&well(&expire));
+
+    // What was asked for before does not go either.
+    let file = deployment.0.path().join("assent.toml");
+    let optional = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, optional.replace("mandatory = false", "mandatory = true")).unwrap();
+    let stays = "2015 stays: not read by exporter `siem`, which is at 2015-0";
+    let confirm = ["expire", path, "--confirm", &asked, "--by", "bob"];
+    for refused_by in [&expire[..], &confirm] {
+        let said = refused(&audit(refused_by));
+        assert!(said.contains(stays), "{said}");
+    }
+    assert!(well(&["expire", path]).contains(&stays.replace(" stays", ": stays")));
+
+    // Nor while it has only begun.
+    let service = Running::start(&deployment);
+    wait_for("it fails", || service.gauge("assent_export_failing{exporter=\"siem\"}") == Some(1.0));
+    let said = refused(&audit(&confirm));
+    assert!(said.contains(stays), "{said}");
+
+    takes.store(true, Ordering::SeqCst);
+    let behind = "assent_export_lag_records{organization=\"clinic\",exporter=\"siem\"}";
+    wait_for("it has everything", || service.gauge(behind) == Some(0.0));
+    assert!(well(&["expire", path]).contains("2015: can be let go"));
+    assert!(well(&confirm).starts_with("let go: "));
+    service.end("TERM");
 }

@@ -1,7 +1,7 @@
 //! Keeping logs, copying them and letting them go, as two persons type it, with and without a running service.
 
+use std::io::BufRead;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -10,9 +10,8 @@ const LONG_AGO: &str = "2015-06-01T12:00:00Z";
 const WHY: &str = "kept for long enough";
 
 /// A deployment with a log of 2015 and one of 2026, with this in its `assent.toml`.
-fn two_years(more: &str) -> Deployment {
-    let audit = "[audit]\nname = \"pdp.example.org\"\n";
-    let deployment = Deployment::new(&[("assent.toml", &format!("{ASSENT}{audit}{more}"))]);
+pub(super) fn two_years(more: &str) -> Deployment {
+    let deployment = Deployment::new(&[("assent.toml", &keeping_a_log(more))]);
     well(&["init", deployment.path()]);
     let service = Running::start_at(&deployment, LONG_AGO);
     assert!(service.ask(ANN).0);
@@ -26,7 +25,7 @@ fn logs(deployment: &Deployment) -> PathBuf {
 }
 
 /// The id in `asked: request ID; …`.
-fn request(said: &str) -> String {
+pub(super) fn request(said: &str) -> String {
     let (_, rest) = said.split_once("request ").unwrap();
     rest.split(';').next().unwrap().to_owned()
 }
@@ -75,8 +74,19 @@ fn a_year_goes_by_two_persons_and_leaves_its_last_checkpoint() {
     assert!(well(&["expire", path]).contains(&format!(" records (request {id})")));
     // Typed again it finds nothing left to do.
     assert!(well(&["expire", path, "--confirm", &id, "--by", "bob"]).starts_with("let go"));
+    let said = refused(&audit(&["verify", path, "--year", "2015"]));
+    assert!(said.contains(&format!("was let go, by request {id}: it has 2026")), "{said}");
     let said = refused(&audit(&["expire", path, "--confirm", &id, "--by", "eve"]));
     assert!(said.contains("`bob` has confirmed this already"), "{said}");
+    // What somebody puts back does not go by what was agreed on before.
+    let back = logs(&deployment).join("2015");
+    std::fs::create_dir_all(back.join("segments")).unwrap();
+    let said = refused(&audit(&["expire", path, "--confirm", &id, "--by", "bob"]));
+    assert!(said.contains("a log of 2015 was put back since"), "{said}");
+    let listed = well(&["expire", path]);
+    assert!(listed.contains("2015: was let go (request") && listed.contains("was put back"), "{listed}");
+    assert!(back.exists());
+    std::fs::remove_dir_all(&back).unwrap();
 
     well(&["verify", path]);
     let records = well(&["search", path, "--kind", "retention", "--json"]);
@@ -206,11 +216,9 @@ fn a_copy_is_made_by_the_service_and_by_the_command_and_verifies() {
     // The service copies by itself what is finished.
     let service = Running::start(&deployment);
     let copied = folder.path().join("clinic/2015");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !(copied.join("checkpoint").exists() && folder.path().join("clinic/2026/checkpoint").exists()) {
-        assert!(Instant::now() < deadline, "nothing was copied");
-        std::thread::yield_now();
-    }
+    wait_for("both years are copied", || {
+        copied.join("checkpoint").exists() && folder.path().join("clinic/2026/checkpoint").exists()
+    });
     let said = well(&["copy", path]);
     assert!(said.contains("not copied: 0 sealed segments"), "{said}");
     service.end("TERM");
@@ -257,7 +265,10 @@ fn mistakes_in_retention_and_copies_are_named_at_their_line() {
         ("[audit.retention]\nyears = 3\n", "45 CFR 164.316"),
         ("[audit.retention]\nyears = 0\nallow_shorter = true\n", "expected 6 to 100"),
         ("[audit.retention]\nyaers = 7\n", "unknown field `yaers`"),
+        ("signing_key = \"hunter2\"\n", "never the key"),
         ("[audit.copy]\nto = \"s3://b\"\nsecret_access_key = \"hunter2\"\n", "never the value"),
+        ("signing_key = \"fiel:hunter2\"\n", "`audit.signing_key`: expected `file:PATH`"),
+        ("sealing_key = \"hunter2\"\n", "is no place of a key: expected `file:PATH`"),
     ] {
         let deployment = with(more);
         let said = refused(&assent(&["check", deployment.path()]));
@@ -278,6 +289,9 @@ fn mistakes_in_retention_and_copies_are_named_at_their_line() {
         let said = refused(&audit(&["copy", deployment.path()]));
         assert!(said.contains(expected), "{expected}: {said}");
         if !more.is_empty() {
+            assert_eq!(refused(&assent(&["check", deployment.path()])), said);
+        }
+        if !more.is_empty() {
             let served = refused(&assent(&["serve", deployment.path(), "--listen", "127.0.0.1:0"]));
             assert!(served.contains(expected), "nothing is served without its copies: {served}");
         }
@@ -295,4 +309,55 @@ fn mistakes_in_retention_and_copies_are_named_at_their_line() {
     std::fs::write(deployment.0.path().join("assent.toml"), inside).unwrap();
     let said = refused(&audit(&["copy", deployment.path()]));
     assert!(said.contains("must not contain one another"), "{said}");
+}
+
+#[test]
+fn a_year_that_is_gone_is_missed_by_whatever_is_made_of_all_years() {
+    let deployment = two_years("");
+    let path = deployment.path();
+    std::fs::rename(logs(&deployment).join("2015"), deployment.0.path().join("elsewhere")).unwrap();
+    // A hold, or a disclosure, may stand in it.
+    for command in [
+        &["search", path, "--oldest-first"][..],
+        &["disclosures", path, "--patient", "Patient::p"],
+        &["report", path, "--name", "exports"],
+        &["export", path, "--format", "ocsf"],
+        &["replay", path],
+        &["hold", "list", path],
+        &["expire", path],
+        &["show", path, "--id", "2015-1"],
+        &["verify", path, "--year", "2015"],
+    ] {
+        let output = audit(command);
+        let said = refused(&output);
+        assert!(
+            said.contains("clinic/2015 is gone, but") && said.contains("mount or restore it"),
+            "{command:?}: {said}"
+        );
+        assert!(!stdout(&output).contains("can be let go"), "{}", stdout(&output));
+    }
+    well(&["search", path, "--limit", "2"]);
+    well(&["search", path, "--year", "2026", "--oldest-first"]);
+    // To hold more is always possible.
+    well(&["hold", "place", path, "--id", "case", "--by", "ann", "--reason", "an inquiry"]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_assent"))
+        .args(["serve", path, "--listen", "127.0.0.1:0", "--stopped-clock", DAY])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = vec![];
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        said.push(line.unwrap());
+        if said.last().is_some_and(|line| line.starts_with("serving")) {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        said.iter()
+            .any(|line| line.ends_with("until then nothing is let go, and searches and accountings fail")),
+        "{said:?}"
+    );
+    assert!(said.last().unwrap().starts_with("serving"), "{said:?}");
 }

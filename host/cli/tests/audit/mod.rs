@@ -3,20 +3,31 @@
 //! what is wrong, where, and what to do.
 
 mod exporters;
-
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
-use std::process::{Child, ChildStderr};
-
-use super::*;
-
+mod gauges;
 mod keeping;
 mod keys;
 mod replay;
+mod stop;
 mod witness;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, ExitStatus};
+use std::time::{Duration, Instant};
+
+use assent_audit::tlog::note::{Algorithm, Verifier};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::*;
 
 const DAY: &str = "2026-11-21T18:00:00Z";
 const SEGMENT: &str = ".assent/audit/clinic/2026/segments/0000000001.seg";
+
+/// An `assent.toml` that keeps a log, with this after the table `[audit]`; its caller may read metrics.
+fn keeping_a_log(tables: &str) -> String {
+    let config = ASSENT.replace("[\"decide\"]", "[\"decide\", \"metrics\"]");
+    format!("{config}[audit]\nname = \"pdp.example.org\"\n{tables}")
+}
 
 /// A deployment that keeps its log.
 fn logged() -> Deployment {
@@ -71,9 +82,10 @@ impl Running {
             .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        // The first start says that a log begins, and one after a command that the clock stood still.
-        let before = ["a new audit log begins", "the clock moved"];
-        while line.is_empty() || before.iter().any(|begin| line.starts_with(begin)) {
+        // The first start says that a log begins, one after a command that the clock stood still, and each that an
+        // older year is gone.
+        let before = ["a new audit log begins", "the clock moved", "is gone, but"];
+        while line.is_empty() || before.iter().any(|part| line.contains(part)) {
             line.clear();
             stderr.read_line(&mut line).unwrap();
             assert!(!line.is_empty(), "the service ended without a word");
@@ -111,14 +123,39 @@ impl Running {
         }
     }
 
+    /// Its numbers, as a caller with the right to read them gets them.
+    fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// The number that follows this, if there is one.
+    fn gauge(&self, name: &str) -> Option<f64> {
+        let metrics = self.metrics();
+        assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(|number| number.parse().unwrap())
+    }
+
     /// Ends it in good order, or at once and without warning; what else it said.
-    fn end(mut self, signal: &str) -> String {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
-        self.child.wait().unwrap();
+    fn end(self, signal: &str) -> String {
+        let (status, said) = self.ended_by(if signal == "KILL" { Signal::KILL } else { Signal::TERM });
+        // What was killed has no code.
+        assert_eq!(status.code(), (signal != "KILL").then_some(0), "{said}");
+        said
+    }
+
+    /// How it ends by this signal, and what else it says.
+    fn ended_by(mut self, signal: Signal) -> (ExitStatus, String) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
-        said
+        (self.child.wait().unwrap(), said)
     }
 }
 
@@ -127,6 +164,15 @@ impl Drop for Running {
         // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Waits until something holds. Asks seldom enough for the lines of all requests to fit a pipe that nobody reads.
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "this did not come about: {what}");
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -366,7 +412,10 @@ fn what_is_asked_wrongly_is_refused_with_what_was_expected() {
     let (deployment, ..) = with_two_decisions();
     let path = deployment.path();
     let log = format!("{path}/.assent/audit/clinic");
+    let (year, settings) = (format!("{log}/2026"), format!("{path}/assent.toml"));
     let key = well(&["keys", path]);
+    let other = Verifier::new("pdp.example.org/audit/elsewhere/2026", Algorithm::Ed25519, [7; 32]);
+    let other_key = other.unwrap().to_string();
     let mistakes: &[(&[&str], &str)] = &[
         (&["search", path, "-o", "clinik"], "there is no organization `clinik`: expected one of `clinic`"),
         (&["search", path, "--year", "2025"], "`clinic` has no log of 2025: it has 2026"),
@@ -375,10 +424,35 @@ fn what_is_asked_wrongly_is_refused_with_what_was_expected() {
         (&["search", path, "--after", "7"], "such as `2026-17`"),
         (&["search", path, "--limit", "0"], "expected 1 to"),
         (&["show", path, "--id", "2026-99"], "the log of 2026 has no record 99"),
-        (&["show", path, "--id", "2025-1"], "there is no log of 2025: it has 2026"),
+        (&["show", path, "--id", "2025-1"], "`clinic` has no log of 2025: it has 2026"),
         (&["show", path, "--id", "abc"], "X-Decision-ID"),
         (&["replay", path, "--id", "2026-0"], "record 2026-0 is not a decision"),
         (&["disclosures", path, "--patient", "Patient::x", "--time-zone", "Mars"], "America/Chicago"),
+        (
+            &["disclosures", path, "--patient", "Patient::x", "--year", "2026"],
+            "an accounting is of all years",
+        ),
+        (
+            &["disclosures", path, "--patient", "Patient::x", "--from", "2999-01-01T00:00:00Z"],
+            "must be the earlier",
+        ),
+        (
+            &["search", path, "--from", DAY, "--until", DAY],
+            "`--from`, `--until`: the first must be the earlier",
+        ),
+        (&["replay", path, "--from", DAY, "--until", "2020-01-01T00:00:00Z"], "must be the earlier"),
+        (
+            &["export", path, "--format", "ocsf", "--year", "2026", "--cursor", "/absent/cursor"],
+            "`--cursor`: the folder /absent does not exist",
+        ),
+        (
+            &["export", path, "--format", "ocsf", "--year", "2026", "--cursor", &settings],
+            "is not a cursor, or not a whole one",
+        ),
+        (
+            &["verify", "--log", &year, "--key", &other_key],
+            "clinic/2026`, and `--key` is of `pdp.example.org/audit/elsewhere/2026`: give the key of the log",
+        ),
         (&["verify", "--log", &log, "--key", &key], "holds no log: expected a directory with `checkpoint`"),
         (&["verify", "--log", &log, "--key", "nonsense"], "as `assent audit keys` prints it"),
         (&["verify", "--log", &log], "--key"),
@@ -389,6 +463,13 @@ fn what_is_asked_wrongly_is_refused_with_what_was_expected() {
         let said = refused(&audit(arguments));
         assert!(said.contains(expected), "{arguments:?}: `{expected}` is not in: {said}");
     }
+    let none = audit(&["replay", path, "--from", "2999-01-01T00:00:00Z"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        stdout(&none).ends_with("there is no decision in this time to make again\n"),
+        "{}",
+        stdout(&none)
+    );
     let empty = audit(&["disclosures", path, "--patient", "Patient::mistyped"]);
     assert!(stderr(&empty).contains("no record names `Patient::mistyped`"), "{}", stderr(&empty));
 }

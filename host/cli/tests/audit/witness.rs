@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use assent_audit::tlog::note::{Cosigner, Verifier};
 
@@ -18,10 +17,10 @@ const CHECKPOINT: &str = ".assent/audit/clinic/2026/checkpoint";
 const FOREVER: Duration = Duration::from_secs(120);
 
 /// A deployment whose log a witness sees, with one permit in it.
-struct Witnessed {
-    deployment: Deployment,
+pub(super) struct Witnessed {
+    pub(super) deployment: Deployment,
     key: String,
-    server: Server,
+    pub(super) server: Server,
     memory: tempfile::TempDir,
 }
 
@@ -42,7 +41,7 @@ fn configure(deployment: &Deployment, witnesses: &[(&str, &str)]) {
     std::fs::write(deployment.0.path().join("assent.toml"), text).unwrap();
 }
 
-fn witnessed() -> Witnessed {
+pub(super) fn witnessed() -> Witnessed {
     let deployment = logged();
     let service = Running::start(&deployment);
     assert!(service.ask(ANN).0);
@@ -54,7 +53,7 @@ fn witnessed() -> Witnessed {
 }
 
 /// All files below `.assent`.
-fn copy(deployment: &Deployment) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn copy(deployment: &Deployment) -> BTreeMap<PathBuf, Vec<u8>> {
     let (mut files, mut directories) = (BTreeMap::new(), vec![deployment.0.path().join(".assent")]);
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(directory).unwrap() {
@@ -71,7 +70,7 @@ fn copy(deployment: &Deployment) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Puts back those files whose path has this in it.
-fn put_back(deployment: &Deployment, files: &BTreeMap<PathBuf, Vec<u8>>, part: &str) {
+pub(super) fn put_back(deployment: &Deployment, files: &BTreeMap<PathBuf, Vec<u8>>, part: &str) {
     let of = |path: &&PathBuf| path.to_str().unwrap().contains(part);
     for path in copy(deployment).keys().filter(of) {
         std::fs::remove_file(path).unwrap();
@@ -263,7 +262,7 @@ fn a_witness_that_cannot_be_one_is_refused_at_its_line() {
         ),
         (vec![(url, "nonsense")], "assent.toml:14:1: `nonsense` is not a witness's key"),
         (vec![(url, &of_a_log.to_string())], "is the key of a log"),
-        (vec![(url, &key), (url, &key)], "assent.toml:17:1: the key of `witness.example/w1` is named twice"),
+        (vec![(url, &key), (url, &key)], "assent.toml:17:1: `witness.example/w1` is named twice"),
     ] {
         configure(&deployment, &witnesses);
         let said = stderr(&assent(&["check", path]));

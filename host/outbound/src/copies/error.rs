@@ -6,6 +6,8 @@ use assent_audit::log::ReadError;
 use assent_audit::tlog::checkpoint::CheckpointError;
 use assent_audit::tlog::note::NoteError;
 
+use assent_audit::text::in_full;
+
 /// Longer answers of servers are cut: the first words say what it is.
 const REASON_CHARS_MAX: usize = 300;
 
@@ -111,18 +113,19 @@ impl CopyError {
 
     /// The error with its causes, on one line.
     pub fn in_full(&self) -> String {
-        let causes = std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        in_full(self)
     }
 
     /// What a store's error means.
     pub(super) fn of_store(to: String, error: &object_store::Error) -> Self {
         use object_store::Error;
 
-        let reason = reason(error);
+        let full = in_full(error);
         // Of a list the library gives the status in words alone.
         let status =
-            |codes: [&str; 2]| codes.iter().any(|code| reason.contains(&format!("status code: {code} ")));
+            |codes: [&str; 2]| codes.iter().any(|code| full.contains(&format!("status code: {code} ")));
+        // Servers answer with pages.
+        let reason = full.chars().take(REASON_CHARS_MAX).collect();
         match error {
             Error::Unauthenticated { .. } | Error::PermissionDenied { .. } => Self::Denied { to, reason },
             Error::NotFound { .. } => Self::NoPlace { to, reason },
@@ -131,18 +134,4 @@ impl CopyError {
             _ => Self::Store { to, reason },
         }
     }
-}
-
-/// The error and its causes on one line; servers answer with pages.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    for cause in std::iter::successors(Some(error), |error| error.source()) {
-        let said = cause.to_string();
-        // Most repeat their cause.
-        if !text.contains(&said) {
-            text = if text.is_empty() { said } else { format!("{text}: {said}") };
-        }
-    }
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(REASON_CHARS_MAX).collect()
 }

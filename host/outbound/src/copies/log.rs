@@ -4,7 +4,7 @@
 //! the right name and length counts as copied, unless it is to be compared; a round that was interrupted
 //! is so taken up where it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,6 +23,8 @@ use super::{CopyError, Target};
 
 /// How many small files are on their way at once, so that their round trips do not add up.
 const AT_ONCE: usize = 8;
+/// The longest key file that is read back, as of one that is read here: some 300 bytes, and as many for each recipient.
+const KEY_FILE_BYTES_MAX: u64 = 16 << 10;
 /// How long a full tile is.
 const TILE_BYTES: u64 = 32 * TILE_WIDTH as u64;
 
@@ -56,8 +58,8 @@ pub(super) struct LogCopy {
     there: Option<BTreeMap<String, u64>>,
     /// The segments that are copied.
     copied: Vec<FinishedSegment>,
-    /// The key files that are copied, as they were: number, time and length.
-    keys: BTreeMap<u64, (SystemTime, u64)>,
+    /// The key files that are copied, as they were, by number.
+    keys: BTreeMap<u64, KeyState>,
     /// The tiles of so many entries are copied.
     tiled: u64,
     /// The checkpoint that is there.
@@ -65,8 +67,11 @@ pub(super) struct LogCopy {
     /// What the log itself has.
     published: u64,
     /// The finished segments that are not copied.
-    waiting: Vec<FinishedSegment>,
+    waiting: VecDeque<FinishedSegment>,
 }
+
+/// What tells that a key file was replaced: its time and length.
+type KeyState = (SystemTime, u64);
 
 /// A signer without `Debug` of its key.
 struct SignerOf(Signer);
@@ -93,7 +98,7 @@ impl LogCopy {
             tiled: 0,
             checkpoint: None,
             published: 0,
-            waiting: vec![],
+            waiting: VecDeque::new(),
         })
     }
 
@@ -106,7 +111,7 @@ impl LogCopy {
     }
 
     pub(super) fn waiting_since(&self) -> Option<SystemTime> {
-        self.waiting.first().map(|segment| segment.sealed)
+        self.waiting.front().map(|segment| segment.sealed)
     }
 
     /// Copies what is finished. After each step a crash leaves a copy whose checkpoint holds.
@@ -127,7 +132,7 @@ impl LogCopy {
         }
         let found = self.finished().await?;
         self.published = found.published.size;
-        self.waiting.clone_from(&found.segments);
+        self.waiting = found.segments.iter().cloned().collect();
         if self.there.is_none() {
             self.there = Some(target.list(&self.path).await?.into_iter().collect());
         }
@@ -146,9 +151,9 @@ impl LogCopy {
             let outcome = self.fixed(target, fixed, read).await?;
             done.count(outcome, |done| &mut done.segments);
             self.copied.push(segment);
-            self.waiting.remove(0);
+            self.waiting.pop_front();
         }
-        for segment in self.copied.clone() {
+        for segment in self.other_keys().await? {
             self.key(target, &segment, done).await?;
         }
         self.tiles(target, &found, compare, done).await?;
@@ -179,6 +184,22 @@ impl LogCopy {
         blocking(move || Ok(finished(&directory, signer.0.verifier(), after)?)).await
     }
 
+    /// The copied segments whose key files are not what they were when they were copied. There is one for each hour
+    /// of the log, so they are looked at together, where it holds up nobody.
+    async fn other_keys(&self) -> Result<Vec<FinishedSegment>, CopyError> {
+        let (segments, keys) = (self.copied.clone(), self.keys.clone());
+        blocking(move || {
+            let mut other = vec![];
+            for segment in segments {
+                if keys.get(&segment.number) != Some(&state(&segment.key)?) {
+                    other.push(segment);
+                }
+            }
+            Ok(other)
+        })
+        .await
+    }
+
     /// A segment's key file, if it is not there as it is here. A damaged one replaces nothing.
     async fn key(
         &mut self,
@@ -186,18 +207,16 @@ impl LogCopy {
         segment: &FinishedSegment,
         done: &mut Done,
     ) -> Result<(), CopyError> {
-        let metadata = std::fs::metadata(&segment.key).and_then(|found| Ok((found.modified()?, found.len())));
-        let state = metadata.map_err(|source| CopyError::Disk { path: segment.key.clone(), source })?;
-        if self.keys.get(&segment.number) == Some(&state) {
-            return Ok(());
-        }
         let (of, directory, signer) = (segment.clone(), self.directory.clone(), Arc::clone(&self.signer));
-        let bytes = blocking(move || Ok(of.read_key(&directory, signer.0.verifier())?)).await?;
+        // The state first: a file that is replaced meanwhile is looked at again in the next round.
+        let read = move || Ok((state(&of.key)?, of.read_key(&directory, signer.0.verifier())?));
+        let (state, bytes) = blocking(read).await?;
         let name = format!("keys/{}", file_name(&segment.key));
         let path = format!("{}/{name}", self.path);
         let len = bytes.len() as u64;
+        // Another process may have put a longer one there since what is there was listed.
         let there = match self.is_there(&name) {
-            Some(size) => target.read(&path, size).await?,
+            Some(_) => target.read(&path, KEY_FILE_BYTES_MAX).await?,
             None => None,
         };
         // Another wrap of the same key is newer; another key would leave the copied segment sealed for ever.
@@ -352,6 +371,11 @@ impl Done {
 
 fn file_name(path: &FilePath) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn state(key: &FilePath) -> Result<KeyState, CopyError> {
+    let found = std::fs::metadata(key).and_then(|found| Ok((found.modified()?, found.len())));
+    found.map_err(|source| CopyError::Disk { path: key.to_owned(), source })
 }
 
 fn read(path: &FilePath) -> Result<Vec<u8>, CopyError> {

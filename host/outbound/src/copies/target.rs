@@ -53,7 +53,7 @@ pub enum TargetError {
         to: String,
     },
     /// A folder that is not there. It is not made, for it may be one that should have been mounted.
-    #[error("{}: expected a folder, made beforehand", path.display())]
+    #[error("{} is not there, or is no folder: it must be made beforehand, or mounted", path.display())]
     NoFolder {
         /// Which.
         path: PathBuf,
@@ -109,7 +109,7 @@ impl Settings {
     }
 
     fn bucket(&self) -> Result<(&str, &str), TargetError> {
-        let malformed = || TargetError::Malformed { to: self.to.clone() };
+        let malformed = || TargetError::Malformed { to: http::shown(&self.to) };
         let place = self.to.strip_prefix("s3://").ok_or_else(malformed)?;
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         if bucket.is_empty() || place.contains(['?', '#', '@']) {

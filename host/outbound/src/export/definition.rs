@@ -71,12 +71,12 @@ impl Destination {
     /// # Errors
     /// When it is none, or records would leave this machine in the clear.
     pub fn parse(to: &str, root: &Path) -> Result<Self, DefinitionError> {
-        let nothing = || DefinitionError::Destination { to: to.to_owned() };
+        let nothing = || DefinitionError::Destination { to: http::shown(to) };
         if let Some(path) = to.strip_prefix("file:") {
             return if path.is_empty() { Err(nothing()) } else { Ok(Self::File(root.join(path))) };
         }
         let url: Url = to.parse().map_err(|_| nothing())?;
-        let in_the_clear = |instead| DefinitionError::InTheClear { to: to.to_owned(), instead };
+        let in_the_clear = |instead| DefinitionError::InTheClear { to: http::shown(to), instead };
         match url.scheme() {
             "https" | "http" => http::address(to).map(Self::Http).map_err(|_| match url.scheme() {
                 "http" if url.username().is_empty() => in_the_clear("https://HOST/PATH"),
@@ -217,7 +217,9 @@ mod tests {
             ("syslog+udp://127.0.0.1", Err("over TLS only")),
             ("http://siem.example.org/in", Err("over TLS only")),
             ("https://user@siem.example.org/", Err("no receiver")),
-            ("https://siem.example.org/?token=1", Err("no receiver")),
+            ("https://siem.example.org/?token=1", Err("`https://siem.example.org/…` is no receiver")),
+            ("syslog+tls://u:pass@siem.example.org", Err("`syslog+tls://…@siem.example.org` is no receiver")),
+            ("syslog://u:pass@siem.example.org", Err("`syslog://…@siem.example.org` is refused")),
             ("syslog+tls://siem.example.org/path", Err("no receiver")),
             ("syslog+tls://", Err("no receiver")),
             ("kafka://siem.example.org", Err("no receiver")),

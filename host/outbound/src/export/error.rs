@@ -125,6 +125,9 @@ pub enum Failure {
         /// How many are set aside.
         count: usize,
     },
+    /// The exporter has no thread to run on.
+    #[error("the exporter's thread could not be started")]
+    Thread(#[source] std::io::Error),
     /// The log cannot be read.
     #[error("the log cannot be read")]
     Log(#[from] ShelfError),
@@ -158,23 +161,13 @@ impl Failure {
             | Self::Status { .. }
             | Self::Garbage { .. }
             | Self::Http(_)
-            | Self::File(_) => false,
+            | Self::File(_)
+            | Self::Thread(_) => false,
         }
     }
 
     /// How long the receiver asks to be left alone.
     pub(super) const fn retry_after(&self) -> Option<Duration> {
         if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
-    }
-
-    /// With its causes, on one line.
-    pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        assent_audit::text::printable(&text)
     }
 }

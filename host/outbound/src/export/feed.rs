@@ -41,6 +41,8 @@ pub(super) struct Feed {
     format: Format,
     cursor: Cursor,
     set_aside: SetAside,
+    /// The last place of those set aside that was offered again.
+    offered_again: Option<Place>,
     /// What is read next.
     next: Place,
     entries: Option<Entries>,
@@ -92,6 +94,7 @@ impl Feed {
             format: exporter.format,
             cursor,
             set_aside: SetAside::open(&set_aside_path(config, organization, &exporter.id))?,
+            offered_again: None,
             next,
             entries: None,
             held: VecDeque::new(),
@@ -133,7 +136,8 @@ impl Feed {
                                 self.organization()
                             ));
                         }
-                        let years = self.shelf.years()?;
+                        // A later year that is gone must not be passed over.
+                        let years = self.shelf.all_years(Some(self.next.year + 1))?;
                         let Some(later) = years.into_iter().find(|year| *year > self.next.year) else {
                             return Ok(());
                         };
@@ -214,9 +218,16 @@ impl Feed {
         Ok(())
     }
 
-    /// The places that were set aside, oldest first.
-    pub(super) fn set_aside(&self) -> Vec<Place> {
-        self.set_aside.places().collect()
+    /// The next `most` places that were set aside, to be offered again. Goes round, so that what is refused again
+    /// and again does not keep the others from their turn.
+    pub(super) fn next_set_aside(&mut self, most: usize) -> Vec<Place> {
+        let key = |place: &Place| (place.year, place.position);
+        let offered = self.offered_again;
+        let (before, behind): (Vec<_>, Vec<_>) =
+            self.set_aside.places().partition(|place| offered.is_some_and(|last| key(place) <= key(&last)));
+        let next: Vec<_> = behind.into_iter().chain(before).take(most).collect();
+        self.offered_again = next.last().copied();
+        next
     }
 
     /// A record that was set aside, to be offered again; `None` where the log no longer has it.

@@ -64,14 +64,12 @@ impl Appended {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
+        let same = |a: &Metadata, b: &Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
         let is_named = |open: &File| {
-            let same = |a: &Metadata, b: &Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-            Ok::<_, Error>(
-                named.as_ref().is_some_and(|named| open.metadata().is_ok_and(|open| same(named, &open))),
-            )
+            named.as_ref().is_some_and(|named| open.metadata().is_ok_and(|open| same(named, &open)))
         };
         let open = match self.open.take() {
-            Some(open) if is_named(&open)? => open,
+            Some(open) if is_named(&open) => open,
             Some(_) | None => open(&self.path)?,
         };
         Ok(self.open.insert(open))

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::collector::{self, Answered};
 use super::definition::{Destination, Exporter};
 use super::error::{DefinitionError, Failure};
-use super::feed::{Feed, Item, Most};
+use super::feed::{Feed, Most};
 use super::file::Appended;
 use super::pace::Pace;
 use super::state::{State, Told};
@@ -112,10 +112,10 @@ impl Prepared {
         };
         pump.tell();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(Failure::Connect)?;
+        let runtime = runtime.map_err(Failure::Thread)?;
         let thread = std::thread::Builder::new().name(format!("export-{}", exporter.id));
         let thread = thread.spawn(move || runtime.block_on(pump.run_until_stopped()));
-        let thread = Mutex::new(Some(thread.map_err(Failure::Connect)?));
+        let thread = Mutex::new(Some(thread.map_err(Failure::Thread)?));
         Ok(Running { exporter, told, logs: LogsHandle(Arc::clone(logs)), stop, thread })
     }
 }
@@ -242,6 +242,11 @@ impl Pump {
                 Err(failure) if failure.is_of_one_organization() => self.organization_failed(index, &failure),
                 Err(failure) => {
                     self.forget_sent();
+                    // Nobody else is tried now; that something waits, and since when, is known all the same.
+                    for feed in self.feeds.iter_mut().skip(index) {
+                        // What is wrong with a log comes again when its turn comes.
+                        drop(feed.fill(Most { records: 1, bytes: 1 }));
+                    }
                     return Err(failure);
                 }
             }
@@ -385,8 +390,12 @@ impl Pump {
             return Err(failure);
         }
         for index in 0..self.feeds.len() {
-            let count = self.feeds.get(index).map_or(0, |feed| feed.on_their_way);
-            self.delivered(index, count, &[])?;
+            let Some(feed) = self.feeds.get_mut(index) else { continue };
+            let count = std::mem::take(&mut feed.on_their_way);
+            if let Err(failure) = self.delivered(index, count, &[]) {
+                // It arrived and could not be noted, so it is sent again. The other organizations' records go on.
+                self.organization_failed(index, &failure);
+            }
         }
         Ok(true)
     }
@@ -398,24 +407,18 @@ impl Pump {
         }
     }
 
-    /// Offers some of what was set aside again, where it is time.
+    /// Offers some of what was set aside again, of each organization, where it is time.
     async fn offer_again(&mut self) -> Result<(), Failure> {
-        let Self { feeds, receiver: Receiver::Http(collector), pace, .. } = self else { return Ok(()) };
-        if self.offered_again.is_some_and(|last| last.elapsed() < pace.offer_again_every) {
+        if self.offered_again.is_some_and(|last| last.elapsed() < self.pace.offer_again_every) {
             return Ok(());
         }
-        for feed in feeds {
-            for place in feed.set_aside().into_iter().take(OFFERED_AGAIN_MAX) {
-                let item: Option<Item> = feed.fetch(place)?;
-                let Some(item) = item else {
-                    feed.done_with(place)?;
-                    continue;
-                };
-                match collector.send(std::slice::from_ref(&item), pace).await.failure {
-                    None => feed.done_with(place)?,
-                    Some(Failure::Refused { .. }) => {}
-                    Some(failure) => return Err(failure),
-                }
+        for index in 0..self.feeds.len() {
+            let Self { feeds, receiver: Receiver::Http(collector), pace, .. } = self else { return Ok(()) };
+            let Some(feed) = feeds.get_mut(index) else { continue };
+            match offer_again(feed, collector, pace).await {
+                Ok(()) => {}
+                Err(failure) if failure.is_of_one_organization() => self.organization_failed(index, &failure),
+                Err(failure) => return Err(failure),
             }
         }
         self.offered_again = Some(Instant::now());
@@ -439,4 +442,20 @@ impl Pump {
     fn say(&self, what: &str) {
         (self.say)(&format!("{}: {what}", self.name));
     }
+}
+
+/// Offers some of what was set aside, those first whose turn it is.
+async fn offer_again(feed: &mut Feed, collector: &collector::Collector, pace: &Pace) -> Result<(), Failure> {
+    for place in feed.next_set_aside(OFFERED_AGAIN_MAX) {
+        let Some(item) = feed.fetch(place)? else {
+            feed.done_with(place)?;
+            continue;
+        };
+        match collector.send(std::slice::from_ref(&item), pace).await.failure {
+            None => feed.done_with(place)?,
+            Some(Failure::Refused { .. }) => {}
+            Some(failure) => return Err(failure),
+        }
+    }
+    Ok(())
 }

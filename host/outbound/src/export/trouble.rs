@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::error::Failure;
 use super::pace::Pace;
+use assent_audit::text::in_full;
 
 /// How many failures in a row are told the first time: a single one is every receiver's right.
 const TOLD_AFTER: u32 = 3;
@@ -27,7 +28,7 @@ impl Trouble {
         let due = self.told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY);
         (self.failures >= TOLD_AFTER && due).then(|| {
             self.told = Some(now);
-            format!("{}; {} tries have failed, and it tries again", failure.chain(), self.failures)
+            format!("{}; {} tries have failed, and it tries again", in_full(failure), self.failures)
         })
     }
 

@@ -69,6 +69,38 @@ struct Kept {
     since: Instant,
 }
 
+/// A log that a round is about.
+struct Shown {
+    organization: OrganizationId,
+    year: i32,
+    log: Log,
+    /// How many records a finished year has, the most there can be where that cannot be read; `None` for the log
+    /// that is open.
+    finished: Option<u64>,
+}
+
+/// The logs of all years of the organizations that have one open. Blocks.
+fn shown(logs: &Logs) -> Vec<Shown> {
+    let config = logs.config();
+    let mut shown = vec![];
+    for (organization, open) in logs.open_years() {
+        // Years that cannot be listed are missed by whoever opens one.
+        for year in config.years(&organization).unwrap_or_default() {
+            // The name was good when the log was opened.
+            let Ok(signer) = config.signer(&organization, year) else { continue };
+            let directory = config.directory_of(&organization, year);
+            let log = Log { directory, verifier: signer.verifier().clone() };
+            let finished = (year != open).then(|| {
+                let checkpoint = Reader::new(&log.directory, &log.verifier, None).checkpoint();
+                // What cannot be read is sent: `round` says what is wrong with it.
+                checkpoint.map_or(u64::MAX, |tree| tree.size)
+            });
+            shown.push(Shown { organization: organization.clone(), year, log, finished });
+        }
+    }
+    shown
+}
+
 /// The witnesses of a service's logs.
 #[expect(missing_debug_implementations, reason = "holds the logs, which hold keys")]
 pub struct Witnessing {
@@ -104,31 +136,25 @@ impl Witnessing {
     /// Sends the newest checkpoint of each log to each witness, all at once. A contradiction stops the log
     /// before this returns. Gives what the operator should hear of.
     pub async fn round(&self) -> Vec<Change> {
+        let logs = Arc::clone(&self.logs);
+        // A listing that panicked is as one that found nothing: the next round looks again.
+        let shown = tokio::task::spawn_blocking(move || shown(&logs)).await.unwrap_or_default();
         let mut under_way = tokio::task::JoinSet::new();
-        for (organization, open) in self.logs.open_years() {
-            for year in self.years(&organization) {
-                let (config, organization) = (self.logs.config(), organization.clone());
-                // The name was good when the log was opened.
-                let Ok(signer) = config.signer(&organization, year) else { continue };
-                let directory = config.directory_of(&organization, year);
-                let log = Log { directory, verifier: signer.verifier().clone() };
-                let witnesses = if year == open {
-                    self.witnesses.clone()
-                } else {
-                    let finished = Reader::new(&log.directory, &log.verifier, None).checkpoint();
-                    self.behind(&organization, year, finished.map_or(u64::MAX, |tree| tree.size))
-                };
-                let logs = Arc::clone(&self.logs);
-                under_way.spawn(async move {
-                    let said = round(&log, &witnesses).await;
-                    for (witness, said) in &said {
-                        if let Said::Contradicted(how) = said {
-                            logs.contradicted(&organization, year, witness, &how.to_string());
-                        }
+        for Shown { organization, year, log, finished } in shown {
+            let witnesses = match finished {
+                None => self.witnesses.clone(),
+                Some(size) => self.behind(&organization, year, size),
+            };
+            let logs = Arc::clone(&self.logs);
+            under_way.spawn(async move {
+                let said = round(&log, &witnesses).await;
+                for (witness, said) in &said {
+                    if let Said::Contradicted(how) = said {
+                        logs.contradicted(&organization, year, witness, &how.to_string());
                     }
-                    (organization, year, said)
-                });
-            }
+                }
+                (organization, year, said)
+            });
         }
         let mut changes = vec![];
         while let Some(done) = under_way.join_next().await {
@@ -137,11 +163,6 @@ impl Witnessing {
             }
         }
         changes
-    }
-
-    /// A year that cannot be listed is missed by whoever opens it.
-    fn years(&self, organization: &OrganizationId) -> Vec<i32> {
-        self.logs.config().years(organization).unwrap_or_default()
     }
 
     /// The witnesses that have not seen all of a finished year's log, since this process began.

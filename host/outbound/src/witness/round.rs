@@ -11,7 +11,8 @@ use assent_audit::tlog::witness::attach;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::Witness;
-use super::submit::{Newest, Refused, Said, chain, submit};
+use super::submit::{Newest, Refused, Said, submit};
+use assent_audit::text::in_full;
 
 /// A log that is shown to witnesses.
 #[derive(Clone, Debug)]
@@ -84,8 +85,8 @@ async fn keep(reader: &Reader, witnesses: &[Witness], round: &mut Round) {
         let kept = spawn_blocking(move || reader.keep_witnessed(&verifier, &together)).await;
         let failed = match kept {
             Ok(Ok(())) => continue,
-            Ok(Err(error)) => chain(&error),
-            Err(error) => chain(&error),
+            Ok(Err(error)) => in_full(&error),
+            Err(error) => in_full(&error),
         };
         *said = Said::Refused(Refused::OwnLog(failed));
     }

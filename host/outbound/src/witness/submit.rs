@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Witness;
 use crate::http;
+use assent_audit::text::{in_full, one_line};
 
 /// How often one round asks: from the size we know, from the one it names, and again for a log that has
 /// several senders.
@@ -121,14 +122,14 @@ impl Newest {
     pub(super) async fn read(reader: &Reader, log: &Verifier) -> Result<Option<Self>, Refused> {
         let (reader, log) = (reader.clone(), log.clone());
         let read = spawn_blocking(move || {
-            let Some(note) = reader.signed_checkpoint().map_err(|error| chain(&error))? else {
+            let Some(note) = reader.signed_checkpoint().map_err(|error| in_full(&error))? else {
                 return Ok(None);
             };
-            let (checkpoint, _) = Checkpoint::open(&note, &log, &[]).map_err(|error| chain(&error))?;
+            let (checkpoint, _) = Checkpoint::open(&note, &log, &[]).map_err(|error| in_full(&error))?;
             let tree = checkpoint.tree();
             Ok((tree.size > 0).then_some(Self { note, tree }))
         });
-        read.await.map_err(|error| chain(&error)).flatten().map_err(Refused::OwnLog)
+        read.await.map_err(|error| in_full(&error)).flatten().map_err(Refused::OwnLog)
     }
 }
 
@@ -209,8 +210,8 @@ async fn proof(
         let reader = reader.clone();
         let looked: Result<Result<_, ProveError>, _> =
             spawn_blocking(move || reader.consistency(old, &tree)).await;
-        let looked = looked.map_err(|error| Refused::OwnLog(chain(&error)))?;
-        if let Some(proof) = looked.map_err(|error| Refused::OwnLog(chain(&error)))? {
+        let looked = looked.map_err(|error| Refused::OwnLog(in_full(&error)))?;
+        if let Some(proof) = looked.map_err(|error| Refused::OwnLog(in_full(&error)))? {
             return Ok(proof);
         }
         if Instant::now() >= patience {
@@ -221,7 +222,7 @@ async fn proof(
 }
 
 async fn send(witness: &Witness, body: String) -> Result<(StatusCode, String), Refused> {
-    let unreachable = |error: reqwest::Error| Refused::Unreachable(chain(&error));
+    let unreachable = |error: reqwest::Error| Refused::Unreachable(in_full(&error));
     let answer = witness.client.post(witness.url.clone()).body(body).send().await.map_err(unreachable)?;
     let status = answer.status();
     let body = http::body(answer, ANSWER_BYTES_MAX).await.map_err(unreachable)?;
@@ -237,25 +238,12 @@ fn accepted(witness: &Witness, log: &Verifier, newest: &Newest, answer: &str) ->
 }
 
 fn refused(status: StatusCode, body: &str) -> Refused {
-    // What somebody else wrote goes to a terminal: no control characters, and not much of it.
-    let text =
-        body.trim().chars().take(REFUSAL_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = one_line(body).chars().take(REFUSAL_SHOWN).collect();
     Refused::Status { status: status.as_u16(), text }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 impl From<ReadError> for Refused {
     fn from(error: ReadError) -> Self {
-        Self::OwnLog(chain(&error))
+        Self::OwnLog(in_full(&error))
     }
 }

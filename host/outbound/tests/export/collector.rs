@@ -197,6 +197,60 @@ fn a_record_that_is_refused_for_what_it_is_is_set_aside_and_does_not_hold_up_the
 }
 
 #[test]
+fn what_is_refused_again_and_again_does_not_keep_the_others_from_their_turn() {
+    let world = World::new();
+    let mended = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_mended = Arc::clone(&mended);
+    // Every second record is refused; at first all of these, then only the first forty, which fill two turns.
+    let server = Server::start(move |_, came| {
+        let most = if is_mended.load(std::sync::atomic::Ordering::Relaxed) { 80 } else { u64::MAX };
+        let refuses = numbers(&came.body).iter().any(|number| number % 2 == 0 && *number < most);
+        Answer::Status(if refuses { 422 } else { 200 }, "")
+    });
+    world.record(100);
+    let exporter = world.exporter("turns", Format::JsonLines, &server.to("/"));
+    let running = world.start(&exporter);
+    wait_until_delivered(&running);
+    wait_for("all are set aside", || running.state().organizations[0].set_aside == 50);
+    mended.store(true, std::sync::atomic::Ordering::Relaxed);
+    drop(running);
+    let running = world.start_at(&exporter, Pace { offer_again_every: Duration::ZERO, ..pace() });
+    wait_for("the last ten are taken", || running.state().organizations[0].set_aside == 40);
+    let left: Vec<u64> = world.standing("turns").set_aside.iter().map(|place| place.position).collect();
+    assert_eq!(left, (0..40).map(|n| n * 2).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_one_organization_has_set_aside_and_cannot_read_does_not_hold_up_another() {
+    let other = assent_model::OrganizationId::new("hospital").unwrap();
+    let world = World::of(&[clinic(), other.clone()]);
+    let server =
+        Server::start(|_, came| Answer::Status(if numbers(&came.body).contains(&0) { 422 } else { 200 }, ""));
+    let mut exporter = world.exporter("unread", Format::JsonLines, &server.to("/"));
+    exporter.organizations.push(other.clone());
+    world.record(3);
+    let running = world.start(&exporter);
+    wait_until_delivered(&running);
+    wait_for("it is set aside", || running.state().organizations[0].set_aside == 1);
+    drop(running);
+    // The record that was set aside cannot be read any more.
+    let keys = world.path("audit/clinic/2026/keys");
+    for key in std::fs::read_dir(&keys).unwrap() {
+        let path = key.unwrap().path();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path, "damaged").unwrap();
+    }
+    world.record_at(DAY, &other, 200);
+    // Whatever fails for the exporter as a whole makes it wait for ever.
+    let slow =
+        Pace { wait_first: PATIENCE, wait_most: PATIENCE, offer_again_every: Duration::ZERO, ..pace() };
+    let running = world.start_at(&exporter, slow);
+    wait_for("the other is served", || running.state().organizations[1].lag == Some(0));
+    assert!(running.state().failing);
+    assert_eq!(running.state().organizations[0].set_aside, 1);
+}
+
+#[test]
 fn a_receiver_that_refuses_everything_stops_its_exporter_and_says_so_and_loses_nothing() {
     let world = World::new();
     let mended = Arc::new(std::sync::atomic::AtomicBool::new(false));

@@ -12,6 +12,8 @@
 
 mod collector;
 mod file;
+#[path = "../logs/mod.rs"]
+mod logs;
 mod rsyslog;
 mod support;
 mod syslog;

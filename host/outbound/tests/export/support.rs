@@ -5,16 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Monotonic};
 
-use assent_audit::keys::MasterKey;
-use assent_audit::logs::{Logs, LogsConfig};
+use assent_audit::logs::Logs;
 use assent_audit::record::{Event, Record};
 use assent_model::{DecisionId, Instant, OrganizationId};
 use assent_outbound::export::{
     Destination, Exporter, ExporterId, Format, Pace, Prepared, Running, Standing, Start, prepare, standing,
 };
 
-/// Long enough for a machine that is busy with other things.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use super::logs::PATIENCE;
 
 /// What patients' records hold that must reach nobody but receivers.
 pub(crate) const CANARIES: &[&str] = &["pat-553", "prac-778", "obs-91"];
@@ -81,12 +79,7 @@ impl World {
 
     pub(crate) fn of(organizations: &[OrganizationId]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = LogsConfig {
-            directory: folder.path().join("audit"),
-            name: "pdp.example.org".into(),
-            signing_seed: [3; 32].into(),
-            kek: Arc::new(MasterKey::from_bytes(&[4; 32]).unwrap()),
-        };
+        let config = super::logs::config(folder.path().join("audit"));
         let (logs, _) = Logs::open(config, organizations.iter().cloned(), at(DAY)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { folder, logs: Arc::new(logs), runtime, written: Mutex::new(0) }
@@ -104,7 +97,7 @@ impl World {
     pub(crate) fn record_at(&self, when: &str, organization: &OrganizationId, count: u64) {
         let log = self.logs.log(organization, at(when)).unwrap();
         for bytes in self.decisions(when, count) {
-            self.runtime.block_on(log.append(bytes, Monotonic::now() + PATIENCE)).unwrap();
+            self.append(&log, bytes);
         }
     }
 
@@ -117,7 +110,7 @@ impl World {
     }
 
     pub(crate) fn append(&self, log: &assent_audit::log::Log, bytes: Vec<u8>) {
-        self.runtime.block_on(log.append(bytes, Monotonic::now() + PATIENCE)).unwrap();
+        self.runtime.block_on(super::logs::append(log, bytes)).unwrap();
     }
 
     /// An exporter of the clinic's records that is not started yet.

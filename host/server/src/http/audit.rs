@@ -6,18 +6,18 @@
 //! given without one. Who lacks the right is told what somebody is told who asks about no organization of ours.
 
 mod archive;
+mod path;
 mod query;
 mod replay;
 mod whole;
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use assent_audit::log::Entry;
 use assent_audit::record::{Actor, AuditRead, AuditUse, Record};
-use assent_audit::shelf::{Found, Page, Place, Shelf, ShelfError, decoded};
-use assent_audit::tlog::tile::{Content, TILE_WIDTH, Tile};
+use assent_audit::shelf::{Found, Page, Place, Shelf, ShelfError};
+use assent_audit::tlog::tile::Tile;
 use assent_engine::{Caller, Release, Right};
 use assent_model::{EntityId, OrganizationId};
 use axum::extract::{Request, State};
@@ -25,7 +25,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::callers::Connection;
@@ -34,6 +34,8 @@ use crate::http::refusal::Refusal;
 use crate::http::reply::{LASTING, NO_STORE, json_reply, typed_reply};
 use crate::http::router::{asks, organization, reads};
 use crate::service::{Served, Service};
+
+use path::{Wanted, named_before_the_last, needed, wanted, year};
 
 pub(crate) use archive::Archive;
 #[cfg(test)]
@@ -68,7 +70,15 @@ impl What {
     const fn time(self, usual: Duration) -> Duration {
         match self {
             Self::Disclosures | Self::Report => WHOLE_LOG_TIME,
-            _ => usual,
+            Self::Record
+            | Self::Records
+            | Self::Proof
+            | Self::Entry
+            | Self::Checkpoint
+            | Self::YearCheckpoint
+            | Self::Tile
+            | Self::Export
+            | Self::Replay => usual,
         }
     }
 }
@@ -190,35 +200,6 @@ fn served<'a>(
         .ok_or(Refusal::Organization)
 }
 
-/// One record, by the id of its decision or by its place.
-#[derive(Clone, Debug)]
-enum Wanted {
-    Place(Place),
-    Decision(String),
-}
-
-/// Bits of a decision's id, as hexadecimal digits.
-const ID_DIGITS: usize = 32;
-
-impl FromStr for Wanted {
-    type Err = Refusal;
-
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        let is_id = text.len() == ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        match text.parse() {
-            Ok(place) => Ok(Self::Place(place)),
-            Err(_) if is_id => Ok(Self::Decision(text.to_owned())),
-            Err(_) => Err(Refusal::RecordId),
-        }
-    }
-}
-
-/// What the path names. There are no parameters beside it.
-fn wanted(uri: &Uri) -> Result<Wanted, Refusal> {
-    query::none(uri)?;
-    uri.path().rsplit('/').next().unwrap_or_default().parse()
-}
-
 /// The year whose checkpoint is asked for: this one, if there is such a log; else the newest that has records,
 /// for the next year's log is opened before the year begins and is empty till then.
 fn checkpointed(shelf: &Shelf, wanted: Option<i32>) -> Result<Result<i32, Refusal>, ShelfError> {
@@ -232,50 +213,6 @@ fn checkpointed(shelf: &Shelf, wanted: Option<i32>) -> Result<Result<i32, Refusa
         }
     }
     Ok(Err(Refusal::Unpublished))
-}
-
-/// What the path names before its last step.
-fn named_before_the_last(uri: &Uri) -> Result<Wanted, Refusal> {
-    query::none(uri)?;
-    uri.path().rsplit('/').nth(1).unwrap_or_default().parse()
-}
-
-/// The year in the path of a request about one log, and what follows it.
-fn year(uri: &Uri) -> Result<(i32, &str), Refusal> {
-    let (_, rest) = uri.path().split_once("/log/").ok_or(Refusal::NotFound)?;
-    let (year, rest) = rest.split_once('/').ok_or(Refusal::NotFound)?;
-    let digits = year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit());
-    let year = year.parse().ok().filter(|_| digits).ok_or(Refusal::NotFound)?;
-    Ok((year, rest))
-}
-
-/// Up to which entry a log must have published for a tile to exist; `None` where no log ever does.
-fn needed(tile: &Tile) -> Option<u64> {
-    let Content::Hashes { level } = tile.content() else { return None };
-    let hashes = tile.index().checked_mul(u64::from(TILE_WIDTH))?.checked_add(u64::from(tile.width()))?;
-    let entries = 1_u64.checked_shl(u32::from(level) * 8)?;
-    hashes.checked_mul(entries)
-}
-
-impl Wanted {
-    fn as_query(&self, form: &str) -> Value {
-        match self {
-            Self::Place(place) => json!({ "form": form, "place": place.to_string() }),
-            Self::Decision(id) => json!({ "form": form, "id": id }),
-        }
-    }
-
-    /// Blocks.
-    fn look_up(&self, shelf: &Shelf) -> Result<Option<LookedUp>, ShelfError> {
-        let place = match self {
-            Self::Place(place) => Some(*place),
-            Self::Decision(id) => shelf.by_id(id)?.map(|(place, _)| place),
-        };
-        let Some(place) = place else { return Ok(None) };
-        let Some(entry) = shelf.entry(place)? else { return Ok(None) };
-        let (_, record) = decoded(place.year, &entry)?;
-        Ok(Some(LookedUp { place, entry, record }))
-    }
 }
 
 /// A record as the log has it and as it reads.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::callers::Connection;
 use crate::http::log::{CompletedRequest, Tally, loggable};
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{Refusal, Unreadable};
 use crate::http::router::organization;
 use crate::http::turned_away::{Kind, Reason};
 use crate::service::Service;
@@ -70,6 +70,7 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
     if noted.panicked {
         service.count_panic();
     }
+    let unreadable = response.extensions_mut().remove::<Unreadable>().map(|Unreadable(why)| why);
     if let Some(reason) = response.extensions_mut().remove::<Reason>() {
         asked.turned_away(&service, noted.caller.as_deref(), reason);
     }
@@ -84,6 +85,7 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
         organization: noted.organization,
         tally: noted.tally,
         panicked: noted.panicked,
+        unreadable,
         duration,
     });
     if close {

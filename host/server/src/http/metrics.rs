@@ -47,7 +47,12 @@ async fn attempt(service: Arc<Service>, parts: &Parts, noted: &mut Noted) -> Res
         let may_see = |organization: &OrganizationId| caller.may(Right::Metrics, organization);
         text(&families(&service), service.durations(), may_see)
     });
-    let made = made.await.map_err(|_panicked| Refusal::Internal)?;
+    let made = match made.await {
+        Ok(made) => made,
+        // Counted as any other, by whoever catches it at the edge.
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_ended) => return Err(Refusal::Internal),
+    };
     Ok(typed_reply(StatusCode::OK, NO_STORE, CONTENT_TYPE, made))
 }
 

@@ -54,7 +54,7 @@ pub(super) enum Refusal {
     BodyBroken,
     #[error(transparent)]
     Body(#[from] WireError),
-    /// The one text that may name a part of the request: a parameter's name, where it is plain. See
+    /// The one text that may name a part of the request: a parameter's name, where it is nearly a known one. See
     /// `audit::query`.
     #[error("{0}")]
     Parameter(String),
@@ -76,7 +76,7 @@ pub(super) enum Refusal {
     Unpublished,
     /// Why is for the operator, who has the files.
     #[error("the audit log cannot be read: `assent audit verify` says what is wrong")]
-    Unreadable,
+    Unreadable(String),
     #[error("too many requests are under way")]
     Overloaded,
     #[error("the decision was not made in time")]
@@ -111,7 +111,7 @@ impl Refusal {
             | Self::Unrecorded
             | Self::ReadTimeout
             | Self::Unpublished => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal | Self::Unreadable => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal | Self::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -122,6 +122,7 @@ impl Refusal {
             Self::Caller(Unauthenticated::Invalid) => Some(Reason("unknown-credential")),
             Self::Organization => Some(Reason("no-right")),
             Self::Explain => Some(Reason("no-right-to-explain")),
+            Self::Metrics => Some(Reason("no-right-to-metrics")),
             _ => None,
         }
     }
@@ -161,7 +162,7 @@ impl Refusal {
             | Self::NoRecord
             | Self::Report
             | Self::Unwitnessed
-            | Self::Unreadable
+            | Self::Unreadable(_)
             | Self::ContentType
             | Self::ContentEncoding
             | Self::BodyBroken
@@ -171,6 +172,10 @@ impl Refusal {
     }
 }
 
+/// Why the audit log could not be read, on its way to the completion line.
+#[derive(Clone, Debug)]
+pub(super) struct Unreadable(pub(super) String);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
@@ -178,6 +183,9 @@ impl IntoResponse for Refusal {
         let mut response = json_reply(status, NO_STORE, &body);
         if let Some((name, value)) = self.header() {
             response.headers_mut().insert(name, value);
+        }
+        if let Self::Unreadable(why) = &self {
+            response.extensions_mut().insert(Unreadable(why.clone()));
         }
         if let Some(reason) = self.turns_away() {
             response.extensions_mut().insert(reason);
@@ -229,7 +237,7 @@ mod tests {
             (Refusal::Unrecorded, 503, Some(("retry-after", "1"))),
             (Refusal::ReadTimeout, 503, Some(("retry-after", "1"))),
             (Refusal::Unpublished, 503, Some(("retry-after", "1"))),
-            (Refusal::Unreadable, 500, None),
+            (Refusal::Unreadable("a file".into()), 500, None),
             (Refusal::Internal, 500, None),
         ];
         for (refusal, status, header) in cases {

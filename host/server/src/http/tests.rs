@@ -6,6 +6,7 @@
 mod audit;
 mod canaries;
 mod isolation;
+mod malformed;
 mod metrics;
 mod openapi;
 mod recording;

@@ -49,8 +49,10 @@ struct Repeated {
 pub(crate) struct TurnedAway {
     recorder: AuditRecorder,
     kinds: Mutex<BTreeMap<Kind, Repeated>>,
-    /// The records being written, one for each kind at most.
+    /// The records of the first of each kind that are being written.
     writing: Mutex<JoinSet<()>>,
+    /// Held while a window ends, so that whoever stops the service waits for one that is ending already.
+    ending: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Repeated {
@@ -67,7 +69,12 @@ impl std::fmt::Debug for Kind {
 
 impl TurnedAway {
     pub(crate) fn new(recorder: AuditRecorder) -> Self {
-        Self { recorder, kinds: Mutex::default(), writing: Mutex::default() }
+        Self {
+            recorder,
+            kinds: Mutex::default(),
+            writing: Mutex::default(),
+            ending: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Has a refusal recorded, or counts it. A refusal gives nothing away, so it does not depend on its
@@ -96,14 +103,17 @@ impl TurnedAway {
         Some(kind)
     }
 
-    /// Ends the window: what was counted becomes records. Ready once all are written.
+    /// Ends the window: what was counted becomes records. Ready once all are written, those of a window that
+    /// is ending already among them. Written side by side, so that a log that stalls is waited for once.
     pub(crate) async fn end_window(&self, at: Instant) {
+        let _turn = self.ending.lock().await;
         let mut writing = std::mem::take(&mut *self.writing.lock().unwrap_or_else(PoisonError::into_inner));
-        while writing.join_next().await.is_some() {}
         let kinds = std::mem::take(&mut *self.kinds.lock().unwrap_or_else(PoisonError::into_inner));
+        while writing.join_next().await.is_some() {}
         for (kind, repeated) in kinds.into_iter().filter(|(_, repeated)| repeated.times > 0) {
-            record(self.recorder.clone(), at, kind, repeated).await;
+            writing.spawn(record(self.recorder.clone(), at, kind, repeated));
         }
+        while writing.join_next().await.is_some() {}
     }
 }
 

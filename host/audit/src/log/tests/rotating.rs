@@ -128,6 +128,35 @@ fn a_rewrap_that_ended_anywhere_in_the_middle_goes_on() {
     }
 }
 
+/// A sealing key that wraps something else than it is given.
+struct Unfaithful;
+
+impl KeyEncryption for Unfaithful {
+    fn id(&self) -> &str {
+        "unfaithful"
+    }
+
+    fn wrap(&self, _: &DataKey, context: &[u8]) -> Result<Vec<u8>, KeeperError> {
+        kek(2).wrap(&DataKey::generate().unwrap(), context)
+    }
+
+    fn unwrap(&self, wrapped: &[u8], context: &[u8]) -> Result<DataKey, KeeperError> {
+        kek(2).unwrap(wrapped, context)
+    }
+}
+
+#[test]
+fn a_key_that_would_not_open_again_takes_the_place_of_none() {
+    let (bench, all) = written();
+    let keys = Keys::new(Arc::new(Unfaithful), vec![kek(1)], Recovery::default());
+    let error = bench.rewrap(&keys).unwrap_err();
+    let unfaithful = |error: &KeyError| {
+        matches!(error, KeyError::Wrap { source: KeeperError::Unfaithful, segment: 1, .. })
+    };
+    assert!(matches!(&error, RewrapError::Key(error) if unfaithful(error)), "{error}");
+    assert_eq!(bench.records().unwrap(), all);
+}
+
 #[test]
 fn a_rewrap_beside_a_service_loses_nothing() {
     let (bench, mut all) = written();

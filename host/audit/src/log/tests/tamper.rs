@@ -57,6 +57,16 @@ fn a_record_that_is_removed_repeated_exchanged_or_moved_is_found() {
 }
 
 #[test]
+fn a_segment_with_a_number_beyond_all_others_is_found_without_counting_up_to_it() {
+    let bench = log();
+    fs::copy(bench.segment(3), bench.segment(9_999_999_999)).unwrap();
+    let found = faults(&bench);
+    assert_eq!(found.len(), PROBLEMS_MAX);
+    assert!(matches!(found[0], Fault::SegmentMissing { number: 4 }), "{:?}", found[0]);
+    assert!(bench.open().is_err());
+}
+
+#[test]
 fn an_entry_edited_with_its_checksum_put_right_is_found() {
     let bench = log();
     let mut batches = batches(&bench, 2);

@@ -1,6 +1,9 @@
 //! The clock may jump as it likes: positions keep the order of the answers, and no year comes back.
 
+use std::path::Path;
 use std::time::Instant as Monotonic;
+
+use zeroize::Zeroizing;
 
 use super::super::*;
 use crate::index::{Order, Query};

@@ -3,7 +3,6 @@
 //! So years later, or on an auditor's machine, nobody needs policies, plugins or organizations' folders. Which
 //! organizations there are is told by the logs' directory.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context;
@@ -50,17 +49,11 @@ pub(super) fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<(Opened, Pl
 
 /// The organizations that have logs.
 fn organizations(config: &LogsConfig) -> anyhow::Result<Vec<OrganizationId>> {
-    let unreadable = || format!("the directory {} of audit logs cannot be read", config.directory.display());
-    let mut found = vec![];
-    let entries = match std::fs::read_dir(&config.directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-        entries => entries.with_context(unreadable)?,
-    };
-    for entry in entries {
-        let name = entry.with_context(unreadable)?.file_name();
-        let id = name.to_str().and_then(|name| OrganizationId::new(name).ok());
-        found.extend(id.filter(|id| config.years(id).is_ok_and(|years| !years.is_empty())));
+    let mut found = config.organizations().context("the logs cannot be listed")?;
+    let mut with_years = vec![];
+    for id in found.drain(..) {
+        let years = config.years(&id).with_context(|| format!("the logs of `{id}` cannot be listed"))?;
+        with_years.extend((!years.is_empty()).then_some(id));
     }
-    found.sort();
-    Ok(found)
+    Ok(with_years)
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::{kept, wait_for};
+use crate::deployment::DEPLOYMENT_FILE;
 use crate::{audit_copies, audit_keys};
 
 /// Copies once; whether all that is finished is copied now. Works beside a service, which copies by itself. With
@@ -13,14 +15,13 @@ use crate::{audit_copies, audit_keys};
 /// # Errors
 /// When the deployment has no copies, or their place cannot be used at all.
 pub fn copy(root: &Path, compare: bool, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let deployment = super::super::read(root)?;
-    let shown = root.join("assent.toml");
-    let config = audit_keys::load(&deployment)?
-        .with_context(|| format!("{} has no table `[audit]`: its log is in memory", shown.display()))?;
-    let mut copies = audit_copies::load(&deployment, &config)?
-        .with_context(|| format!("{} has no table `[audit.copy]` that says where to", shown.display()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(copies.round(compare));
+    let deployment = crate::commands::read(root)?;
+    let config = kept(&deployment, audit_keys::load(&deployment)?)?;
+    let mut copies = audit_copies::load(&deployment, &config)?.with_context(|| {
+        let file = root.join(DEPLOYMENT_FILE);
+        format!("{} has no table `[audit.copy]`: add one that says where copies go, in `to`", file.display())
+    })?;
+    let done = wait_for(copies.round(compare))?;
     let status = copies.watch().status();
     writeln!(
         out,

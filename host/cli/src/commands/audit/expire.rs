@@ -10,16 +10,17 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use assent_audit::known;
 use assent_audit::log::{VerifyError, verify};
-use assent_audit::record::{Event, Retention, RetentionChange};
-use assent_audit::retention::{Asked, REQUEST_DAYS, RequestError, Shard, State, Stay, Wanted, stays};
+use assent_audit::record::{Event, RetentionChange};
+use assent_audit::retention::{RequestError, Shard, State, Stay, Wanted, stays};
 use assent_audit::shelf::{Place, Shelf};
 use assent_audit::text::printable;
 use assent_outbound::export::standing;
 use assent_server::{Clock, SystemClock};
 
 use super::progress::Bar;
-use super::record::{Said, actor, new_id, record};
-use super::{Opened, Which, open};
+use super::record::{Said, record};
+use super::two_persons::{self, Agreement, Asking};
+use super::{Opened, Which, open_of, wait_for};
 use crate::deployment::Deployment;
 use crate::{audit_copies, exporters};
 
@@ -28,7 +29,7 @@ use crate::{audit_copies, exporters};
 /// # Errors
 /// When the logs cannot be listed, or their holds cannot be read.
 pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let deployment = super::super::read(root)?;
+    let deployment = crate::commands::read(root)?;
     let all = deployment.organizations.iter().map(|organization| organization.config.id.as_str());
     let organizations: Vec<&str> = organization.map_or_else(|| all.collect(), |one| vec![one]);
     for id in organizations {
@@ -38,7 +39,7 @@ pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
             writeln!(out, "{id}\n  no log yet")?;
             continue;
         }
-        let opened = open(root, &Which { organization: Some(id), year: None })?;
+        let opened = open_of(&deployment, &Which { organization: Some(id), year: None })?;
         writeln!(out, "{id}")?;
         let state = state(&opened.shelf, None)?;
         for year in Shard::years_let_go(&opened.shelf.config().directory.join(id))? {
@@ -56,13 +57,8 @@ pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
         for request in state.open_requests(SystemClock.now()) {
             if let Wanted::LetGo { year, even_damaged } = request.wanted {
                 let damaged = if even_damaged { ", even though it is damaged" } else { "" };
-                let (request_id, by, at, reason) =
-                    (&request.id, &request.by.entity.id, request.at, &request.reason);
-                let agreed = request.confirmed.as_ref().map(|by| format!(" (confirmed by {})", by.entity.id));
-                let agreed = agreed.unwrap_or_default();
-                let line =
-                    format!("request {request_id} of {by}, {at}{agreed}: let {year} go{damaged}: {reason}");
-                writeln!(out, "  {}", printable(&line))?;
+                let what = format!("let {year} go{damaged}");
+                writeln!(out, "  {}", two_persons::waiting(request, &what))?;
             }
         }
     }
@@ -82,6 +78,16 @@ fn state(shelf: &Shelf, damaged: Option<i32>) -> anyhow::Result<State> {
 fn gone(shelf: &Shelf, state: &State, year: i32, out: &mut dyn Write) -> anyhow::Result<()> {
     let directory = shelf.directory(year);
     let Some(noted) = Shard::tombstone(&directory)? else { return Ok(()) };
+    if state.is_spent(&noted.request) && directory.exists() {
+        let note = directory.with_extension("let-go");
+        writeln!(
+            out,
+            "  {year}: was let go (request {}), and its log was put back: to let that go, remove {} and ask anew",
+            noted.request,
+            note.display()
+        )?;
+        return Ok(());
+    }
     let size = noted.size().map_or("an unknown number of".to_owned(), |size| size.to_string());
     if Shard::is_unfinished(&directory) || !state.is_let_go(year) {
         let again = format!("type the confirmation of request {} again", noted.request);
@@ -119,8 +125,7 @@ fn not_whole(shelf: &Shelf, year: i32) -> anyhow::Result<Option<Stay>> {
 
 fn not_copied(deployment: &Deployment, shelf: &Shelf, year: i32) -> anyhow::Result<Option<Stay>> {
     let Some(copies) = audit_copies::load(deployment, shelf.config())? else { return Ok(None) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let missing = runtime.block_on(copies.missing(shelf.organization(), year));
+    let missing = wait_for(copies.missing(shelf.organization(), year))?;
     let problem = missing.unwrap_or_else(|error| Some(error.in_full()));
     Ok(problem.map(|problem| Stay::NotCopied { problem }))
 }
@@ -170,9 +175,9 @@ pub fn ask(
     said: Said<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let deployment = super::super::read(root)?;
+    let deployment = crate::commands::read(root)?;
     let year = which.year.context("say which year: `--year`")?;
-    let Opened { shelf, years, .. } = open(root, &Which { year: None, ..which.clone() })?;
+    let Opened { shelf, years, .. } = open_of(&deployment, &Which { year: None, ..which.clone() })?;
     ensure!(years.contains(&year), "there is no log of {year}: {}", super::listed(&years));
     let state = state(&shelf, even_damaged.then_some(year))?;
     let mut stays = reasons(&deployment, &shelf, year, &state)?;
@@ -180,27 +185,13 @@ pub fn ask(
         stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
     }
     refuse(year, &stays)?;
-    let request = new_id()?;
-    let event = Retention {
+    let asking = Asking {
         change: RetentionChange::LetGoAsked { even_damaged },
-        by: actor(said.by)?,
-        reason: said.reason.to_owned(),
         years: vec![year],
-        request: Some(request.clone()),
-        carried_from: None,
+        meanwhile: "nothing goes",
+        command: "expire",
     };
-    record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
-    writeln!(
-        out,
-        "asked: request {request}; nothing goes until somebody else, within {REQUEST_DAYS} days, types"
-    )?;
-    let organization = shelf.organization();
-    let root = root.display();
-    writeln!(
-        out,
-        "  assent audit expire {root} --organization {organization} --confirm {request} --by OTHER"
-    )?;
-    Ok(())
+    two_persons::ask(root, &shelf, asking, said, out)
 }
 
 /// What a request is for. It is a few days old at most, so it is in one of the two newest logs; the others may be
@@ -231,34 +222,38 @@ pub fn confirm(
     by: &str,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let deployment = super::super::read(root)?;
-    let opened = open(root, which)?;
-    let by = actor(by)?;
+    let deployment = crate::commands::read(root)?;
+    let opened = open_of(&deployment, which)?;
     let (year, even_damaged) = wanted(&opened, request)?;
     let shelf = &opened.shelf;
     let mut bar = Bar::over(&opened).unwrap_or_else(|_| Bar::new(0));
-    let state = State::read(shelf, even_damaged.then_some(year), |done| bar.show(done))
+    let damaged = even_damaged.then_some(year);
+    let mut state = State::read(shelf, damaged, |done| bar.show(done))
         .context("what is held cannot be read, so nothing is let go")?;
     drop(bar);
-    let (asked, so_far) = state.request(request, &by, SystemClock.now())?;
+    let agreement = Agreement::to(&state, request, by)?;
     let directory = shelf.directory(year);
     // Once it is set aside there is no way back; until then everything is looked at again.
     let begun = !directory.exists() && Shard::tombstone(&directory)?.is_some();
+    ensure!(
+        begun || !state.is_spent(request),
+        "request {request} has let {year} go already, and a log of {year} was put back since: it says nothing of that"
+    );
     ensure!(begun || directory.exists(), "there is no log of {year}: {}", super::listed(&opened.years));
 
-    let note = |change, years: Vec<i32>| {
-        Event::Retention(Retention {
-            change,
-            by: by.clone(),
-            reason: asked.reason.clone(),
-            years,
-            request: Some(request.to_owned()),
-            carried_from: None,
-        })
-    };
     let mut whole = true;
     if !begun {
         let mut stays = reasons(&deployment, shelf, year, &state)?;
+        if let Some(noted) = Shard::tombstone(&directory)?
+            && noted.request != request
+        {
+            let note = directory.with_extension("let-go");
+            bail!(
+                "{}: {year} was let go by request {}: remove the note first",
+                note.display(),
+                noted.request
+            );
+        }
         if even_damaged {
             whole = !stays.iter().any(|stay| matches!(stay, Stay::NotWhole { .. }));
             stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
@@ -267,12 +262,12 @@ pub fn confirm(
         for event in state.to_carry(year) {
             record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
         }
-        if so_far == Asked::Open {
-            record(shelf.config(), shelf.organization(), &note(RetentionChange::LetGoConfirmed, vec![year]))?;
+        if !agreement.is_recorded {
+            agreement.record(shelf, RetentionChange::LetGoConfirmed, vec![year])?;
         }
         // Somebody may have placed a hold meanwhile.
-        let again = self::state(shelf, even_damaged.then_some(year))?;
-        let holds: Vec<_> = again.holding(year).map(|hold| hold.id.clone()).collect();
+        state.read_on(shelf, damaged, &mut |_| {})?;
+        let holds: Vec<_> = state.holding(year).map(|hold| hold.id.clone()).collect();
         refuse(year, &(if holds.is_empty() { vec![] } else { vec![Stay::Held { holds }] }))?;
     }
     let shard = Shard::take(&directory, &shelf.verifier(year)?, whole, request)?;
@@ -281,8 +276,9 @@ pub fn confirm(
     known::forget(shelf.config(), shelf.organization(), year)
         .context("it is let go, but that it was there is still remembered: type the same again")?;
     let size = noted.size().unwrap_or_default();
-    if !state.is_let_go(year) {
-        record(shelf.config(), shelf.organization(), &note(RetentionChange::ExpiredBefore(size), vec![year]))
+    if !state.is_spent(request) {
+        agreement
+            .record(shelf, RetentionChange::ExpiredBefore(size), vec![year])
             .context("it is let go, but that is not recorded: type the same again")?;
     }
     writeln!(

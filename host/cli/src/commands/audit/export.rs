@@ -33,6 +33,11 @@ pub fn export(
         "a cursor is of one log: say which with `--year`, one of {:?}",
         opened.years
     );
+    opened.shelf.all_years(None)?;
+    // Before anything is written that nobody could note.
+    if let Some(folder) = cursor.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
+        anyhow::ensure!(folder.is_dir(), "`--cursor`: the folder {} does not exist", folder.display());
+    }
     // How many it will be is known at the end alone; and nothing may leave before the record.
     let put = json!({ "format": format.as_str(), "years": opened.years, "cursor": cursor.is_some() });
     note_reading(&opened, AuditUse::Export, None, put, 0)?;

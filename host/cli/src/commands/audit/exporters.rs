@@ -20,9 +20,7 @@ const COLUMNS: usize = 9;
 /// When the deployment keeps no log, keys are missing, or a cursor or log cannot be read.
 pub fn exporters(root: &Path, as_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let deployment = crate::commands::read(root)?;
-    let config = audit_keys::load(&deployment)?.with_context(|| {
-        format!("{} has no table `[audit]`: its log is in memory", root.join("assent.toml").display())
-    })?;
+    let config = super::kept(&deployment, audit_keys::load(&deployment)?)?;
     let mut found = vec![];
     for exporter in exporters::described(&deployment)? {
         for organization in &exporter.organizations {

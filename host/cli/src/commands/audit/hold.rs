@@ -8,11 +8,13 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use assent_audit::record::{Event, Retention, RetentionChange};
-use assent_audit::retention::{Asked, REQUEST_DAYS, State, Wanted};
+use assent_audit::retention::{State, Wanted};
 use assent_audit::text::printable;
 use assent_server::{Clock, SystemClock};
 
-use super::record::{Said, actor, new_id, record};
+use super::progress::Bar;
+use super::record::{Said, actor, record};
+use super::two_persons::{self, Agreement, Asking};
 use super::{Opened, Which, open};
 
 /// Holds what there is of these years (none: all, also those to come).
@@ -36,7 +38,7 @@ pub fn place(
     let event = Retention {
         change: RetentionChange::HoldPlaced(id.to_owned()),
         by: actor(said.by)?,
-        reason: said.reason.to_owned(),
+        reason: said.because()?,
         years: years.to_vec(),
         request: None,
         carried_from: None,
@@ -68,27 +70,13 @@ pub fn ask_release(
     let hold = state.hold(id).filter(|hold| hold.released.is_none());
     let hold =
         hold.with_context(|| format!("nothing is held by `{id}`; `assent audit hold list` shows what is"))?;
-    let request = new_id()?;
-    let event = Retention {
+    let asking = Asking {
         change: RetentionChange::HoldReleaseAsked(hold.id.clone()),
-        by: actor(said.by)?,
-        reason: said.reason.to_owned(),
         years: vec![],
-        request: Some(request.clone()),
-        carried_from: None,
+        meanwhile: "it goes on to hold",
+        command: "hold release",
     };
-    record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
-    writeln!(
-        out,
-        "asked: request {request}; it goes on to hold until somebody else, within {REQUEST_DAYS} days, types"
-    )?;
-    writeln!(
-        out,
-        "  assent audit hold release {} --organization {} --confirm {request} --by OTHER",
-        root.display(),
-        shelf.organization()
-    )?;
-    Ok(())
+    two_persons::ask(root, &shelf, asking, said, out)
 }
 
 /// Releases a hold, as the second person.
@@ -102,22 +90,18 @@ pub fn confirm_release(
     by: &str,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let Opened { shelf, .. } = open(root, which)?;
-    let (state, by) = (State::find(&shelf)?, actor(by)?);
-    let (asked, so_far) = state.request(request, &by, SystemClock.now())?;
-    let Wanted::Release { hold } = &asked.wanted else {
+    let opened = open(root, which)?;
+    // By the records themselves: what ends a hold lets something go.
+    let mut bar = Bar::over(&opened).unwrap_or_else(|_| Bar::new(0));
+    let state = State::read(&opened.shelf, None, |done| bar.show(done))?;
+    drop(bar);
+    let shelf = &opened.shelf;
+    let agreement = Agreement::to(&state, request, by)?;
+    let Wanted::Release { hold } = &agreement.asked.wanted else {
         bail!("request {request} is to let a year go: confirm it with `assent audit expire`");
     };
-    if so_far == Asked::Open {
-        let event = Retention {
-            change: RetentionChange::HoldReleased(hold.clone()),
-            by,
-            reason: asked.reason.clone(),
-            years: vec![],
-            request: Some(request.to_owned()),
-            carried_from: None,
-        };
-        record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
+    if !agreement.is_recorded {
+        agreement.record(shelf, RetentionChange::HoldReleased(hold.clone()), vec![])?;
     }
     writeln!(out, "released: `{}` holds nothing any more", printable(hold))?;
     Ok(())
@@ -147,9 +131,7 @@ pub fn list(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow::Resu
     }
     for request in state.open_requests(SystemClock.now()) {
         if let Wanted::Release { hold } = &request.wanted {
-            let (id, by, at, reason) = (&request.id, &request.by.entity.id, request.at, &request.reason);
-            let line = format!("request {id} of {by}, {at}: release `{hold}`: {reason}");
-            writeln!(out, "{}", printable(&line))?;
+            writeln!(out, "{}", two_persons::waiting(request, &format!("release `{hold}`")))?;
         }
     }
     Ok(())

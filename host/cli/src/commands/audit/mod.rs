@@ -18,6 +18,7 @@ pub mod report;
 pub mod rewrap;
 pub mod search;
 mod table;
+mod two_persons;
 pub mod verify;
 pub mod witness;
 
@@ -25,10 +26,10 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use assent_audit::known;
 use assent_audit::logs::LogsConfig;
+use assent_audit::retention::Shard;
 use assent_audit::shelf::Shelf;
-use assent_model::OrganizationId;
+use assent_model::{Instant, OrganizationId};
 
 use crate::audit_keys;
 use crate::deployment::{DEPLOYMENT_FILE, Deployment};
@@ -56,21 +57,57 @@ fn listed(years: &[i32]) -> String {
     if years.is_empty() { "it has none yet".to_owned() } else { format!("it has {}", years.join(", ")) }
 }
 
+/// That a year has no log, and what is known of it; `there` are those that have one.
+fn no_log(shelf: &Shelf, year: i32, there: &[i32]) -> anyhow::Result<String> {
+    let organization = shelf.organization();
+    if shelf.gone()?.contains(&year) {
+        shelf.all_years(Some(year))?;
+    }
+    let let_go = Shard::tombstone(&shelf.directory(year)).context("what was let go cannot be read")?;
+    Ok(match let_go {
+        Some(noted) => format!(
+            "the log of {year} for `{organization}` was let go, by request {}: {}",
+            noted.request,
+            listed(there)
+        ),
+        None => format!("`{organization}` has no log of {year}: {}", listed(there)),
+    })
+}
+
+/// Whether a time ends after it begins: otherwise nothing is in it, and nobody would be told why.
+fn ensure_in_order(from: Option<Instant>, until: Option<Instant>, names: &str) -> anyhow::Result<()> {
+    ensure!(
+        from.zip(until).is_none_or(|(from, until)| from < until),
+        "{names}: the first must be the earlier"
+    );
+    Ok(())
+}
+
 /// Opens the logs that `which` names.
 ///
 /// # Errors
 /// When the deployment keeps none, the organization is not one of its, or keys are missing.
 fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<Opened> {
-    let read = super::read(root)?;
-    let config = kept(&read, audit_keys::load(&read)?)?;
-    let known: Vec<&OrganizationId> = read.organizations.iter().map(|o| &o.config.id).collect();
+    open_of(&super::read(root)?, which)
+}
+
+/// The same, of a deployment that was read for other things, too.
+fn open_of(deployment: &Deployment, which: &Which<'_>) -> anyhow::Result<Opened> {
+    let config = kept(deployment, audit_keys::load(deployment)?)?;
+    let known: Vec<&OrganizationId> = deployment.organizations.iter().map(|o| &o.config.id).collect();
     opened(config, &known, which)
 }
 
-/// The logs that a deployment keeps; it is an error if it keeps none.
-fn kept(deployment: &Deployment, config: Option<LogsConfig>) -> anyhow::Result<LogsConfig> {
+/// What is known of the logs that a deployment keeps; it is an error if it keeps none.
+fn kept<T>(deployment: &Deployment, config: Option<T>) -> anyhow::Result<T> {
     let file = deployment.root.join(DEPLOYMENT_FILE);
     config.with_context(|| format!("{} has no table `[audit]`: its log is in memory", file.display()))
+}
+
+/// Waits for what goes over connections, or for another process, on this thread.
+fn wait_for<T>(what: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.context("no thread for connections could be started")?.block_on(what))
 }
 
 /// The logs of one of these organizations.
@@ -86,35 +123,27 @@ fn opened(config: LogsConfig, known: &[&OrganizationId], which: &Which<'_>) -> a
         (None, _) => bail!("say which organization: `--organization` with one of {}", named()),
     };
     let name = config.name.clone();
-    let mut shelf = Shelf::new(config, organization.clone());
-    let mut years = shelf.years().context("the logs cannot be listed")?;
-    let gone = gone(&shelf, which)?;
-    if let Some(year) = gone.last().filter(|year| years.is_empty() || which.year == Some(**year)) {
-        let (log, memory) = (shelf.directory(*year), known::file(shelf.config(), organization, *year));
-        bail!(
-            "{} is gone, but {} says that it was there: mount or restore it",
-            log.display(),
-            memory.display()
-        );
+    let shelf = Shelf::new(config, organization.clone());
+    let there = shelf.years()?;
+    let shelf = match which.year {
+        Some(year) => shelf.of_year(year),
+        None => shelf,
+    };
+    let years = shelf.years()?;
+    if years.is_empty() {
+        // One that is gone was there.
+        shelf.all_years(None)?;
     }
-    if let Some(year) = which.year {
-        ensure!(years.contains(&year), "`{organization}` has no log of {year}: {}", listed(&years));
-        (shelf, years) = (shelf.of_year(year), vec![year]);
+    match which.year {
+        Some(year) => {
+            ensure!(!years.is_empty(), no_log(&shelf, year, &there)?);
+        }
+        None => ensure!(
+            !years.is_empty(),
+            "`{organization}` has no log yet: `assent serve` begins it with the first record"
+        ),
     }
-    ensure!(
-        !years.is_empty(),
-        "`{organization}` has no log yet: `assent serve` begins it with the first record"
-    );
     Ok(Opened { shelf, years, name })
-}
-
-/// The years that were asked for and of which the deployment remembers a log that is not there.
-fn gone(shelf: &Shelf, which: &Which<'_>) -> anyhow::Result<Vec<i32>> {
-    let (config, organization) = (shelf.config(), shelf.organization());
-    let mut years = known::years(config, organization).context("what is known of logs cannot be read")?;
-    let there = config.years(organization).context("the logs cannot be listed")?;
-    years.retain(|year| which.year.is_none_or(|wanted| wanted == *year) && !there.contains(year));
-    Ok(years)
 }
 
 /// `assent audit keys`: what an auditor needs to check the logs, and nothing that is secret.

@@ -5,7 +5,8 @@
 use assent_audit::record::{DecisionEvent, Event, Outcome, Record, ReleaseArchived};
 use assent_audit::shelf::Place;
 use assent_audit::text::printable;
-use assent_model::{BindingOutcome, Effect, Obligation};
+use assent_model::{BindingOutcome, Effect, EntityId, Obligation, Value};
+use serde_json::Value as Json;
 
 use super::table::name;
 
@@ -139,7 +140,27 @@ fn obligation(obligation: &Obligation) -> String {
     if obligation.parameters.is_empty() {
         return obligation.code.to_string();
     }
-    format!("{} {}", obligation.code, serde_json::to_string(&obligation.parameters).unwrap_or_default())
+    let parameters = obligation.parameters.iter().map(|(name, value)| format!("{name} {}", said(value)));
+    format!("{}: {}", obligation.code, parameters.collect::<Vec<_>>().join(", "))
+}
+
+/// A value as a person reads it; `--json` says it with its kind.
+fn said(value: &Value) -> String {
+    match value {
+        Value::Text(text) | Value::Ip(text) => text.clone(),
+        Value::Integer(integer) => integer.to_string(),
+        Value::Decimal(decimal) => decimal.to_string(),
+        Value::Boolean(boolean) => boolean.to_string(),
+        Value::Instant(instant) => instant.to_string(),
+        Value::Date(date) => date.to_string(),
+        Value::Duration(millis) => format!("{millis} ms"),
+        Value::Entity(entity) => name(entity),
+        Value::Set(values) => format!("[{}]", values.iter().map(said).collect::<Vec<_>>().join(", ")),
+        Value::Record(members) => {
+            let members = members.iter().map(|(name, value)| format!("{name} {}", said(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 /// Which files a part holds how much of; not what is in them.
@@ -165,11 +186,74 @@ fn archived(page: &mut Page, part: &ReleaseArchived) {
     );
 }
 
-/// The members of an event that is no decision, as they are recorded.
+/// The members of an event that is no decision, as they are recorded; what is a list has a line for each.
 fn members(page: &mut Page, event: &Event) {
     let json = serde_json::to_value(event).unwrap_or_default();
     for (member, value) in json.as_object().into_iter().flatten().filter(|(member, _)| *member != "kind") {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        page.line(member, &text);
+        match value {
+            Json::Array(items) => page.lines(member, items.iter().map(words)),
+            other => page.line(member, &words(other)),
+        }
+    }
+}
+
+/// JSON as a person reads it, as far as that is the easier: what is nested stays JSON.
+fn words(json: &Json) -> String {
+    let plain = |value: &Json| match value {
+        Json::String(text) => Some(text.clone()),
+        Json::Object(members) if members.len() == 2 => {
+            serde_json::from_value(value.clone()).ok().map(|entity: EntityId| name(&entity))
+        }
+        Json::Object(_) => None,
+        Json::Array(_) => None,
+        other => Some(other.to_string()),
+    };
+    let members = || {
+        let members = json.as_object()?.iter().map(|(name, value)| Some(format!("{name} {}", plain(value)?)));
+        Some(members.collect::<Option<Vec<_>>>()?.join(", "))
+    };
+    plain(json).or_else(members).unwrap_or_else(|| json.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use assent_model::ObligationCode;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_obligation_reads_as_a_person_would_say_it() {
+        let parameters = [
+            ("labels", Value::set([Value::Text("MH".into()), Value::Text("SUD".into())])),
+            ("unlabelled", Value::Boolean(true)),
+            ("user", Value::Entity(EntityId::new("Practitioner", "ellis"))),
+            ("within", Value::Record([("limit".to_owned(), Value::Duration(5))].into())),
+        ];
+        let redact = Obligation {
+            code: ObligationCode::from_code("redact"),
+            parameters: parameters.map(|(name, value)| (name.to_owned(), value)).into(),
+        };
+        assert_eq!(
+            obligation(&redact),
+            "redact: labels [MH, SUD], unlabelled true, user Practitioner::ellis, within {limit 5 ms}"
+        );
+    }
+
+    #[test]
+    fn members_read_as_words_and_what_is_nested_stays_json() {
+        for (json, expected) in [
+            (json!("text"), "text"),
+            (json!(7), "7"),
+            (json!({"type": "Service", "id": "assent"}), "Service::assent"),
+            (
+                json!({"caller": "cli", "entity": {"type": "Service", "id": "assent"}}),
+                "caller cli, entity Service::assent",
+            ),
+            (json!({"a": {"b": 1}}), "{\"a\":{\"b\":1}}"),
+            (json!({"a": [1]}), "{\"a\":[1]}"),
+        ] {
+            assert_eq!(words(&json), expected);
+        }
     }
 }

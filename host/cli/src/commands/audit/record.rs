@@ -11,7 +11,7 @@ use assent_audit::record::{Actor, AuditRead, AuditUse, Event};
 use assent_model::{EntityId, OrganizationId};
 use assent_server::{Clock, SystemClock};
 
-use super::Opened;
+use super::{Opened, wait_for};
 
 /// What the kernel says where a process belongs to no login.
 const NO_LOGIN: &str = "4294967295";
@@ -27,14 +27,27 @@ pub struct Said<'a> {
     pub reason: &'a str,
 }
 
+impl Said<'_> {
+    /// The reason.
+    ///
+    /// # Errors
+    /// When none is given: whoever reads the record years later has nothing else.
+    pub fn because(&self) -> anyhow::Result<String> {
+        ensure!(
+            !self.reason.trim().is_empty(),
+            "`--reason`: expected why, for whoever reads this years later"
+        );
+        Ok(self.reason.to_owned())
+    }
+}
+
 /// Records an event; returns once it is durable in the organization's log.
 ///
 /// # Errors
 /// When it is not known to be: what it announces must then not happen.
 pub fn record(config: &LogsConfig, organization: &OrganizationId, event: &Event) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let inbox = Inbox::new(config.clone(), organization.clone());
-    let delivered = runtime.block_on(inbox.deliver(event, SystemClock.now(), DELIVERY_DEADLINE));
+    let delivered = wait_for(inbox.deliver(event, SystemClock.now(), DELIVERY_DEADLINE))?;
     delivered.context("this is not in the audit log")
 }
 

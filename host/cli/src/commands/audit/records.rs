@@ -15,7 +15,7 @@ use super::page::page;
 use super::progress::Bar;
 use super::record::note_reading;
 use super::table::name;
-use super::{Opened, Which, listed, open};
+use super::{Opened, Which, ensure_in_order, no_log, open};
 
 /// Prints one record: by its place, or by the id of its decision. As a page, or as it is in the log.
 ///
@@ -49,7 +49,7 @@ pub fn show(
 /// The place of the record that somebody names: by its place, or by the id of its decision.
 pub(super) fn look_up(Opened { shelf, years, .. }: &Opened, wanted: &str) -> anyhow::Result<Place> {
     if let Ok(place) = wanted.parse::<Place>() {
-        ensure!(years.contains(&place.year), "there is no log of {}: {}", place.year, listed(years));
+        ensure!(years.contains(&place.year), no_log(shelf, place.year, years)?);
         return Ok(place);
     }
     let found = shelf.by_id(wanted)?.with_context(|| {
@@ -107,6 +107,11 @@ pub fn disclosures(
         "`--time-zone {}`: expected a name of the IANA time zone database, such as `America/Chicago`",
         asked.time_zone
     );
+    ensure!(
+        which.year.is_none(),
+        "an accounting is of all years, so it takes no `--year`: `--from` and `--now` say of which time it is"
+    );
+    ensure_in_order(asked.from, Some(asked.now), "`--from`, `--now`")?;
     let opened = open(root, which)?;
     let shelf = &opened.shelf;
     let mut bar = Bar::over(&opened)?;

@@ -20,7 +20,7 @@ use serde_json::json;
 use super::progress::Bar;
 use super::record::note_reading;
 use super::records::look_up;
-use super::{Opened, Which, alone};
+use super::{Opened, Which, alone, ensure_in_order};
 use crate::deployment::archive::Rebuilder;
 use summary::Summary;
 
@@ -51,6 +51,7 @@ pub fn replay(
     wanted: &Wanted<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
+    ensure_in_order(wanted.from, wanted.until, "`--from`, `--until`")?;
     let (opened, plugins) = alone::open(root, which)?;
     let rebuilder = Rebuilder::alone(root, &plugins).context("plugins cannot run on this machine")?;
     let shelf = &opened.shelf;

@@ -13,7 +13,7 @@ use assent_audit::logs::LogsConfig;
 use assent_audit::shelf::Shelf;
 
 use super::progress::Bar;
-use super::{Which, listed};
+use super::{Which, kept, listed};
 use crate::audit_keys::{self, Loaded};
 
 /// Wraps every data key of the logs that `which` names anew; whether all are wrapped now.
@@ -27,7 +27,7 @@ pub fn rewrap(
     identity: Option<&Path>,
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
-    let Loaded { logs, .. } = loaded(root, identity)?;
+    let Loaded { logs, former } = loaded(root, identity)?;
     let mut all = true;
     for (name, shelf, year) in chosen(&logs, which)? {
         let mut bar = bar(&shelf, year);
@@ -42,7 +42,7 @@ pub fn rewrap(
         all &= failed == 0;
     }
     writeln!(out, "the sealing key is {}", logs.kek.id())?;
-    if all {
+    if all && !former.is_empty() {
         writeln!(
             out,
             "before a former key is destroyed, ask `assent audit rewrap {} --check`",
@@ -72,12 +72,17 @@ pub fn check(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow::Res
         let total = opened + other.values().sum::<u64>() + failed;
         writeln!(out, "{name}: {opened} of {} opened with {}", keys(total), logs.kek.id())?;
         for (id, count) in other {
-            let known = if former.iter().any(|(_, former)| *former == id) { "former" } else { "UNKNOWN" };
-            writeln!(out, "  {count} need {id}, a {known} key")?;
+            let known =
+                if former.iter().any(|(_, former)| *former == id) { "a former" } else { "an UNKNOWN" };
+            writeln!(out, "  {} need {id}, {known} key", keys(count))?;
             *needed.entry(id).or_default() += count;
         }
         if other_recipients > 0 {
-            writeln!(out, "  {other_recipients} are not wrapped for `recovery_recipients` as they are now")?;
+            writeln!(
+                out,
+                "  {} not wrapped for `recovery_recipients` as they are now",
+                keys(other_recipients)
+            )?;
         }
         tell_failed(failed, &problems, out)?;
     }
@@ -100,10 +105,8 @@ pub fn check(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow::Res
 }
 
 fn loaded(root: &Path, identity: Option<&Path>) -> anyhow::Result<Loaded> {
-    let read = crate::commands::read(root)?;
-    audit_keys::load_all(&read, identity)?.with_context(|| {
-        format!("{} has no table `[audit]`: its log is in memory", root.join("assent.toml").display())
-    })
+    let deployment = crate::commands::read(root)?;
+    kept(&deployment, audit_keys::load_all(&deployment, identity)?)
 }
 
 /// The logs that `which` names, of all that are on disk.

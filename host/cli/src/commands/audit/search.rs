@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::record::note_reading;
 use super::table::table;
-use super::{Which, open};
+use super::{Which, ensure_in_order, open};
 
 /// Prints a page of matching records, and how to get the next; as JSON, one record a line.
 ///
@@ -24,6 +24,7 @@ pub fn search(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     anyhow::ensure!((1..=PAGE_MAX).contains(&page.limit), "`--limit`: expected 1 to {PAGE_MAX}");
+    ensure_in_order(page.query.from, page.query.until, "`--from`, `--until`")?;
     let opened = open(root, which)?;
     let found = opened.shelf.find(page)?;
     note_reading(&opened, AuditUse::Search, page.query.patient.as_ref(), json!(page.query), found.len())?;

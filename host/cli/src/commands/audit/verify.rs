@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use assent_audit::known;
 use assent_audit::log::{ADVICE, Outside, Reader, Verified, VerifyError, cosigned, verify_against};
+use assent_audit::text::printable;
 use assent_audit::tlog::checkpoint::Checkpoint;
 use assent_audit::tlog::merkle::Tree;
 use assent_audit::tlog::note::{NOTE_BYTES_MAX, Unverified, Verifier};
 use assent_model::Instant;
 
 use super::progress::Bar;
-use super::{Opened, Which, open};
+use super::{Opened, Which, open_of};
 use crate::witnesses;
 
 /// What the log is held against, besides itself.
@@ -53,7 +54,9 @@ impl Given {
     fn foreign(&self, origins: &[String], out: &mut dyn Write) -> anyhow::Result<bool> {
         let mut none = true;
         for Kept { file, origin, .. } in self.kept.iter().filter(|kept| !origins.contains(&kept.origin)) {
-            writeln!(out, "FOREIGN: {} is of `{origin}`, of which there is no log here", file.display())?;
+            let line = format!("FOREIGN: {} is of `{origin}`, of which there is no log here", file.display());
+            // Whoever made the file chose what is in it.
+            writeln!(out, "{}", printable(&line))?;
             none = false;
         }
         Ok(none)
@@ -90,8 +93,9 @@ pub fn deployment(
     out: &mut dyn Write,
 ) -> anyhow::Result<bool> {
     let mut given = Given::read(against)?;
-    let Opened { shelf, years, .. } = open(root, which)?;
-    let named = witnesses::load(&crate::commands::read(root)?)?;
+    let read = crate::commands::read(root)?;
+    let Opened { shelf, years, .. } = open_of(&read, which)?;
+    let named = witnesses::load(&read)?;
     given.reported = named.iter().map(|witness| witness.verifier().clone()).collect();
     let mut whole = true;
     let mut origins = vec![];
@@ -109,7 +113,7 @@ pub fn deployment(
         };
         whole &= log(&shelf.directory(year), &verifier, &given, remembered, out)?;
     }
-    for year in super::gone(&shelf, which)? {
+    for year in shelf.gone()? {
         let memory = known::file(shelf.config(), shelf.organization(), year);
         writeln!(
             out,
@@ -133,6 +137,15 @@ pub fn directory(path: &Path, key: &str, against: &Against, out: &mut dyn Write)
     let verifier = Verifier::parse(key.trim())
         .context("`--key`: expected a verifier key, as `assent audit keys` prints it")?;
     let given = Given::read(against)?;
+    // Rather than a log that is not whole: nobody need find out what happened to it.
+    if let Ok(Kept { origin, .. }) = Kept::read(&path.join("checkpoint")) {
+        anyhow::ensure!(
+            origin == verifier.name(),
+            "{} says that it is the log `{origin}`, and `--key` is of `{}`: give the key of the log",
+            path.display(),
+            verifier.name()
+        );
+    }
     // Rather than a missing checkpoint, which would be an alarm.
     anyhow::ensure!(
         path.join("segments").exists() || path.join("checkpoint").exists(),
@@ -213,7 +226,7 @@ fn whole(verifier: &Verifier, verified: &Verified, out: &mut dyn Write) -> anyho
     writeln!(out, "  {size} records under the signed checkpoint, root {root}")?;
     writeln!(
         out,
-        "  {} after it; signed batches: {}, segments: {}",
+        "  {} after it, for the next checkpoint; signed batches: {}, segments: {}",
         verified.tree.size.saturating_sub(size),
         verified.batches,
         verified.segments

@@ -3,10 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
 use assent_outbound::witness::{Log, Said, round};
 
-use super::{Opened, Which, open};
+use super::{Opened, Which, open_of, wait_for};
 use crate::witnesses;
 
 /// One round; whether every witness cosigned every log.
@@ -14,20 +13,19 @@ use crate::witnesses;
 /// # Errors
 /// When the deployment names no witness, or a log cannot be opened.
 pub fn witness(root: &Path, which: &Which<'_>, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let Opened { shelf, years, .. } = open(root, which)?;
-    let witnesses = witnesses::load(&crate::commands::read(root)?)?;
+    let deployment = crate::commands::read(root)?;
+    let Opened { shelf, years, .. } = open_of(&deployment, which)?;
+    let witnesses = witnesses::load(&deployment)?;
     anyhow::ensure!(
         !witnesses.is_empty(),
         "{} names no witness: add a table `[[audit.witness]]` with `url` and `key`",
         root.join(crate::deployment::DEPLOYMENT_FILE).display()
     );
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("no thread for connections could be started")?;
     let mut well = true;
     for year in years {
         let log = Log { directory: shelf.directory(year), verifier: shelf.verifier(year)? };
         writeln!(out, "{}", log.verifier.name())?;
-        for (witness, said) in runtime.block_on(round(&log, &witnesses)) {
+        for (witness, said) in wait_for(round(&log, &witnesses))? {
             well &= matches!(said, Said::Cosigned { .. } | Said::Nothing);
             match said {
                 Said::Cosigned { tree, .. } => {

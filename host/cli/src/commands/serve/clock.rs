@@ -5,15 +5,18 @@
 //! was put right must not stop the service.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use assent_audit::logs::Opened;
 use assent_audit::record::Event;
 use assent_audit::shelf::{Place, Shelf};
 use assent_engine::AuditRecorder;
-use assent_model::{Instant, OrganizationId};
+use assent_model::Instant;
 use assent_server::Clock;
 use tokio::time::MissedTickBehavior;
+
+use crate::say::say;
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -32,12 +35,7 @@ fn jump(earlier: Instant, passed: Duration, now: Instant) -> Option<(Instant, In
 }
 
 /// Looks at the clock for as long as the service runs.
-pub(super) async fn watch(
-    recorder: Option<&AuditRecorder>,
-    organizations: &[OrganizationId],
-    clock: &dyn Clock,
-) -> Infallible {
-    let Some(recorder) = recorder else { return std::future::pending().await };
+pub(super) async fn watch(recorder: AuditRecorder, clock: Arc<dyn Clock>) -> Infallible {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut earlier, mut at) = (clock.now(), tokio::time::Instant::now());
@@ -45,8 +43,8 @@ pub(super) async fn watch(
         looks.tick().await;
         let (now, reached) = (clock.now(), tokio::time::Instant::now());
         if let Some((before, after)) = jump(earlier, reached.duration_since(at), now) {
-            say(before, after);
-            for organization in organizations {
+            tell(before, after, "while the service runs");
+            for organization in recorder.logs().status().keys() {
                 // A log that takes no records is said by whoever watches it.
                 drop(recorder.note(organization, now, Event::ClockJump { before, after }).await);
             }
@@ -67,15 +65,16 @@ pub(super) async fn compare(recorder: &AuditRecorder, opened: &[Opened], now: In
         if now < newest.at {
             let event = Event::ClockJump { before: newest.at, after: now };
             recorder.note(organization, now, event).await?;
-            say(newest.at, now);
+            tell(newest.at, now, &format!("by the newest record of `{organization}`"));
         }
     }
     Ok(())
 }
 
-#[expect(clippy::print_stderr, reason = "the person who runs the service must see this")]
-fn say(before: Instant, after: Instant) {
-    eprintln!("the clock moved from {before} to {after}: decisions depend on it, see that it is right");
+fn tell(before: Instant, after: Instant, how: &str) {
+    say(&format!(
+        "the clock moved from {before} to {after}, {how}: decisions depend on it, see that it is right"
+    ));
 }
 
 #[cfg(test)]
@@ -100,7 +99,7 @@ mod tests {
             let found = jump(earlier, passed, at(now));
             assert_eq!(found, jumped.then_some((at("2026-11-21T18:00:01Z"), at(now))), "{now}");
         }
-        // A machine that slept: time that only goes on did not, and the clock did.
+        // A look that came late: the clock went on as time did.
         assert!(jump(earlier, Duration::from_secs(3600), at("2026-11-21T19:00:00Z")).is_none());
     }
 }

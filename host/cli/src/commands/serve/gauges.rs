@@ -22,11 +22,13 @@ impl Gauges for CopyGauges {
             Duration::from_millis(u64::try_from(self.clock.now().as_millis()).unwrap_or_default());
         let now = SystemTime::UNIX_EPOCH + since_1970;
         let failing = status.failure.is_some() || status.alarm.is_some();
+        // Before the first round nothing is known, and zeros would say that all is well.
+        let looked = failing || status.complete_at.is_some();
         let one = |name, help, value: f64| Family {
             name,
             help,
             kind: Kind::Gauge,
-            samples: vec![Sample::new(value)],
+            samples: looked.then(|| Sample::new(value)).into_iter().collect(),
         };
         vec![
             one(

@@ -4,55 +4,57 @@
 //! INVARIANT (a year's log explains itself): before a release decides, the year's log holds what it was built
 //! from; and a year that begins meanwhile begins with the same records.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use assent_audit::keys::KeyChanged;
-use assent_audit::logs::{Logs, Opened};
+use assent_audit::logs::{Logs, LogsConfig, Opened};
 use assent_audit::record::{Actor, Event, KeyEvent, PluginUsed, ReleaseActivated, ServiceRun};
 use assent_audit::shelf::{Archived, Shelf};
-use assent_engine::{AuditRecorder, Binding, Recorder, Release};
+use assent_engine::{AuditRecorder, Binding, Release};
 use assent_model::{EntityId, Instant, OrganizationId};
 use assent_server::Clock;
 use tokio::task::spawn_blocking;
+use tokio::time::MissedTickBehavior;
 
 use super::{clock, inbox, settings};
-use crate::audit_keys;
 use crate::deployment::build::{Built, BuiltOrganization};
 use crate::deployment::{Deployment, archive};
+use crate::say::{Problems, say};
 
 /// The durable log of each organization, with the records of this start: what recovery cut off, that
 /// the service runs with which settings, what the release was built from unless that is there already, which
-/// release decides. `None` where the deployment keeps its log in memory.
+/// release decides.
 ///
 /// # Errors
-/// When a key is missing, a log cannot be continued, or a release is too large to be archived: nothing is
-/// served then.
+/// When a log cannot be continued, or a release is too large to be archived: nothing is served then.
 pub(super) async fn open(
-    deployment: &Deployment,
-    built: &Built,
+    config: LogsConfig,
+    (deployment, built): (&Deployment, &Built),
     now: Instant,
-) -> anyhow::Result<Option<AuditRecorder>> {
-    let Some(config) = audit_keys::load(deployment)? else { return Ok(None) };
+) -> anyhow::Result<AuditRecorder> {
+    // Before anything is recorded, since it can fail for any organization.
+    let starts = built.organizations.iter().map(|organization| start(organization, &deployment.root));
+    let starts: Vec<Vec<Event>> = starts.collect::<anyhow::Result<_>>()?;
     let organizations = built.organizations.iter().map(|built| built.release.organization().clone());
     let (logs, opened) = Logs::open(config, organizations, now)?;
     say_begun(&opened);
+    say_gone(&logs, &opened);
     let recorder = AuditRecorder::new(Arc::new(logs));
     for opened in &opened {
         if let Some(event) = opened.tail_discarded() {
             recorder.note(&opened.organization, now, event).await?;
         }
+        inbox::take_in(recorder.logs(), &opened.organization, now).await?;
     }
-    inbox::take_in(recorder.logs(), now).await?;
     clock::compare(&recorder, &opened, now).await?;
-    for (organization, Opened { year, recovered, .. }) in built.organizations.iter().zip(&opened) {
-        let id = organization.release.organization();
+    for ((organization, start), opened) in built.organizations.iter().zip(starts).zip(&opened) {
+        let Opened { organization: id, year, recovered } = opened;
         settings::note(&recorder, deployment, id, now).await?;
-        let start = start(organization, &deployment.root)?;
         let is_archived = !recovered.created && holds(&recorder, &organization.release, *year);
         for event in start.iter().filter(|event| !(is_archived && matches!(event, Event::ReleaseArchived(_))))
         {
@@ -61,7 +63,7 @@ pub(super) async fn open(
         recorder.logs().begin_years_with(id, start)?;
         note_keys(&recorder, id, now).await?;
     }
-    Ok(Some(recorder))
+    Ok(recorder)
 }
 
 /// The records of an organization's start, in their order.
@@ -101,31 +103,41 @@ async fn note_keys(
 }
 
 /// A log that was not there: expected once a year, and at other times a sign that one was removed.
-#[expect(clippy::print_stderr, reason = "the person who starts the service must see this")]
 fn say_begun(opened: &[Opened]) {
     for Opened { organization, year, .. } in opened.iter().filter(|opened| opened.recovered.created) {
-        eprintln!("a new audit log begins for `{organization}`, year {year}: there was none");
+        say(&format!("a new audit log begins for `{organization}`, year {year}: there was none"));
     }
 }
 
-pub(super) async fn note_all(
-    recorder: &AuditRecorder,
-    built: &Built,
-    now: Instant,
-    event: impl Fn() -> Event,
-) -> anyhow::Result<()> {
-    for organization in &built.organizations {
-        recorder.note(organization.release.organization(), now, event()).await?;
+/// A year that no record goes into any more and that is gone: the service can decide without it, and nothing else
+/// can be told of it.
+fn say_gone(logs: &Logs, opened: &[Opened]) {
+    for Opened { organization, .. } in opened {
+        let shelf = Shelf::new(logs.config().clone(), organization.clone());
+        if let Err(error) = shelf.all_years(None) {
+            say(&format!("{error}; until then nothing is let go, and searches and accountings fail"));
+        }
     }
-    Ok(())
 }
 
-pub(super) fn run() -> ServiceRun {
+/// Records in each log that the service stops, and closes them all with a last checkpoint. One that fails keeps no
+/// other from it. Blocks while it closes.
+pub(super) async fn close(recorder: &AuditRecorder, now: Instant) -> Vec<anyhow::Error> {
+    let mut problems = vec![];
+    for organization in recorder.logs().status().keys() {
+        let noted = recorder.note(organization, now, Event::ServiceStopped(run())).await;
+        let what = || format!("that the service stopped is not in the log of `{organization}`");
+        problems.extend(noted.with_context(what).err());
+    }
+    problems.extend(recorder.logs().close().context("the audit log could not be closed").err());
+    problems
+}
+
+fn run() -> ServiceRun {
     ServiceRun { node: "assent".to_owned(), software: env!("CARGO_PKG_VERSION").to_owned(), note: None }
 }
 
-/// The service, where it does something by itself.
-pub(super) fn activated(release: &Release, root: &Path) -> ReleaseActivated {
+fn activated(release: &Release, root: &Path) -> ReleaseActivated {
     let plugin = |binding: &Binding| PluginUsed {
         binding: binding.plugin.binding().to_owned(),
         plugin: binding.plugin.label().to_owned(),
@@ -143,6 +155,7 @@ pub(super) fn activated(release: &Release, root: &Path) -> ReleaseActivated {
     }
 }
 
+/// The service, where it does something by itself.
 pub(super) fn service() -> Actor {
     Actor {
         entity: EntityId::new("Service", "assent"),
@@ -155,27 +168,25 @@ pub(super) fn service() -> Actor {
 /// How soon an operator reads that a log stopped; requests are denied from that moment on by themselves.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Says once why the log stopped, when it does; the lines of requests only say that it did. Until then records
+/// Says once why a log stopped, when it does; the lines of requests only say that it did. Until then records
 /// what happens to the keys beside the service.
-#[expect(clippy::print_stderr, reason = "the person who runs the service must see why it denies")]
-pub(super) async fn watch(recorder: Option<&AuditRecorder>, clock: &dyn Clock) -> Infallible {
-    let Some(recorder) = recorder else { return std::future::pending().await };
+pub(super) async fn watch(recorder: AuditRecorder, clock: Arc<dyn Clock>) -> Infallible {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
-    let mut said = BTreeSet::new();
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut problems = Problems::new();
     loop {
         ticks.tick().await;
-        if let Err(error) = recorder.ready() {
-            eprintln!("everything is denied: {}; start the service again once this is mended", error.reason);
-            return std::future::pending().await;
-        }
-        for organization in recorder.logs().status().keys() {
-            match note_keys(recorder, organization, clock.now()).await {
-                Ok(()) => drop(said.remove(organization)),
-                Err(error) if said.insert(organization.clone()) => {
-                    eprintln!("a change of the keys of `{organization}` is not recorded yet: {error:#}");
-                }
-                Err(_said) => {}
-            }
+        for (organization, status) in recorder.logs().status() {
+            let problem = match status.failure {
+                Some(failure) => Some(format!(
+                    "everything of `{organization}` is denied: {:#}; start the service again once this is mended",
+                    anyhow::Error::from(failure)
+                )),
+                None => note_keys(&recorder, &organization, clock.now()).await.err().map(|error| {
+                    format!("a change of the keys of `{organization}` is not recorded yet: {error:#}")
+                }),
+            };
+            problems.now(organization, problem);
         }
     }
 }
@@ -186,25 +197,28 @@ const TURN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Opens the next year's logs ahead, begins them with the year, and closes last year's: so that no request waits
 /// for any of it. What goes wrong is said once and tried again; and the first request of the year would try, too.
-#[expect(clippy::print_stderr, reason = "the person who runs the service must see that a year cannot begin")]
-pub(super) async fn turn(recorder: Option<&AuditRecorder>, clock: &dyn Clock) -> Infallible {
-    let Some(recorder) = recorder else { return std::future::pending().await };
+pub(super) async fn turn(recorder: AuditRecorder, clock: Arc<dyn Clock>) -> Infallible {
     let mut ticks = tokio::time::interval(TURN_INTERVAL);
-    let mut said = String::new();
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut problems = Problems::new();
     loop {
         ticks.tick().await;
         let (logs, now) = (Arc::clone(recorder.logs()), clock.now());
-        match spawn_blocking(move || logs.turn(now)).await {
-            Ok(Ok(opened)) => say_begun(&opened),
-            Ok(Err(error)) => {
-                let error = format!("{:#}", anyhow::Error::from(error));
-                if error != said {
-                    eprintln!("the next year's audit log is not ready: {error}; it is tried again");
-                    said = error;
-                }
+        let problem = match spawn_blocking(move || logs.turn(now)).await {
+            Ok(Ok(opened)) => {
+                say_begun(&opened);
+                None
             }
-            // The runtime ends, and this with it.
-            Err(_ended) => return std::future::pending().await,
-        }
+            Ok(Err(error)) => {
+                let error = anyhow::Error::from(error);
+                Some(format!("the next year's audit log is not ready: {error:#}; it is tried again"))
+            }
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime ends, and this with it.
+                Err(_cancelled) => return std::future::pending().await,
+            },
+        };
+        problems.now((), problem);
     }
 }

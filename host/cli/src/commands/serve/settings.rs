@@ -6,7 +6,7 @@
 
 use assent_audit::index::{Order, Query};
 use assent_audit::record::{Administration, Event};
-use assent_audit::shelf::{Page, Shelf};
+use assent_audit::shelf::{Page, Shelf, ShelfError};
 use assent_engine::AuditRecorder;
 use assent_model::{EntityId, Instant, OrganizationId};
 use serde_json::{Map, Value};
@@ -32,7 +32,12 @@ pub(super) async fn note(
     let shelf = Shelf::new(recorder.logs().config().clone(), organization.clone());
     let query = Query { action: Some(ACTION.to_owned()), ..Query::default() };
     let page = Page { query: &query, order: Order::NewestFirst, after: None, limit: 1 };
-    let before = shelf.find(page)?.pop().and_then(|(_, record)| match record.event {
+    let found = match shelf.find(page) {
+        // What they were stands in a log that is gone: these are recorded without it.
+        Err(ShelfError::Gone { .. }) => vec![],
+        found => found?,
+    };
+    let before = found.into_iter().next().and_then(|(_, record)| match record.event {
         Event::Administration(done) => done.after,
         _ => None,
     });

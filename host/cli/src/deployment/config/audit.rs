@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use assent_audit::keys::{AgeError, KeySource, RECIPIENTS_MAX, Recipient};
 use assent_audit::retention::{YEARS_DEFAULT, YEARS_MAX};
+use assent_audit::tlog::note::{Algorithm, Verifier};
 use assent_policy::LoadProblem;
 use serde::Deserialize;
 
@@ -119,10 +120,26 @@ impl AuditConfig {
         let former = self.former_sealing_keys.iter().enumerate();
         let former = former.map(|(index, key)| (format!("/audit/former_sealing_keys/{index}"), key));
         let mut problems = vec![];
+        // As part of the name of a key, whatever the key is.
+        if Verifier::new(&self.name, Algorithm::Ed25519, [0; 32]).is_err() {
+            let message = "`audit.name`: expected a name without spaces and `+`, such as `pdp.example.org`";
+            problems.push(places.problem("/audit/name", message.to_owned()));
+        }
+        if !self.signing_key.starts_with("file:") && !self.signing_key.starts_with("env:") {
+            // Not shown: it may be the key itself.
+            let message = "`audit.signing_key`: expected `file:PATH` or, for development, `env:NAME`";
+            problems.push(places.problem("/audit/signing_key", message.to_owned()));
+        }
         for (pointer, key) in sealing.chain(former) {
             if let Err(error) = KeySource::parse(key) {
                 problems.push(places.problem(&pointer, error.to_string()));
             }
+        }
+        // Not shown: it may be the key itself.
+        if !self.signing_key.starts_with("file:") && !self.signing_key.starts_with("env:") {
+            let message =
+                "`audit.signing_key`: expected `file:PATH` or, for development, `env:NAME`, never the key";
+            problems.push(places.problem("/audit/signing_key", message));
         }
         for (index, recipient) in self.recovery_recipients.iter().enumerate() {
             if let Err(error) = Recipient::parse(recipient) {

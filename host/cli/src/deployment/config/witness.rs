@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use assent_outbound::{http, witness};
+use assent_outbound::http;
+use assent_outbound::witness::{self, WitnessError};
 use assent_policy::LoadProblem;
 use serde::Deserialize;
 
@@ -45,10 +46,10 @@ pub(super) fn check(audit: &AuditConfig, places: &Places) -> Vec<LoadProblem> {
             Err(error) => problems.push(places.problem(&pointer, error.to_string())),
             Ok(key) => {
                 let earlier = audit.witnesses.iter().take(at);
-                if earlier.filter_map(|other| witness::key_of(&other.key).ok()).any(|other| other == key) {
-                    let message =
-                        format!("the key of `{}` is named twice: expected each witness once", key.name());
-                    problems.push(places.problem(&pointer, message));
+                let mut keys = earlier.filter_map(|other| witness::key_of(&other.key).ok());
+                if keys.any(|other| other.name() == key.name()) {
+                    let twice = WitnessError::Twice { name: key.name().to_owned() };
+                    problems.push(places.problem(&pointer, twice.to_string()));
                 }
             }
         }

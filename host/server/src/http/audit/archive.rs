@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use assent_audit::record::{AuditRead, Event, Record};
 use assent_audit::shelf::{Place, Shelf, ShelfError};
+use assent_audit::text::in_full;
 use assent_engine::replay::{NotTried, Releases, replay, replay_with};
 use assent_engine::{AuditRecorder, Rebuild, Release, Replayed};
 use assent_model::{Instant, OrganizationId};
@@ -103,7 +104,9 @@ impl Archive {
             read
         });
         match reading.await {
-            Ok(read) => read.map_err(|_| Refusal::Unreadable),
+            Ok(read) => read.map_err(|error| Refusal::Unreadable(in_full(&error))),
+            // Counted as any other, and answered so, by whoever catches it at the edge.
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
             Err(_ended) => Err(Refusal::Internal),
         }
     }

@@ -1,7 +1,7 @@
 //! What a page is asked for by: the parameters, their forms, and what is said of one that is wrong.
 //!
 //! A parameter that is misspelt must not widen a search, so an unknown or repeated one refuses the request.
-//! Messages repeat no value: it may name a patient. A name is repeated where it is plain.
+//! Messages repeat no value, and a name only where it is nearly a known one: anything else may name a patient.
 
 use assent_audit::export::{Format, UnknownFormat};
 use assent_audit::index::{Order, Query, entity};
@@ -20,6 +20,9 @@ const LIMIT_DEFAULT: usize = 20;
 const LIMIT_MAX: usize = 100;
 /// Records of an export at most, and where no number is said: some 3 MB.
 const EXPORT_LIMIT_MAX: usize = 1_000;
+/// Bytes of all parameters together, as sent: what common proxies take for a URL. A reading's record holds what
+/// was asked, and at this length it fits one however it is escaped.
+const PARAMETERS_BYTES_MAX: usize = 8 << 10;
 /// Characters of an unknown name that is repeated: twice the longest known one.
 const NAME_SHOWN: usize = 16;
 /// Below this likeness, suggestions are noise.
@@ -62,14 +65,19 @@ pub(super) fn witnessed(uri: &Uri) -> Result<bool, Refusal> {
 
 /// The parameters of a request, of which these are known.
 fn parameters(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Refusal> {
+    if uri.query().is_some_and(|query| query.len() > PARAMETERS_BYTES_MAX) {
+        let message = format!("the parameters are longer than {PARAMETERS_BYTES_MAX} bytes");
+        return Err(Refusal::Parameter(message));
+    }
     let parameters = Parameters::<Vec<(String, String)>>::try_from_uri(uri);
     let Ok(Parameters(parameters)) = parameters else {
         return Err(Refusal::Parameter("the parameters cannot be read".to_owned()));
     };
     let mut seen: Vec<&str> = vec![];
     for (name, _) in &parameters {
+        // What was seen is known, so its name can be said.
         if seen.contains(&name.as_str()) {
-            return Err(Refusal::Parameter(format!("{}: expected once", shown(name))));
+            return Err(expected(name, "once"));
         }
         if !known.contains(&name.as_str()) {
             return Err(Refusal::Parameter(unknown_name(name, known)));
@@ -207,17 +215,17 @@ fn word<T: DeserializeOwned>(name: &str, value: &str, known: &str) -> Result<T, 
 fn unknown_name(name: &str, known: &[&str]) -> String {
     let likeness = |known: &&str| strsim::jaro_winkler(name, known);
     let nearest = known.iter().map(|known| (likeness(known), *known)).max_by(|a, b| a.0.total_cmp(&b.0));
-    let help = match nearest {
-        Some((likeness, known)) if likeness >= ALIKE => format!("did you mean `{known}`?"),
-        _ => format!("expected one of `{}`", known.join("`, `")),
-    };
-    format!("{}: unknown parameter; {help}", shown(name))
+    match nearest {
+        Some((likeness, known)) if likeness >= ALIKE && is_plain(name) => {
+            format!("`{name}`: unknown parameter; did you mean `{known}`?")
+        }
+        _ => format!("a parameter is unknown: expected one of `{}`", known.join("`, `")),
+    }
 }
 
-/// The name, where it is plainly one.
-fn shown(name: &str) -> String {
-    let plain = name.len() <= NAME_SHOWN && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if plain && !name.is_empty() { format!("`{name}`") } else { "a parameter".to_owned() }
+/// Whether a name has nothing but what known names have, and is not much longer.
+fn is_plain(name: &str) -> bool {
+    name.len() <= NAME_SHOWN && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 #[cfg(test)]
@@ -299,11 +307,19 @@ mod tests {
     }
 
     #[test]
+    fn parameters_are_read_up_to_their_length() {
+        let query = |length: usize| format!("action={}", "a".repeat(length - "action=".len()));
+        assert!(read(&query(PARAMETERS_BYTES_MAX)).is_ok());
+        let error = read(&query(PARAMETERS_BYTES_MAX + 1)).unwrap_err();
+        assert_eq!(error, "the parameters are longer than 8192 bytes");
+    }
+
+    #[test]
     fn what_is_wrong_is_named_and_no_value_is_repeated() {
         for (query, expected) in [
             ("patiant=Patient::jun", "`patiant`: unknown parameter; did you mean `patient`?"),
-            ("zzz=jun", "`zzz`: unknown parameter; expected one of `patient`, `subject`"),
-            ("Jun%20Park=1", "a parameter: unknown parameter; expected one of"),
+            ("jun=1", "a parameter is unknown: expected one of `patient`, `subject`"),
+            ("Jun%20Park=1", "a parameter is unknown: expected one of"),
             ("limit=1&limit=2", "`limit`: expected once"),
             ("patient=jun", "`patient`: expected a type and an id"),
             ("action=", "`action`: expected text"),

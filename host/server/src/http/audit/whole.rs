@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use assent_audit::disclosures::{Gathered, Scope, account};
+use assent_audit::disclosures::{Accounting, Gathered, Scope, account};
 use assent_audit::export::{ENTERPRISE, Source};
 use assent_audit::record::AuditUse;
 use assent_audit::reports::{Report, UnknownReport};
@@ -30,31 +30,30 @@ impl Asking<'_> {
         let now = self.service.clock.now();
         let wanted = query::accounting(uri, now)?;
         let WantedAccounting { patient, from, time_zone, all, form } = wanted;
-        let sought = patient.clone();
-        let gather = move |shelf: &Shelf| shelf.over(|records| Gathered::from(records, &sought));
-        let Gathered { records, named } = self.archive.read(gather).await?;
         let holder = EntityId::new("Organization", self.archive.shelf().organization().as_str());
-        let (names, authorizations, suspended) = (BTreeMap::new(), vec![], vec![]);
         let accounted = patient.clone();
-        let scope =
-            Scope { patient, holder, requested: now, from, time_zone, names, authorizations, suspended, all };
-        let accounting = account(&records, &scope);
-        let rows = u64::try_from(accounting.rows.len()).unwrap_or(u64::MAX);
-        let put = json!({ "all": all, "from": from });
-        self.note(AuditUse::Disclosures, Some(accounted), put, rows).await?;
-        Ok(match form {
-            Form::Json => {
-                let shown = json!({ "known": named, "accounting": accounting.to_json() });
-                json_reply(StatusCode::OK, NO_STORE, &shown)
-            }
-            Form::Csv => {
-                typed_reply(StatusCode::OK, NO_STORE, "text/csv; charset=utf-8", accounting.to_csv())
-            }
-            Form::Text => typed_reply(StatusCode::OK, NO_STORE, TEXT, accounting.to_text()),
-            Form::Html => {
-                typed_reply(StatusCode::OK, NO_STORE, "text/html; charset=utf-8", accounting.to_html())
-            }
-        })
+        // Written where it may take its time: a patient's records of six years can be many.
+        let write = move |shelf: &Shelf| {
+            let Gathered { records, named } = shelf.over(|records| Gathered::from(records, &patient))?;
+            let (names, authorizations, suspended) = (BTreeMap::new(), vec![], vec![]);
+            let scope = Scope {
+                patient,
+                holder,
+                requested: now,
+                from,
+                time_zone,
+                names,
+                authorizations,
+                suspended,
+                all,
+            };
+            let accounting = account(&records, &scope);
+            let rows = u64::try_from(accounting.rows.len()).unwrap_or(u64::MAX);
+            Ok((written(&accounting, named, form), rows))
+        };
+        let (response, rows) = self.archive.read(write).await?;
+        self.note(AuditUse::Disclosures, Some(accounted), json!({ "all": all, "from": from }), rows).await?;
+        Ok(response)
     }
 
     /// A report for a review.
@@ -88,6 +87,20 @@ impl Asking<'_> {
     }
 }
 
+/// An accounting in the form that was asked for. `named`: whether the log names the patient anywhere.
+fn written(accounting: &Accounting, named: bool, form: Form) -> Response {
+    let typed = |content_type, text| typed_reply(StatusCode::OK, NO_STORE, content_type, text);
+    match form {
+        Form::Json => {
+            let shown = json!({ "known": named, "accounting": accounting.to_json() });
+            json_reply(StatusCode::OK, NO_STORE, &shown)
+        }
+        Form::Csv => typed("text/csv; charset=utf-8", accounting.to_csv()),
+        Form::Text => typed(TEXT, accounting.to_text()),
+        Form::Html => typed("text/html; charset=utf-8", accounting.to_html()),
+    }
+}
+
 /// A part of the log in another format.
 struct Exported {
     text: String,
@@ -99,10 +112,17 @@ struct Exported {
 fn lines(shelf: &Shelf, wanted: &WantedExport) -> Result<Exported, ShelfError> {
     let mut exported = Exported { text: String::new(), count: 0, last: None };
     let mut left = wanted.limit;
-    for year in shelf.years()? {
+    for year in shelf.all_years(wanted.after.map(|after| after.year))? {
+        if left == 0 {
+            break;
+        }
         let first = match wanted.after {
             Some(after) if after.year > year => continue,
-            Some(after) if after.year == year => after.position + 1,
+            // Nothing comes behind the last position that can be written.
+            Some(after) if after.year == year => match after.position.checked_add(1) {
+                Some(first) => first,
+                None => continue,
+            },
             Some(_) | None => 0,
         };
         let source = Source {

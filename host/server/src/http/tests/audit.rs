@@ -3,7 +3,7 @@
 
 use assent_audit::keys::MasterKey;
 use assent_audit::logs::{Logs, LogsConfig};
-use assent_audit::record::{AuditUse, Event, Record};
+use assent_audit::record::{AuditRead, AuditUse, Event, Record};
 use assent_audit::shelf::Shelf;
 use assent_audit::tlog::proof::Proof;
 use assent_engine::AuditRecorder;
@@ -12,6 +12,19 @@ use super::*;
 
 pub(super) const AUDITOR: (&str, &str) = ("authorization", "Bearer auditor-key");
 pub(super) const RECORDS: &str = "/bay/audit/v1/records";
+/// A path of each kind of reading.
+const READINGS: [&str; 10] = [
+    "records",
+    "records/2026-0",
+    "proofs/2026-0",
+    "entries/2026-0",
+    "checkpoint",
+    "disclosures?patient=Patient::x",
+    "reports/exports",
+    "export",
+    "log/2026/checkpoint",
+    "log/2026/tile/0/000.p/1",
+];
 
 pub(super) struct Audited {
     pub(super) world: World,
@@ -74,6 +87,23 @@ impl Audited {
     pub(super) fn written(&self) -> Vec<Record> {
         self.shelf().records().unwrap().map(|found| found.unwrap().1).collect()
     }
+
+    /// The records of readings.
+    pub(super) fn readings(&self) -> Vec<AuditRead> {
+        let events = self.written().into_iter().map(|record| record.event);
+        events
+            .filter_map(|event| if let Event::AuditRead(read) = event { Some(read) } else { None })
+            .collect()
+    }
+
+    /// Waits until a checkpoint covers so many records.
+    pub(super) async fn published(&self, size: u64) {
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while self.shelf().reader(2026).unwrap().checkpoint().unwrap().size < size {
+            assert!(std::time::Instant::now() < patience, "no checkpoint of {size}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
 }
 
 fn places(reply: &Reply) -> Vec<String> {
@@ -98,12 +128,9 @@ async fn a_record_is_given_by_id_and_by_place_and_each_reading_is_a_record() {
     assert_eq!(reading["record"]["event"]["query"]["id"], id.as_str());
     assert_eq!(reading["record"]["event"]["by"]["caller"], "auditor");
     assert_eq!(reading["record"]["event"]["by"]["address"], "192.0.2.1");
-    let records: Vec<Record> = audited.written();
-    assert_eq!(records.len(), 4);
-    for record in &records[1..] {
-        let Event::AuditRead(read) = &record.event else { panic!("{record:?}") };
-        assert_eq!((read.what, read.records), (AuditUse::Show, 1));
-    }
+    assert_eq!(audited.written().len(), 4);
+    let readings: Vec<_> = audited.readings().iter().map(|read| (read.what, read.records)).collect();
+    assert_eq!(readings, [(AuditUse::Show, 1); 3]);
 }
 
 #[tokio::test]
@@ -112,12 +139,9 @@ async fn what_is_not_there_is_404_and_to_have_looked_is_a_record() {
     for id in ["2026-9", "2024-0", "00000000000000000000000000000000"] {
         assert_eq!(audited.get(&format!("{RECORDS}/{id}")).await.status, 404, "{id}");
     }
-    let records = audited.written();
-    assert_eq!(records.len(), 3);
-    for record in records {
-        let Event::AuditRead(read) = &record.event else { panic!("{record:?}") };
-        assert_eq!(read.records, 0);
-    }
+    assert_eq!(audited.written().len(), 3);
+    let found: Vec<u64> = audited.readings().iter().map(|read| read.records).collect();
+    assert_eq!(found, [0; 3]);
     for id in ["jun-park", "2031-", "2031-01", "0000000000000000000000000000000G"] {
         let reply = audited.get(&format!("{RECORDS}/{id}")).await;
         assert_eq!(reply.status, 400, "{id}");
@@ -167,18 +191,7 @@ async fn an_unknown_or_repeated_parameter_is_refused_by_name_and_reads_nothing()
 async fn who_lacks_the_right_cannot_tell_a_log_from_none() {
     let audited = Audited::new();
     let id = audited.decide("alice", "read").await;
-    for path in [
-        "records",
-        "records/2026-0",
-        "proofs/2026-0",
-        "entries/2026-0",
-        "checkpoint",
-        "disclosures?patient=Patient::x",
-        "reports/exports",
-        "export",
-        "log/2026/checkpoint",
-        "log/2026/tile/0/000.p/1",
-    ] {
+    for path in READINGS {
         let ask = async |organization: &str, key: &str| {
             let path = format!("/{organization}/audit/v1/{path}");
             audited.world.send(request("GET", &path, &[("authorization", key)], "")).await
@@ -203,18 +216,7 @@ async fn who_lacks_the_right_cannot_tell_a_log_from_none() {
 #[tokio::test]
 async fn without_a_durable_log_there_is_nothing_to_read() {
     let world = world();
-    for path in [
-        "records",
-        "records/2026-0",
-        "proofs/2026-0",
-        "entries/2026-0",
-        "checkpoint",
-        "disclosures?patient=Patient::x",
-        "reports/exports",
-        "export",
-        "log/2026/checkpoint",
-        "log/2026/tile/0/000.p/1",
-    ] {
+    for path in READINGS {
         let reply = world.send(request("GET", &format!("/bay/audit/v1/{path}"), &[AUDITOR], "")).await;
         assert_eq!(reply.status, 404, "{path}");
     }
@@ -310,11 +312,7 @@ async fn an_accounting_a_report_and_an_export_are_given_and_are_records() {
     }
     assert!(places.len() > 8 && places.iter().copied().eq(0..places.len() as u64), "{places:?}");
 
-    let uses: Vec<AuditUse> = audited
-        .written()
-        .into_iter()
-        .filter_map(|record| if let Event::AuditRead(read) = record.event { Some(read.what) } else { None })
-        .collect();
+    let uses: Vec<AuditUse> = audited.readings().iter().map(|read| read.what).collect();
     for (what, times) in [(AuditUse::Disclosures, 2), (AuditUse::Report, 5)] {
         assert_eq!(uses.iter().filter(|used| **used == what).count(), times);
     }
@@ -334,23 +332,16 @@ async fn a_client_of_tiles_proves_that_the_log_only_grew() {
         assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
         Checkpoint::open(&reply.body, &key, &[]).unwrap().0.tree()
     };
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    let reaches = async |size: u64| loop {
-        let tree = newest().await;
-        if tree.size >= size {
-            break tree;
-        }
-        assert!(std::time::Instant::now() < patience, "no checkpoint of {size}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    };
     for _ in 0..3 {
         audited.decide("alice", "read").await;
     }
-    let old = reaches(3).await;
+    audited.published(3).await;
+    let old = newest().await;
     for _ in 0..260 {
         audited.decide("bob", "read").await;
     }
-    let new = reaches(263).await;
+    audited.published(263).await;
+    let new = newest().await;
     // First the tiles that are needed, by asking for them and finding them missing; then those.
     let mut fetched: std::collections::BTreeMap<String, Vec<u8>> = std::collections::BTreeMap::new();
     let proof = loop {

@@ -112,12 +112,7 @@ async fn a_decision_comes_out_the_same_from_the_log_and_from_the_release_that_de
     }
     assert_eq!(replaying.rebuilder.builds.load(Ordering::Relaxed), 1, "what was built is kept");
     // Each time is a record, of who did it and to what.
-    let readings: Vec<_> = replaying
-        .audited
-        .written()
-        .into_iter()
-        .filter_map(|record| if let Event::AuditRead(read) = record.event { Some(read) } else { None })
-        .collect();
+    let readings = replaying.audited.readings();
     assert_eq!(readings.len(), 4);
     assert!(readings.iter().all(|read| (read.what, read.records) == (AuditUse::Replay, 1)));
     assert_eq!(readings[0].query.as_ref().unwrap()["id"], permitted.as_str());
@@ -213,6 +208,34 @@ async fn nobody_waits_while_a_release_is_built_again() {
     assert!(!asked.is_finished());
     open.send(()).unwrap();
     assert_eq!(asked.await.unwrap(), words("same", "log", ""));
+}
+
+/// Fails as nothing should.
+#[derive(Debug)]
+struct Panics;
+
+impl Rebuild for Panics {
+    fn rebuild(&self, _: Vec<File>) -> Result<Release, RebuildError> {
+        panic!("alice")
+    }
+}
+
+#[tokio::test]
+async fn a_reading_that_panics_is_counted_and_keeps_no_place_from_the_next() {
+    let rebuild = Some(Arc::new(Panics) as Arc<dyn Rebuild>);
+    let (rebuilder, audited) = (Arc::default(), Audited::with(ServiceParts { rebuild, ..parts() }));
+    let replaying = Replaying { audited, rebuilder };
+    replaying.write(archived(&bay(), &FILES)).await;
+    let id = replaying.audited.decide("alice", "read").await;
+    replaying.audited.world.service.activate(later(1)).unwrap();
+    // More often than readings have places.
+    for times in 1..=5 {
+        let reply = replaying.replay(&id).await;
+        assert_eq!((reply.status, reply.body.contains("alice")), (500, false));
+        assert_eq!(replaying.audited.world.service.panics(), times);
+    }
+    assert!(replaying.audited.world.last_line().contains(" panicked=true "));
+    assert_eq!(replaying.audited.get(&format!("{RECORDS}/{id}")).await.status, 200);
 }
 
 /// A clock that is set.

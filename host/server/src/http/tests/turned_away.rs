@@ -28,6 +28,7 @@ async fn whoever_is_turned_away_is_a_record_with_the_reason_as_a_code() {
         ("POST", SINGLE, &[("authorization", "")], "no-credential", None),
         ("GET", "/bay/audit/v1/records", &[portal], "no-right", Some("portal")),
         ("POST", "/bay/access/v1/evaluation?explain=full", &[portal], "no-right-to-explain", Some("portal")),
+        ("GET", "/metrics", &[portal], "no-right-to-metrics", Some("portal")),
     ] {
         let reply = audited.world.send(request(method, path, headers, "{}")).await;
         assert!(matches!(reply.status, 401 | 403), "{reason}: {}", reply.status);
@@ -54,6 +55,27 @@ async fn a_flood_of_one_kind_is_two_records_that_say_how_many() {
     end_window(&audited).await;
     end_window(&audited).await;
     assert_eq!(refusals(&audited).len(), 3);
+}
+
+#[tokio::test]
+async fn who_stops_the_service_waits_for_a_window_that_is_ending_already() {
+    let audited = Audited::new();
+    for _ in 0..3 {
+        audited.world.send(request("POST", SINGLE, &[WRONG], "{}")).await;
+    }
+    // Begun and not driven on, as by a task that has to wait: what it took from the book is still to be written.
+    let mut ending = std::pin::pin!(end_window(&audited));
+    assert!(look(ending.as_mut()).await.is_pending());
+    let mut last = std::pin::pin!(end_window(&audited));
+    assert!(look(last.as_mut()).await.is_pending());
+    ending.await;
+    last.await;
+    assert_eq!(refusals(&audited).iter().map(|refused| refused.times).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// One look at a future.
+async fn look<F: Future>(mut future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 #[tokio::test]

@@ -103,6 +103,9 @@ impl Summary {
             }
         }
         writeln!(out, "{same} came out the same, {alarms} differ, {not_tried} not tried")?;
+        if self.releases.is_empty() {
+            writeln!(out, "there is no decision in this time to make again")?;
+        }
         let lacks = |why: &NotTried| matches!(why, NotTried::NoArchive | NotTried::Incomplete);
         if self.releases.values().any(|counts| counts.not_tried.keys().any(lacks)) {
             writeln!(
