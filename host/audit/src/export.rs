@@ -15,7 +15,7 @@ mod syslog;
 use assent_model::{Digest, EntityId};
 use serde_json::{Value, json};
 
-use crate::record::{Event, Record};
+use crate::record::{Event, Record, StateChange};
 pub use cursor::{Cursor, CursorError, FollowError, follow};
 pub use fhir::fhir;
 pub use format::{Format, UnknownFormat};

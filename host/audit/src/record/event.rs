@@ -444,5 +444,6 @@ debug_by_name!(
     CallerRefused,
     AuditRead,
     Administration,
-    StateChange
+    StateChange,
+    StateItem
 );
