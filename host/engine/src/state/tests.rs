@@ -6,7 +6,7 @@ use std::sync::Arc;
 use assent_audit::keys::{KeyEncryption, MasterKey};
 use assent_audit::logs::Logs;
 use assent_model::EntityId;
-use assent_store::{StoreError, Sum, Target};
+use assent_store::{Sum, Target};
 use serde_json::json;
 use sqlx::Connection;
 use zeroize::Zeroizing;
@@ -243,14 +243,15 @@ fn a_store_ahead_of_its_log_is_refused() {
         stop((keeper, recorder)).await;
         std::fs::remove_dir_all(deployment.logs()).unwrap();
         std::fs::rename(&older, deployment.logs()).unwrap();
+        // What remembers logs would refuse it first.
+        std::fs::remove_dir_all(deployment.dir.path().join("audit.known")).unwrap();
         let refused = deployment.try_keeper().await.map(drop).unwrap_err();
         assert!(matches!(refused, StateError::Ahead { .. }), "{refused:?}");
         // Another history of the same length is no better.
         let recorder = deployment.recorder();
-        for round in 0..5 {
+        for _ in 0..5 {
             let event = Event::ClockJump { before: now(), after: now() };
             recorder.note(&organization(), now(), event).await.unwrap();
-            assert!(round < 5);
         }
         recorder.logs().close().unwrap();
         let refused = deployment.try_keeper().await.map(drop).unwrap_err();
@@ -306,7 +307,6 @@ fn a_log_that_takes_nothing_changes_nothing() {
         let refused = change(&keeper, "p1", "Bea").await.unwrap_err();
         assert!(matches!(refused, StateError::Record(_)), "{refused:?}");
         assert_eq!(keeper.store().load("clinic", 0, |_| {}).await.unwrap().version, 1);
-        assert!(!matches!(refused, StateError::Store(StoreError::Address)));
         stop((keeper, recorder)).await;
     });
 }
