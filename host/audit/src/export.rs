@@ -15,7 +15,7 @@ mod syslog;
 use assent_model::{Digest, EntityId};
 use serde_json::{Value, json};
 
-use crate::record::{Event, Record};
+use crate::record::{Event, Record, StateChange};
 pub use cursor::{Cursor, CursorError, FollowError, follow};
 pub use fhir::fhir;
 pub use format::{Format, UnknownFormat};
@@ -70,6 +70,17 @@ pub fn event_id(source: &Source, position: u64, record: &Record) -> String {
     }
 }
 
+/// What was done to the first thing, and to how many more.
+fn state_changed(event: &StateChange) -> String {
+    let first = event.items.first();
+    let first =
+        first.map_or_else(String::new, |item| format!("{} {}", word(&item.change), name(&item.target)));
+    match event.items.len() {
+        0 | 1 => first,
+        more => format!("{first} and {} more", more - 1),
+    }
+}
+
 /// One sentence of kind, codes and ids.
 fn sentence(record: &Record) -> String {
     let text = match &record.event {
@@ -81,7 +92,7 @@ fn sentence(record: &Record) -> String {
             decision.outcome.reasons().join(", ")
         ),
         Event::Administration(event) => format!("{} {}", event.action, name(&event.target)),
-        Event::StateChanged(event) => format!("{} {}", word(&event.change), name(&event.target)),
+        Event::StateChanged(event) => state_changed(event),
         Event::ReleaseArchived(event) => {
             format!("release {} archived, part {} of {}", event.release, event.part, event.parts)
         }

@@ -148,6 +148,7 @@ pub fn is_being_written(dir: &Path) -> Result<bool, DiskError> {
 /// A log open for writing. Only one process can have it open.
 #[derive(Debug)]
 pub struct Log {
+    origin: String,
     /// Gone once the log is closed; the writer ends when all copies of it are gone.
     queue: RwLock<Option<mpsc::Sender<Message>>>,
     shared: Arc<Shared>,
@@ -179,6 +180,7 @@ impl Log {
             if error.is_locked() { OpenError::Locked { path: source.layout.lock() } } else { error.into() }
         })?;
         let found = recover::recover(&source, &signer, kek.as_ref())?;
+        let origin = signer.verifier().name().to_owned();
 
         let shared = Arc::new(Shared::new(found.position.tree.tree(), found.published));
         let preparer = Preparer { source: source.clone(), kek, segment_bytes };
@@ -200,7 +202,13 @@ impl Log {
         let writer = thread("audit-writer").spawn(move || writer.run(requests)).map_err(OpenError::Thread)?;
         let keeper = thread("audit-keeper").spawn(move || keeper.run()).map_err(OpenError::Thread)?;
         let threads = Mutex::new(Some(Threads { writer, keeper, _lock: lock }));
-        Ok((Self { queue: RwLock::new(Some(queue)), shared, threads }, found.recovered))
+        Ok((Self { origin, queue: RwLock::new(Some(queue)), shared, threads }, found.recovered))
+    }
+
+    /// The name that the log is known by: that of its signer.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Appends a record; ready once it is durable. Needs a tokio runtime with its timer on.

@@ -28,7 +28,8 @@ pub use decision::{
 pub use error::RecordError;
 pub use event::{
     Actor, Administration, AuditRead, AuditUse, CallerRefused, Event, KeyChange, KeyEvent, PluginUsed,
-    ReleaseActivated, Retention, RetentionChange, ServiceRun, StateChange, StateVerb, TailDiscarded,
+    ReleaseActivated, Retention, RetentionChange, ServiceRun, StateChange, StateItem, StateVerb,
+    TailDiscarded,
 };
 
 /// The version that this code writes, and the highest that it reads.

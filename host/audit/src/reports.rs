@@ -68,7 +68,9 @@ pub fn break_glass_unreviewed<R: Borrow<Record>>(
             Event::Decision(decision) if decision.is_break_glass() && age_ms(record.at, now) >= grace_ms => {
                 open.insert(decision.id.clone(), item(record.at, decision));
             }
-            Event::StateChanged(change) if change.change == StateVerb::Reviewed => {
+            Event::StateChanged(change)
+                if change.items.iter().any(|item| item.change == StateVerb::Reviewed) =>
+            {
                 if let Some(decision) = &change.decision {
                     reviewers.entry(decision.clone()).or_default().insert(change.by.entity.clone());
                 }

@@ -37,10 +37,27 @@ impl AuditRecorder {
         at: Instant,
         event: Event,
     ) -> Result<Receipt, RecordError> {
+        self.note_in(organization, at, event).await.map(|(_, receipt)| receipt)
+    }
+
+    /// The same, with the origin of the log that has the record.
+    ///
+    /// # Errors
+    /// As [`Self::note`].
+    pub async fn note_in(
+        &self,
+        organization: &OrganizationId,
+        at: Instant,
+        event: Event,
+    ) -> Result<(String, Receipt), RecordError> {
         let bytes = Record::new(at, event).encode().map_err(|error| failed(&error))?;
         let log = self.logs.log(organization, at).map_err(|error| failed(&error))?;
-        let receipt = log.append(bytes, deadline(self.deadline)).await.map_err(|error| failed(&error))?;
-        Ok(Receipt { position: receipt.seq, record: Digest::from_bytes(receipt.leaf) })
+        let receipt = log
+            .append(bytes, deadline(self.deadline))
+            .await
+            .map_err(|error| RecordError { may_be_kept: error.may_be_kept(), ..failed(&error) })?;
+        let receipt = Receipt { position: receipt.seq, record: Digest::from_bytes(receipt.leaf) };
+        Ok((log.origin().to_owned(), receipt))
     }
 
     /// The logs.
@@ -52,7 +69,7 @@ impl AuditRecorder {
 /// The error with its causes, as they are written for an operator. They name files and numbers,
 /// never what a record says.
 fn failed(error: &dyn std::error::Error) -> RecordError {
-    RecordError { reason: in_full(error) }
+    RecordError::refused(in_full(error))
 }
 
 fn deadline(wait: Duration) -> Monotonic {
@@ -80,12 +97,11 @@ impl Recorder for AuditRecorder {
     fn ready(&self) -> Result<(), RecordError> {
         for (organization, Status { failure, closed, .. }) in self.logs.status() {
             if let Some(failure) = failure {
-                return Err(RecordError {
-                    reason: format!("the log of `{organization}`: {}", failed(&*failure).reason),
-                });
+                let reason = failed(&*failure).reason;
+                return Err(RecordError::refused(format!("the log of `{organization}`: {reason}")));
             }
             if closed {
-                return Err(RecordError { reason: format!("the log of `{organization}` is closed") });
+                return Err(RecordError::refused(format!("the log of `{organization}` is closed")));
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod record;
 pub mod release;
 pub mod replay;
+pub mod state;
 
 pub use audit::AuditRecorder;
 pub use caller::{Caller, Right};

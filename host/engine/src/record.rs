@@ -28,6 +28,15 @@ pub struct Receipt {
 pub struct RecordError {
     /// What is wrong with the log.
     pub reason: String,
+    /// Whether the record may be on the log, or come there, all the same.
+    pub may_be_kept: bool,
+}
+
+impl RecordError {
+    /// The log took nothing, for this reason.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), may_be_kept: false }
+    }
 }
 
 /// How safe a record is once there is a receipt for it.
@@ -95,9 +104,9 @@ impl Recorder for MemoryRecorder {
     fn record(&self, at: Instant, decision: DecisionEvent) -> Recording<'_> {
         Box::pin(async move {
             let record = Record::new(at, Event::Decision(Box::new(decision)));
-            let bytes = record.encode().map_err(|e| RecordError { reason: e.to_string() })?;
+            let bytes = record.encode().map_err(|e| RecordError::refused(e.to_string()))?;
             let Event::Decision(decision) = record.event else {
-                return Err(RecordError { reason: "not a decision".to_owned() });
+                return Err(RecordError::refused("not a decision"));
             };
             let mut log = self.lock();
             let position = log.next_position;

@@ -5,15 +5,13 @@
 //! happened, and it must look at the state again. INVARIANT (once): a change that is applied again, after a crash,
 //! changes nothing.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::AnyConnection;
 use sqlx::Row;
 
 use crate::database::{Backend, Store};
-use crate::document::{Edit, InvalidEdit, Key};
+use crate::document::{Edit, Key};
 use crate::error::StoreError;
 use crate::sum::Sum;
 
@@ -68,10 +66,7 @@ impl Store {
     /// when a later record of the same log was applied already, or a document is named twice.
     pub async fn apply(&self, organization: &str, change: &Change) -> Result<Applied, StoreError> {
         let Change { version, place, edits } = change;
-        let mut keys = BTreeSet::new();
-        if let Some(twice) = edits.iter().find(|edit| !keys.insert(&edit.key)) {
-            return Err(InvalidEdit::Twice { kind: twice.key.kind().to_owned() }.into());
-        }
+        Edit::check_once(edits)?;
         let failed = StoreError::database("apply a change");
         let mut transaction = self.begin_writing().await?;
         let found = lock(&mut transaction, organization).await?;

@@ -1,5 +1,6 @@
 //! Names and edits of documents, checked before anything is written.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,18 @@ impl Edit {
             return Err(InvalidEdit::Body { bytes: body.len() });
         }
         Ok(Self { key, body: Some(body) })
+    }
+
+    /// Checks that no document is named twice.
+    ///
+    /// # Errors
+    /// [`InvalidEdit::Twice`].
+    pub fn check_once(edits: &[Self]) -> Result<(), InvalidEdit> {
+        let mut keys = BTreeSet::new();
+        match edits.iter().find(|edit| !keys.insert(&edit.key)) {
+            Some(twice) => Err(InvalidEdit::Twice { kind: twice.key.kind().to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// Removes a document, if it is there.

@@ -144,14 +144,16 @@ const fn coded(event: &Event) -> (&'static str, &'static str, &'static str, &'st
 }
 
 fn targets(event: &Event, place: &Value) -> Vec<Value> {
-    let (target, patient) = match event {
-        Event::Administration(event) => (Some(&event.target), None),
-        Event::StateChanged(event) => (Some(&event.target), event.patient.as_ref()),
-        Event::AuditRead(event) => (None, event.patient.as_ref()),
-        _ => (None, None),
+    let found: Vec<&EntityId> = match event {
+        Event::Administration(event) => vec![&event.target],
+        Event::StateChanged(event) => {
+            event.items.iter().flat_map(|item| std::iter::once(&item.target).chain(&item.patient)).collect()
+        }
+        Event::AuditRead(event) => event.patient.iter().collect(),
+        _ => vec![],
     };
-    let target = target.into_iter().chain(patient).map(|entity| json!({ "what": reference(entity) }));
-    target.chain([json!({ "detail": [place] })]).collect()
+    let targets = found.into_iter().map(|entity| json!({ "what": reference(entity) }));
+    targets.chain([json!({ "detail": [place] })]).collect()
 }
 
 fn person(actor: &Actor) -> Value {

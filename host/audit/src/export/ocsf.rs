@@ -79,14 +79,16 @@ pub fn ocsf(source: &Source, position: u64, record: &Record) -> Value {
             change(activity, entity(&event.target), &event.by, event.reason.as_deref())
         }
         Event::StateChanged(event) => {
-            let activity = match event.change {
-                StateVerb::Created => 1,
-                StateVerb::Updated | StateVerb::Reviewed => 3,
-                StateVerb::Deleted => 4,
-                StateVerb::Activated => 10,
-                StateVerb::Ended => 11,
+            let activity = match event.items.first().map(|item| item.change) {
+                Some(StateVerb::Created) => 1,
+                Some(StateVerb::Updated | StateVerb::Reviewed) | None => 3,
+                Some(StateVerb::Deleted) => 4,
+                Some(StateVerb::Activated) => 10,
+                Some(StateVerb::Ended) => 11,
             };
-            change(activity, entity(&event.target), &event.by, None)
+            // One event has one entity; the sentence says how many more there are, and the record which.
+            let target = event.items.first().map_or(Value::Null, |item| entity(&item.target));
+            change(activity, target, &event.by, None)
         }
     };
     let profiles: &[&str] = if record.decision().is_some() { &["security_control"] } else { &[] };

@@ -85,7 +85,7 @@ pub enum Order {
 }
 
 /// What a record can be found by. The number is part of the hash: never change one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Field {
     /// Every record has it, with no value.
@@ -187,7 +187,10 @@ pub fn facets(record: &Record) -> Vec<(Field, String)> {
             add(Field::Resource, Some(name(&event.target)));
         }
         Event::StateChanged(event) => {
-            add(Field::Resource, Some(name(&event.target)));
+            for item in &event.items {
+                add(Field::Resource, Some(name(&item.target)));
+                add(Field::Patient, item.patient.as_ref().map(name));
+            }
             add(Field::Id, event.decision.as_ref().map(DecisionId::to_string));
         }
         Event::ReleaseActivated(event) => {
@@ -209,6 +212,9 @@ pub fn facets(record: &Record) -> Vec<(Field, String)> {
         | Event::AuditRead(_)
         | Event::ClockJump { .. } => {}
     }
+    // A change of many things of one patient names him once.
+    found.sort_unstable();
+    found.dedup();
     found
 }
 

@@ -24,11 +24,11 @@ fn naive(query: &Query, record: &Record) -> bool {
     let equal = |wanted: &Option<String>, found: Option<&str>| {
         wanted.as_ref().is_none_or(|w| found == Some(w.as_str()))
     };
-    let patient = match &record.event {
-        Event::Decision(decision) => decision.patient.as_ref(),
-        Event::StateChanged(change) => change.patient.as_ref(),
-        Event::AuditRead(read) => read.patient.as_ref(),
-        _ => None,
+    let patients: Vec<&EntityId> = match &record.event {
+        Event::Decision(decision) => decision.patient.iter().collect(),
+        Event::StateChanged(change) => change.items.iter().flat_map(|item| &item.patient).collect(),
+        Event::AuditRead(read) => read.patient.iter().collect(),
+        _ => vec![],
     };
     let subject = decision.map(|d| &d.subject.entity).or(actor.map(|a| &a.entity));
     let caller = match &record.event {
@@ -39,10 +39,10 @@ fn naive(query: &Query, record: &Record) -> bool {
         Event::Administration(event) => Some(event.action.as_str()),
         _ => decision.map(|d| d.action.as_str()),
     };
-    let resource = match &record.event {
-        Event::Administration(event) => Some(&event.target),
-        Event::StateChanged(change) => Some(&change.target),
-        _ => decision.map(|d| &d.resource.entity),
+    let resources: Vec<&EntityId> = match &record.event {
+        Event::Administration(event) => vec![&event.target],
+        Event::StateChanged(change) => change.items.iter().map(|item| &item.target).collect(),
+        _ => decision.iter().map(|d| &d.resource.entity).collect(),
     };
     let determined = |id: &String| {
         decision.and_then(|d| d.outcome.verdict.as_ref()).is_some_and(|v| {
@@ -62,9 +62,9 @@ fn naive(query: &Query, record: &Record) -> bool {
         Event::StateChanged(change) => change.decision.as_ref().is_some_and(|d| d.as_str() == id),
         _ => false,
     };
-    query.patient.as_ref().is_none_or(|p| patient == Some(p))
+    query.patient.as_ref().is_none_or(|p| patients.contains(&p))
         && query.subject.as_ref().is_none_or(|s| subject == Some(s))
-        && query.resource.as_ref().is_none_or(|r| resource == Some(r))
+        && query.resource.as_ref().is_none_or(|r| resources.contains(&r))
         && equal(&query.caller, caller)
         && equal(&query.action, action)
         && query.effect.is_none_or(|e| decision.is_some_and(|d| d.outcome.effect == e))

@@ -363,3 +363,14 @@ pub enum AppendError {
     #[error("the log is closed")]
     Closed,
 }
+
+impl AppendError {
+    /// Whether the record may be on the log, or come there, all the same.
+    #[must_use]
+    pub const fn may_be_kept(&self) -> bool {
+        match self {
+            Self::Late | Self::Failed(_) => true,
+            Self::Record(_) | Self::Busy | Self::Closed => false,
+        }
+    }
+}

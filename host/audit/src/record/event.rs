@@ -85,12 +85,12 @@ impl Event {
         }
     }
 
-    /// The patient concerned, where there is one.
+    /// The patient concerned, where there is one; of a change of state that concerns several, the first.
     pub fn patient(&self) -> Option<&EntityId> {
         match self {
             Self::Decision(event) => event.patient.as_ref(),
             Self::AuditRead(event) => event.patient.as_ref(),
-            Self::StateChanged(event) => event.patient.as_ref(),
+            Self::StateChanged(event) => event.items.iter().find_map(|item| item.patient.as_ref()),
             Self::ServiceStarted(_)
             | Self::ServiceStopped(_)
             | Self::TailDiscarded(_)
@@ -139,6 +139,14 @@ pub struct Actor {
     /// sat there said; this is what the kernel said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+}
+
+impl Actor {
+    /// What the service does by itself.
+    #[must_use]
+    pub fn service() -> Self {
+        Self { entity: EntityId::new("Service", "assent"), caller: None, address: None, account: None }
+    }
 }
 
 /// A run of the service.
@@ -370,19 +378,31 @@ pub struct Administration {
 pub struct StateChange {
     /// Whose state.
     pub organization: OrganizationId,
-    /// What was done.
-    pub change: StateVerb,
-    /// To what: an entity of any type, such as `Consent`, `Approval`, `BreakGlassReview`.
-    pub target: EntityId,
-    /// The patient concerned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patient: Option<EntityId>,
+    /// The version of the state that it makes: one more than the one it was decided on. Where nothing changed, the
+    /// one that there is: said once it is known again, after something went wrong.
+    pub version: u64,
     /// Who did it.
     pub by: Actor,
     /// The decision it answers, such as the break-glass access that was reviewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<assent_model::DecisionId>,
-    /// The new state; its form is that of the target's type.
+    /// What changed; together or not at all, each thing at most once.
+    pub items: Vec<StateItem>,
+}
+
+/// One thing that a change of state concerns.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateItem {
+    /// What was done.
+    pub change: StateVerb,
+    /// In which part of the state: `entity`, `consent`, `approval`, …
+    pub section: String,
+    /// To what: an entity of any type, such as `Consent`, `Approval`, `BreakGlassReview`.
+    pub target: EntityId,
+    /// The patient concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient: Option<EntityId>,
+    /// What it is from now on, whole, in the form of its section; nothing where it is gone.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub payload: serde_json::Value,
 }
@@ -424,5 +444,6 @@ debug_by_name!(
     CallerRefused,
     AuditRead,
     Administration,
-    StateChange
+    StateChange,
+    StateItem
 );

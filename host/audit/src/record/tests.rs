@@ -33,12 +33,25 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (name("adm"), patient(), any::<u8>()).prop_map(|(who, patient, id)| {
             Event::StateChanged(StateChange {
                 organization: OrganizationId::new("clinic").unwrap(),
-                change: StateVerb::Reviewed,
-                target: EntityId::new("BreakGlassReview", "r1"),
-                patient,
+                version: u64::from(id),
                 by: actor(&who),
                 decision: Some(DecisionId::from_bits(u128::from(id % 8))),
-                payload: serde_json::Value::Null,
+                items: vec![
+                    StateItem {
+                        change: StateVerb::Reviewed,
+                        section: "break-glass".into(),
+                        target: EntityId::new("BreakGlassReview", "r1"),
+                        patient: patient.clone(),
+                        payload: serde_json::Value::Null,
+                    },
+                    StateItem {
+                        change: StateVerb::Created,
+                        section: "entity".into(),
+                        target: EntityId::new("Group", format!("g{id}")),
+                        patient: None,
+                        payload: json!({ "attrs": {}, "parents": [] }),
+                    },
+                ],
             })
         }),
         1 => any_text().prop_map(|note| Event::ServiceStarted(ServiceRun {

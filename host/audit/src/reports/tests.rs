@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::record::tests::{any_record, at, decided, plain_decision};
-use crate::record::{Actor, Administration, StateChange};
+use crate::record::{Actor, Administration, StateChange, StateItem};
 
 const NOW: &str = "2026-11-21T18:00:00Z";
 
@@ -41,12 +41,16 @@ fn reviewed(when: &str, id: u128, change: StateVerb) -> Record {
 fn reviewed_by(by: Actor, when: &str, id: u128, change: StateVerb) -> Record {
     let event = StateChange {
         organization: OrganizationId::new("clinic").unwrap(),
-        change,
-        target: EntityId::new("BreakGlassReview", "r1"),
-        patient: None,
+        version: 1,
         by,
         decision: Some(DecisionId::from_bits(id)),
-        payload: serde_json::Value::Null,
+        items: vec![StateItem {
+            change,
+            section: "break-glass".into(),
+            target: EntityId::new("BreakGlassReview", "r1"),
+            patient: None,
+            payload: serde_json::Value::Null,
+        }],
     };
     Record::new(at(when), Event::StateChanged(event))
 }

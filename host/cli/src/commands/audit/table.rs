@@ -93,7 +93,14 @@ fn row(event: &Event) -> Row {
             row.on = read.patient.as_ref().map(name).unwrap_or_default();
         }
         Event::Administration(done) => (row.action, row.on) = (done.action.clone(), name(&done.target)),
-        Event::StateChanged(change) => (row.action, row.on) = (code(&change.change), name(&change.target)),
+        Event::StateChanged(change) => {
+            if let Some(item) = change.items.first() {
+                (row.action, row.on) = (code(&item.change), name(&item.target));
+            }
+            if let more @ 1.. = change.items.len().saturating_sub(1) {
+                row.on = format!("{} and {more} more", row.on);
+            }
+        }
     }
     row
 }

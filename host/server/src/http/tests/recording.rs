@@ -61,7 +61,7 @@ enum Broken {
 impl Recorder for Broken {
     fn record(&self, _: Instant, _: DecisionEvent) -> Recording<'_> {
         match self {
-            Self::Fails => Box::pin(async { Err(RecordError { reason: "disk full".into() }) }),
+            Self::Fails => Box::pin(async { Err(RecordError::refused("disk full")) }),
             Self::Panics => Box::pin(async { panic!("alice's record") }),
         }
     }
@@ -71,7 +71,7 @@ impl Recorder for Broken {
     }
 
     fn ready(&self) -> Result<(), RecordError> {
-        Err(RecordError { reason: "disk full".into() })
+        Err(RecordError::refused("disk full"))
     }
 }
 

@@ -1,0 +1,196 @@
+//! Changes what decisions stand on, in the one order that the audit log has: recorded, then applied, then seen.
+//!
+//! A change takes its turn ([`Keeper::turn`]), is decided on the state as it then is, recorded ([`Turn::commit`]),
+//! and applied to the store with the place of its record. INVARIANT (nothing acknowledged is lost): what was
+//! recorded and not applied, because the process ended or the database was gone, is applied from the log before
+//! the next turn begins. INVARIANT (the log leads): a store that knows of a record that its log does not have is
+//! not believed: somebody put the log back to an older state.
+
+mod catch_up;
+mod error;
+
+use assent_audit::logs::LogsConfig;
+use assent_audit::record::{Actor, Event, StateChange, StateItem, StateVerb};
+use assent_audit::shelf::Shelf;
+use assent_model::{DecisionId, Instant, OrganizationId};
+use assent_store::{Applied, Change, Edit, Key, Place, Store};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::audit::AuditRecorder;
+use crate::record::Receipt;
+
+pub use error::StateError;
+
+/// The section of entities, whose ids are those of the type too.
+pub const ENTITIES: &str = "entity";
+
+/// Keeps the state of one organization.
+#[derive(Debug)]
+pub struct Keeper {
+    organization: OrganizationId,
+    store: Store,
+    recorder: AuditRecorder,
+    shelf: Shelf,
+    standing: Mutex<Standing>,
+}
+
+/// How the state stands, as far as this process knows.
+#[derive(Debug)]
+struct Standing {
+    version: u64,
+    /// A change may be on the log that is not in the store.
+    in_doubt: bool,
+}
+
+/// What is to change, once it was decided.
+#[derive(Debug)]
+pub struct Plan {
+    /// Who wants it.
+    pub by: Actor,
+    /// The decision it answers.
+    pub decision: Option<DecisionId>,
+    /// What changes; each thing at most once, and something.
+    pub items: Vec<StateItem>,
+}
+
+/// A change that is recorded and applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The version of the state that it made.
+    pub version: u64,
+    /// Where it is recorded.
+    pub receipt: Receipt,
+}
+
+/// The right to make the next change. Nobody else makes one until it is dropped.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    keeper: &'a Keeper,
+    standing: MutexGuard<'a, Standing>,
+}
+
+impl Keeper {
+    /// The state of an organization, brought up to what its logs say. Reads its logs from the last change on.
+    ///
+    /// # Errors
+    /// When a log or the store cannot be read, or they contradict each other.
+    pub async fn open(
+        store: Store,
+        recorder: AuditRecorder,
+        organization: OrganizationId,
+    ) -> Result<Self, StateError> {
+        let config: LogsConfig = recorder.logs().config().clone();
+        let shelf = Shelf::new(config, organization.clone());
+        let standing = Mutex::new(Standing { version: 0, in_doubt: false });
+        let keeper = Self { organization, store, recorder, shelf, standing };
+        let version = keeper.catch_up().await?;
+        keeper.standing.lock().await.version = version;
+        Ok(keeper)
+    }
+
+    /// Where documents are read.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Waits for the right to make the next change. `at` is the host's clock.
+    ///
+    /// # Errors
+    /// When an earlier change is in doubt and cannot be cleared up now.
+    pub async fn turn(&self, at: Instant) -> Result<Turn<'_>, StateError> {
+        let mut standing = self.standing.lock().await;
+        if standing.in_doubt {
+            // Records are made durable in their order: once this one is, an earlier one is or never will be.
+            self.confirm(standing.version, at).await?;
+            standing.version = self.catch_up().await?;
+            standing.in_doubt = false;
+        }
+        Ok(Turn { keeper: self, standing })
+    }
+
+    /// Notes how far the logs were read, so that the next start need not read them from the last change on. To be
+    /// called now and then, and when the service stops.
+    ///
+    /// # Errors
+    /// When it could not be recorded or noted.
+    pub async fn note_reached(&self, at: Instant) -> Result<(), StateError> {
+        let turn = self.turn(at).await?;
+        let place = self.confirm(turn.standing.version, at).await?;
+        Ok(self.store.reached(self.organization.as_str(), &place).await?)
+    }
+
+    /// Records which version the state has.
+    async fn confirm(&self, version: u64, at: Instant) -> Result<Place, StateError> {
+        let by = Actor::service();
+        let plan = Plan { by, decision: None, items: vec![] };
+        Ok(self.record(version, at, plan).await?.0)
+    }
+
+    async fn record(&self, version: u64, at: Instant, plan: Plan) -> Result<(Place, Receipt), StateError> {
+        let Plan { by, decision, items } = plan;
+        let organization = self.organization.clone();
+        let event = Event::StateChanged(StateChange { organization, version, by, decision, items });
+        let (log, receipt) = self.recorder.note_in(&self.organization, at, event).await?;
+        let place = Place { log, seq: receipt.position, record: receipt.record.to_string() };
+        Ok((place, receipt))
+    }
+}
+
+impl Turn<'_> {
+    /// The version of the state on which the next change is decided.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.standing.version
+    }
+
+    /// Records a change and applies it. It holds when this returns.
+    ///
+    /// A caller that stops waiting leaves the change in doubt, to be cleared up by the next turn; so this belongs
+    /// into a task of its own.
+    ///
+    /// # Errors
+    /// Nothing changed: [`StateError::Record`] for a log that took nothing, [`StateError::Edit`],
+    /// [`StateError::Overtaken`]. It may have, or will once the database is back: [`StateError::InDoubt`].
+    pub async fn commit(&mut self, at: Instant, plan: Plan) -> Result<Committed, StateError> {
+        let (keeper, version) = (self.keeper, self.standing.version + 1);
+        let edits = plan.items.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
+        Edit::check_once(&edits)?;
+        // Before the first await, so that no way out of here leaves it unsaid.
+        self.standing.in_doubt = true;
+        let (place, receipt) = match keeper.record(version, at, plan).await {
+            Ok(recorded) => recorded,
+            Err(StateError::Record(error)) if !error.may_be_kept => {
+                self.standing.in_doubt = false;
+                return Err(StateError::Record(error));
+            }
+            Err(error) => return Err(StateError::InDoubt { source: Box::new(error) }),
+        };
+        let change = Change { version, place, edits };
+        match keeper.store.apply(keeper.organization.as_str(), &change).await {
+            Ok(Applied::Now(_) | Applied::Before) => {
+                self.standing.version = version;
+                self.standing.in_doubt = false;
+                Ok(Committed { version, receipt })
+            }
+            Ok(Applied::Overtaken { .. }) => Err(StateError::Overtaken),
+            Err(error) => Err(StateError::InDoubt { source: Box::new(error.into()) }),
+        }
+    }
+}
+
+/// What a store does for one thing that changed.
+fn edit(item: &StateItem) -> Result<Edit, StateError> {
+    let id = match item.section.as_str() {
+        ENTITIES => item.target.to_string(),
+        _ => item.target.id.clone(),
+    };
+    let key = Key::new(item.section.clone(), id)?;
+    Ok(match item.change {
+        StateVerb::Deleted => Edit::remove(key),
+        _ => Edit::put(key, item.payload.to_string())?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

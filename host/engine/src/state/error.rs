@@ -1,0 +1,47 @@
+//! Why state cannot be opened or changed.
+
+use assent_audit::shelf::ShelfError;
+use assent_store::{InvalidEdit, StoreError};
+
+use crate::record::RecordError;
+
+/// What went wrong with an organization's state.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The audit log took nothing, so nothing changed.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was to change cannot be stored.
+    #[error(transparent)]
+    Edit(#[from] InvalidEdit),
+    /// The audit log cannot be read.
+    #[error("the state cannot be compared with the audit log")]
+    Log(#[from] ShelfError),
+    /// The change is on the log, or may be, and not in the store.
+    #[error("the change may be recorded and is not applied yet; it will be before the next change")]
+    InDoubt {
+        /// What went wrong.
+        source: Box<StateError>,
+    },
+    /// Another node changed the state first. Look at it again, and try again.
+    #[error("another node changed the state meanwhile: look at it again and repeat the change")]
+    Overtaken,
+    /// The store knows of a record that the log does not have.
+    #[error(
+        "the state was changed by record {seq} of `{log}`, which {found}: the log was put back to an older state, \
+         or the database belongs to another one; bring back the log, or remove the database so that the state is \
+         made again from the log"
+    )]
+    Ahead {
+        /// The log.
+        log: String,
+        /// The record that the store knows.
+        seq: u64,
+        /// What the log has there.
+        found: &'static str,
+    },
+}
