@@ -142,8 +142,7 @@ mod tests {
     use super::*;
 
     fn facts(labels: Option<&[&str]>) -> DecisionFacts {
-        let labels =
-            labels.map(|labels| Value::set(labels.iter().map(|label| Value::Text((*label).to_owned()))));
+        let labels = labels.map(|labels| Value::set(labels.iter().map(|label| Value::Text((*label).into()))));
         let entity = |kind: &str, attributes| {
             Arc::new(Entity { id: EntityId::new(kind, "x"), attributes, ancestors: vec![] })
         };

@@ -30,7 +30,7 @@ fn patient() -> BTreeMap<String, Value> {
     (0..ATTRIBUTES)
         .map(|i| {
             let value = match i {
-                0..12 => Value::Text(format!("text number {i}")),
+                0..12 => Value::Text(format!("text number {i}").into()),
                 12..16 => Value::Integer(i as i64),
                 16..18 => Value::Boolean(true),
                 _ => Value::set(["HIV", "SUD", "PSY"].map(|label| Value::Text(label.into()))),

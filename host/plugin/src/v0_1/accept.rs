@@ -223,7 +223,7 @@ impl Reader {
 
     fn scalar(&mut self, returned: Scalar<String>) -> Accepted<Value> {
         Ok(match returned {
-            Scalar::Text(text) => Value::Text(self.text(text, "parameter", usize::MAX)?),
+            Scalar::Text(text) => Value::Text(self.text(text, "parameter", usize::MAX)?.into()),
             Scalar::Integer(integer) => Value::Integer(integer),
             Scalar::Decimal(units) => Value::Decimal(Decimal::from_ten_thousandths(units)),
             Scalar::Boolean(boolean) => Value::Boolean(boolean),

@@ -16,6 +16,7 @@ use super::annotations::place;
 use super::formats::Format;
 use super::types::{Action, Attribute, Attributes, EntityType, Supplier, Type};
 use super::{ParsedFile, Schema};
+use crate::entities::Shapes;
 use crate::error::LoadProblem;
 use crate::source::known_names;
 
@@ -51,7 +52,11 @@ pub(super) fn build(
     let types = entity_types(&cedar, &declared, &mut problems);
     let actions = actions(&cedar, &declared, &types, &mut problems);
     problems.extend(declared.misplaced.into_inner());
-    if problems.is_empty() { Ok(Schema { cedar, types, actions }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Schema { cedar, types, actions, shapes: Shapes::default() })
+    } else {
+        Err(problems)
+    }
 }
 
 fn entity_types(

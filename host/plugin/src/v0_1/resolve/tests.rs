@@ -128,7 +128,7 @@ fn without_a_patient_nothing_about_one_is_sent() {
 
 #[test]
 fn a_value_set_is_sent_whole_or_as_unknown() {
-    let codes = |codes: &[&str]| Value::set(codes.iter().map(|code| Value::Text((*code).to_owned())));
+    let codes = |codes: &[&str]| Value::set(codes.iter().map(|code| Value::Text((*code).into())));
     let facts = facts(vec![
         entity_of("ValueSet", "good", &[("codes", codes(&["s|1", "s|2"]))]),
         entity_of("ValueSet", "half", &[("codes", codes(&["s|1", "two"]))]),
