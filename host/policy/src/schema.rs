@@ -30,6 +30,8 @@ pub(crate) struct Schema {
     pub(crate) types: BTreeMap<Arc<str>, Arc<EntityType>>,
     /// Actions by Cedar id; of two namespaces' actions with the same id, by full name only.
     pub(crate) actions: HashMap<String, Arc<Action>>,
+    /// The entities of all actions, to which those of a request are added.
+    pub(crate) action_set: cedar_policy_core::entities::Entities,
     /// Sets of attribute names that entities share.
     pub(crate) shapes: Shapes,
 }

@@ -52,3 +52,57 @@ impl std::fmt::Debug for Pairs {
         write!(f, "Pairs({})", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+        /// Enough pairs for a tree of several levels, with copies taken on the way that stay as they were.
+        #[test]
+        fn pairs_are_a_set_and_copies_stay_as_they_were(
+            changes in proptest::collection::vec((0_u32..40, 0_u32..100, 0_u8..3), 0..6_000),
+        ) {
+            let (mut pairs, mut naive) = (Pairs::default(), BTreeSet::new());
+            let mut copies = vec![];
+            for (count, (first, second, remove)) in changes.into_iter().enumerate() {
+                if count % 500 == 0 {
+                    copies.push((pairs.clone(), naive.clone()));
+                }
+                if remove == 0 {
+                    pairs.remove(first, second);
+                    naive.remove(&(first, second));
+                } else {
+                    pairs.insert(first, second);
+                    naive.insert((first, second));
+                }
+                prop_assert_eq!(pairs.contains(first, second), remove != 0);
+            }
+            copies.push((pairs, naive));
+            for (pairs, naive) in copies {
+                prop_assert_eq!((pairs.len(), pairs.is_empty()), (naive.len(), naive.is_empty()));
+                for first in 0..41 {
+                    let expected: Vec<u32> =
+                        naive.range((first, 0)..=(first, u32::MAX)).map(|(_, second)| *second).collect();
+                    prop_assert_eq!(pairs.seconds(first).collect::<Vec<_>>(), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_numbers_are_numbers_as_others_are() {
+        let mut pairs = Pairs::default();
+        for (first, second) in [(0, u32::MAX), (1, 0), (u32::MAX, u32::MAX), (u32::MAX, 0)] {
+            pairs.insert(first, second);
+        }
+        assert_eq!(pairs.seconds(0).collect::<Vec<_>>(), [u32::MAX]);
+        assert_eq!(pairs.seconds(u32::MAX).collect::<Vec<_>>(), [0, u32::MAX]);
+    }
+}

@@ -233,7 +233,7 @@ impl Reader {
                     .map_err(|_| bad("a parameter is a date that does not exist"))?,
             ),
             Scalar::Duration(millis) => Value::Duration(millis),
-            Scalar::Ip(text) => Value::Ip(self.name(text, "IP address of a parameter")?),
+            Scalar::Ip(text) => Value::Ip(self.name(text, "IP address of a parameter")?.into()),
             Scalar::Entity(id) => Value::Entity(EntityId::new(
                 self.name(id.kind, "entity type of a parameter")?,
                 self.name(id.id, "entity id of a parameter")?,

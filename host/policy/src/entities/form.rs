@@ -67,6 +67,12 @@ const PARTS: usize = 16;
 /// ordinary entities, 1.5 to 2.5 kB each, some 60 MB.
 const PART_MAX: usize = 1_024;
 
+/// Which part a place belongs to. Places lie at regular distances, so their bits are mixed (by Fibonacci
+/// hashing: the golden ratio as a fraction of 2^64).
+const fn part(place: usize) -> usize {
+    ((place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % PARTS
+}
+
 /// Forms by the place of their entity in memory.
 type Forms = HashMap<usize, Arc<Form>>;
 
@@ -88,10 +94,7 @@ impl Remembered {
         make: impl FnOnce() -> Result<Form, E>,
     ) -> Result<Arc<Form>, E> {
         let place = Arc::as_ptr(entity).addr();
-        // The lowest bits are the same for all.
-        let Some(part) = self.0.get(place / align_of::<[usize; 2]>() / 2 % PARTS) else {
-            return make().map(Arc::new);
-        };
+        let Some(part) = self.0.get(part(place)) else { return make().map(Arc::new) };
         let known = part.read().unwrap_or_else(PoisonError::into_inner).young.get(&place).cloned();
         if let Some(form) = known {
             return Ok(form);

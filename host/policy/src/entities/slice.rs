@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use assent_model::EntityId;
 use cedar_policy_core::ast;
-use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
+use cedar_policy_core::entities::{NoEntitiesSchema, TCComputation};
 use cedar_policy_core::extensions::Extensions;
 
 use super::Snapshot;
@@ -57,8 +57,8 @@ impl Snapshot {
             reached.push(Arc::clone(&form.cedar));
             queue.extend(form.neighbours.iter().filter(|neighbour| visited.insert(**neighbour)));
         }
-        reached.extend(policies.schema.action_entities().cloned());
-        Entities::new()
+        let actions = policies.schema.action_set.clone();
+        actions
             .add_entities(
                 reached,
                 None::<&NoEntitiesSchema>,

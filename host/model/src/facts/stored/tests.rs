@@ -174,3 +174,50 @@ fn the_first_of_two_value_sets_by_type_counts() {
     facts.remove(&EntityId::new("A", "codes"));
     assert_eq!(facts.value_set("codes").unwrap().id.kind, "B");
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    /// The same with as many entities as make the trees several levels deep.
+    #[test]
+    fn thousands_of_entities_are_found_as_in_a_map(
+        changes in proptest::collection::vec((0_u16..3_000, 0_u8..3), 0..8_000),
+    ) {
+        let entity = |number: u16, version: usize| Entity {
+            id: EntityId::new("Consent", format!("consent-with-a-long-name-{number}")),
+            attributes: [
+                ("patient", Value::Entity(EntityId::new("Patient", format!("p{}", number % 50)))),
+                ("version", Value::Integer(version as i64)),
+            ].into(),
+            ancestors: Arc::default(),
+        };
+        let (mut facts, mut naive) = (Facts::new([], kinds()), Naive::new());
+        let mut copies = vec![];
+        for (version, (number, remove)) in changes.into_iter().enumerate() {
+            if version % 2_000 == 0 {
+                copies.push((facts.clone(), naive.clone()));
+            }
+            let entity = entity(number, version);
+            if remove == 0 {
+                facts.remove(&entity.id);
+                naive.remove(&entity.id);
+            } else {
+                naive.insert(entity.id.clone(), entity.clone());
+                facts.put(Arc::new(entity)).unwrap();
+            }
+        }
+        copies.push((facts, naive));
+        for (facts, naive) in copies {
+            prop_assert_eq!(facts.len(), naive.len());
+            prop_assert_eq!(facts.iter().count(), naive.len());
+            for (id, entity) in &naive {
+                prop_assert_eq!(facts.get(id).map(AsRef::as_ref), Some(entity));
+            }
+            for number in 0..50 {
+                let patient = EntityId::new("Patient", format!("p{number}"));
+                let expected = naive.values().filter(|entity| reference(entity, PATIENT) == Some(&patient));
+                prop_assert!(facts.consents(&patient).map(AsRef::as_ref).eq(expected));
+            }
+        }
+    }
+}
