@@ -50,8 +50,7 @@ fn put(entity: &Json) -> Edit {
 }
 
 /// An ordinary entity: six attributes, two of them references, and a parent.
-fn document(number: usize, size: usize) -> Edit {
-    let patient = number / EACH;
+fn document(number: usize, patient: usize, size: usize) -> Edit {
     put(&json!({"uid": uid("Document", number), "parents": [uid("Org", patient % 100)], "attrs": {
         "patient": uid("Patient", patient), "author": uid("User", patient / EACH), "labels": ["N", "PSY"],
         "size": size, "made": "2026-01-02T03:04:05Z", "net": "10.0.0.0/8"}}))
@@ -71,7 +70,8 @@ fn filled(policies: &Policies, count: usize) -> Snapshot {
             "org": uid("Org", patient % 100), "birthDate": "2012-02-29", "timeZone": "UTC", "active": true}}))
     }));
     let mut snapshot = policies.empty_snapshot();
-    let mut rest = edits.into_iter().chain((0..count).map(|number| document(number, number))).peekable();
+    let mut rest =
+        edits.into_iter().chain((0..count).map(|number| document(number, number / EACH, number))).peekable();
     while rest.peek().is_some() {
         let batch: Vec<Edit> = rest.by_ref().take(BATCH).collect();
         snapshot = policies.change(&snapshot, &batch).unwrap();
@@ -121,12 +121,22 @@ fn measure(policies: &Policies, count: usize) {
     // Numbers that lie apart, so that each change meets other memory.
     let place = |sample: usize| sample.wrapping_mul(2_654_435_761) % count;
     let change = |edits: &[Edit]| timed(|| policies.change(&snapshot, edits).unwrap());
-    println!("  change one:      {:.1?}", median(|sample| change(&[document(place(sample), 7)])));
-    println!("  put a new one:   {:.1?}", median(|sample| change(&[document(count + sample, 7)])));
+    println!(
+        "  change one:      {:.1?}",
+        median(|sample| change(&[document(place(sample), place(sample) / EACH, 7)]))
+    );
+    println!(
+        "  put a new one:   {:.1?}",
+        median(|sample| change(&[document(count + sample, place(sample) / EACH, 7)]))
+    );
     let removal = |sample| Edit::Remove(EntityId::new("Document", name("Document", place(sample))));
     println!("  remove one:      {:.1?}", median(|sample| change(&[removal(sample)])));
-    let batch =
-        |sample: usize| (0..100).map(|next| document(place(sample * 100 + next), 7)).collect::<Vec<_>>();
+    let batch = |sample: usize| {
+        (0..100)
+            .map(|next| place(sample * 100 + next))
+            .map(|number| document(number, number / EACH, 7))
+            .collect::<Vec<_>>()
+    };
     println!("  change a hundred: {:.1?}", median(|sample| change(&batch(sample))));
     let host = HostContext {
         now: "2026-11-21T18:00:00Z".parse().unwrap(),
