@@ -34,7 +34,7 @@ fn question(case: &Case) -> Question {
 
 /// The permit of this organization that asks most plugins.
 fn widest(built: &Built, index: usize) -> (&Release, Case, usize) {
-    let organization = &built.organizations[index];
+    let organization = built.organizations.get(index).unwrap();
     let release = &organization.release;
     let cases = organization.case_files.iter().flat_map(|file| cases::read(&file.name, &file.text).unwrap());
     let asked = cases.filter(|case| case.entities.is_empty()).map(|case| {

@@ -112,7 +112,7 @@ fn interop(organization: &str, path: &str, at_least: usize) {
     }
     for vector in vectors.get("evaluations").and_then(Value::as_array).into_iter().flatten() {
         let reply = server.ask(&format!("/{organization}/access/v1/evaluations"), &vector["request"]);
-        if reply.json()["evaluations"].to_string() == vector["expected"].to_string() {
+        if reply.json()["evaluations"] == vector["expected"] {
             passed += 1;
         } else {
             failures.push(format!("{}: {}", vector["request"], reply.body));

@@ -120,7 +120,7 @@ fn judgement(release: &Release, caller: &Caller, question: &Question) -> Judged 
 
 /// What the host adds to the context: its clock, and what it knows of the caller.
 pub fn host_context(caller: &Caller, at: Instant) -> HostContext {
-    let environment = Value::Text(caller.environment.clone());
+    let environment = Value::Text(caller.environment.as_str().into());
     HostContext { now: at, values: BTreeMap::from([("callerEnvironment".to_owned(), environment)]) }
 }
 

@@ -125,7 +125,7 @@ fn subject(request: &Request, facts: Option<&DecisionFacts>) -> Subject {
     let roles = facts.subject.ancestors.iter().filter(|group| group.kind == "Role");
     Subject {
         entity: facts.subject.id.clone(),
-        roles: roles.map(|role| role.id.clone()).collect(),
+        roles: roles.map(|role| role.id.to_string()).collect(),
         organization: reference(&facts.subject, "organization"),
     }
 }

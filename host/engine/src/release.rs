@@ -129,25 +129,22 @@ impl Release {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use assent_model::{Entity, EntityId, Facts, Instant};
+    use assent_model::{Entity, EntityId, Facts, Instant, Record};
 
     use super::*;
 
     fn facts(labels: Option<&[&str]>) -> DecisionFacts {
-        let labels =
-            labels.map(|labels| Value::set(labels.iter().map(|label| Value::Text((*label).to_owned()))));
+        let labels = labels.map(|labels| Value::set(labels.iter().map(|label| Value::Text((*label).into()))));
         let entity = |kind: &str, attributes| {
-            Arc::new(Entity { id: EntityId::new(kind, "x"), attributes, ancestors: vec![] })
+            Arc::new(Entity { id: EntityId::new(kind, "x"), attributes, ancestors: Arc::default() })
         };
         DecisionFacts {
             facts: Arc::new(Facts::default()),
-            subject: entity("Practitioner", BTreeMap::new()),
+            subject: entity("Practitioner", Record::default()),
             action: "read".into(),
-            resource: entity("Observation", labels.map(|l| ("labels".to_owned(), l)).into_iter().collect()),
+            resource: entity("Observation", labels.map(|labels| ("labels", labels)).into_iter().collect()),
             patient: None,
-            context: BTreeMap::new(),
+            context: Record::default(),
             purpose: None,
             now: Instant::from_millis(0).unwrap(),
             today: None,

@@ -3,24 +3,30 @@
 //! INVARIANT (one release per decision): a [`DecisionFacts`] is taken once, from one snapshot;
 //! policies, plugins and the explanation read the same values from it.
 
-use std::collections::{BTreeMap, HashMap};
+mod pairs;
+mod stored;
+
+pub use pairs::Pairs;
+pub use stored::Facts;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::Record;
 use crate::time::{Date, Instant};
 use crate::value::{EntityId, Value};
 
-/// One entity with its attributes and parents.
+/// One entity with its attributes and ancestors. What others have as well is shared with them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entity {
     /// Type and id.
     pub id: EntityId,
     /// Attributes by name.
-    pub attributes: BTreeMap<String, Value>,
+    pub attributes: Record,
     /// All ancestors (groups, roles, organizations it is in, and theirs), sorted.
-    pub ancestors: Vec<EntityId>,
+    pub ancestors: Arc<[EntityId]>,
 }
 
 /// What the host itself knows about an entity type, from the `@kind` annotation in the schema.
@@ -73,132 +79,6 @@ impl Absence {
     }
 }
 
-/// An immutable snapshot of an organization's entities, with the look-ups that plugins' needs use.
-#[derive(Default)]
-pub struct Facts {
-    entities: HashMap<EntityId, Arc<Entity>>,
-    kinds: BTreeMap<String, EntityKind>,
-    /// Relations by type, then by the entity at the `from` end. Each sorted by id.
-    relations: HashMap<String, HashMap<EntityId, Vec<Arc<Entity>>>>,
-    /// Approvals by requester; consents and disclosure decisions by patient. Each sorted by id.
-    approvals: HashMap<EntityId, Vec<Arc<Entity>>>,
-    consents: HashMap<EntityId, Vec<Arc<Entity>>>,
-    disclosure_decisions: HashMap<EntityId, Vec<Arc<Entity>>>,
-    value_sets: HashMap<String, Arc<Entity>>,
-}
-
-impl Facts {
-    /// A snapshot of these entities. `kinds` says what the host knows of an entity type.
-    pub fn new(entities: impl IntoIterator<Item = Entity>, kinds: BTreeMap<String, EntityKind>) -> Self {
-        let mut facts = Self { kinds, ..Self::default() };
-        for entity in entities {
-            facts.entities.insert(entity.id.clone(), Arc::new(entity));
-        }
-        let mut sorted: Vec<_> = facts.entities.values().cloned().collect();
-        sorted.sort_by(|a, b| a.id.cmp(&b.id));
-        for entity in sorted {
-            let reference = |name: &str| entity.attributes.get(name).and_then(Value::as_entity);
-            match facts.kinds.get(&entity.id.kind) {
-                Some(EntityKind::Relation { from, .. }) => {
-                    let of_type = facts.relations.entry(entity.id.kind.clone()).or_default();
-                    push(of_type, reference(from), &entity);
-                }
-                Some(EntityKind::Approval) => push(&mut facts.approvals, reference("requester"), &entity),
-                Some(EntityKind::Consent) => push(&mut facts.consents, reference("patient"), &entity),
-                Some(EntityKind::DisclosureDecision) => {
-                    push(&mut facts.disclosure_decisions, reference("patient"), &entity);
-                }
-                Some(EntityKind::ValueSet) => {
-                    // Two types of value sets could share a name; the first by type counts.
-                    facts.value_sets.entry(entity.id.id.clone()).or_insert(entity);
-                }
-                Some(EntityKind::Patient) | None => {}
-            }
-        }
-        facts
-    }
-
-    /// The entity with this id.
-    pub fn get(&self, id: &EntityId) -> Option<&Arc<Entity>> {
-        self.entities.get(id)
-    }
-
-    /// What the host knows of this entity type.
-    pub fn kind(&self, entity_type: &str) -> Option<&EntityKind> {
-        self.kinds.get(entity_type)
-    }
-
-    /// The entity types of which the host knows something, with what it knows.
-    pub fn kinds(&self) -> impl Iterator<Item = (&String, &EntityKind)> {
-        self.kinds.iter()
-    }
-
-    /// How many entities there are.
-    pub fn len(&self) -> usize {
-        self.entities.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entities.is_empty()
-    }
-
-    /// All entities, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Entity>> {
-        self.entities.values()
-    }
-
-    /// The relations of this type that begin at `from` and, where given, end at `to`; by id.
-    pub fn relations<'a>(
-        &'a self,
-        relation_type: &str,
-        from: &EntityId,
-        to: Option<&'a EntityId>,
-    ) -> impl Iterator<Item = &'a Arc<Entity>> {
-        let to_name = match self.kinds.get(relation_type) {
-            Some(EntityKind::Relation { to, .. }) => to.as_str(),
-            _ => "",
-        };
-        let of_type = self.relations.get(relation_type).and_then(|of_type| of_type.get(from));
-        of_type.into_iter().flatten().filter(move |relation| {
-            to.is_none_or(|to| relation.attributes.get(to_name).and_then(Value::as_entity) == Some(to))
-        })
-    }
-
-    /// The approvals that this requester asked for; by id.
-    pub fn approvals(&self, requester: &EntityId) -> &[Arc<Entity>] {
-        self.approvals.get(requester).map_or(&[], Vec::as_slice)
-    }
-
-    /// The consents of this patient; by id.
-    pub fn consents(&self, patient: &EntityId) -> &[Arc<Entity>] {
-        self.consents.get(patient).map_or(&[], Vec::as_slice)
-    }
-
-    /// The professional disclosure decisions about this patient; by id.
-    pub fn disclosure_decisions(&self, patient: &EntityId) -> &[Arc<Entity>] {
-        self.disclosure_decisions.get(patient).map_or(&[], Vec::as_slice)
-    }
-
-    /// The value set of this name.
-    pub fn value_set(&self, name: &str) -> Option<&Arc<Entity>> {
-        self.value_sets.get(name)
-    }
-}
-
-fn push(index: &mut HashMap<EntityId, Vec<Arc<Entity>>>, key: Option<&EntityId>, entity: &Arc<Entity>) {
-    if let Some(key) = key {
-        index.entry(key.clone()).or_default().push(Arc::clone(entity));
-    }
-}
-
-/// INVARIANT (no patient in logs): entities are counted, not printed.
-impl fmt::Debug for Facts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Facts({} entities)", self.len())
-    }
-}
-
 /// The facts of one decision: the snapshot, with what this request supplies laid over it.
 #[derive(Clone)]
 pub struct DecisionFacts {
@@ -213,7 +93,7 @@ pub struct DecisionFacts {
     /// The patient whose record it is, where the request concerns one.
     pub patient: Option<Arc<Entity>>,
     /// The context that policies see: accepted values from the caller and the host's own.
-    pub context: BTreeMap<String, Value>,
+    pub context: Record,
     /// The purpose of use, an HL7 v3 PurposeOfUse code such as `TREAT`.
     pub purpose: Option<String>,
     /// The host's clock at the decision.
@@ -250,7 +130,7 @@ impl DecisionFacts {
     }
 
     /// What a path that begins with this word leads into.
-    pub(crate) fn root(&self, name: &str) -> Result<&BTreeMap<String, Value>, Absence> {
+    pub(crate) fn root(&self, name: &str) -> Result<&Record, Absence> {
         match name {
             "subject" => Ok(&self.subject.attributes),
             "resource" => Ok(&self.resource.attributes),
@@ -265,10 +145,7 @@ impl DecisionFacts {
     }
 
     /// What a path leads into that goes on from this value.
-    pub(crate) fn attributes_of<'a>(
-        &'a self,
-        value: &'a Value,
-    ) -> Result<&'a BTreeMap<String, Value>, Absence> {
+    pub(crate) fn attributes_of<'a>(&'a self, value: &'a Value) -> Result<&'a Record, Absence> {
         match value {
             Value::Record(record) => Ok(record),
             Value::Entity(id) => self.entity(id).map(|entity| &entity.attributes),
@@ -294,14 +171,16 @@ impl DecisionFacts {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::paths::Paths;
 
     fn entity(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
         Entity {
             id: EntityId::new(kind, id),
-            attributes: attributes.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect(),
-            ancestors: vec![],
+            attributes: attributes.iter().map(|(k, v)| (*k, v.clone())).collect(),
+            ancestors: Arc::default(),
         }
     }
 
@@ -338,9 +217,9 @@ mod tests {
             )),
             patient: facts.get(&patient).cloned(),
             facts: Arc::new(facts),
-            context: BTreeMap::from([(
-                "session".to_owned(),
-                Value::Record(BTreeMap::from([("mfa".to_owned(), Value::Boolean(true))])),
+            context: Record::from([(
+                "session",
+                Value::Record(Record::from([("mfa", Value::Boolean(true))])),
             )]),
             purpose: None,
             now: Instant::from_millis(0).unwrap(),

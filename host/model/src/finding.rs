@@ -311,7 +311,7 @@ mod tests {
         let secret = || "pat-7".to_owned();
         let code = || ObligationCode::Custom(secret());
         let findings = Findings {
-            obligations: vec![Obligation::new(code()).with(secret(), Value::Text(secret()))],
+            obligations: vec![Obligation::new(code()).with(secret(), Value::Text(secret().into()))],
             advice: vec![Obligation::new(ObligationCode::Audit)],
             denials: vec![Denial {
                 code: secret(),

@@ -4,9 +4,8 @@
 //! INVARIANT (one release per decision): a tree holds names only; the values come from the
 //! [`DecisionFacts`] of one decision, and are the same that [`DecisionFacts::attribute`] gives.
 
-use std::collections::BTreeMap;
-
 use crate::facts::{Absence, DecisionFacts};
+use crate::record::Record;
 use crate::value::Value;
 
 /// Paths such as `resource.encounter.state`, in the order in which their values are wanted.
@@ -67,12 +66,7 @@ fn insert(steps: &mut Vec<Step>, path: &str, position: usize) {
 }
 
 impl Step {
-    fn read<'a>(
-        &self,
-        facts: &'a DecisionFacts,
-        attributes: &'a BTreeMap<String, Value>,
-        found: &mut [Found<'a>],
-    ) {
+    fn read<'a>(&self, facts: &'a DecisionFacts, attributes: &'a Record, found: &mut [Found<'a>]) {
         let Some(value) = attributes.get(&self.name) else {
             return self.absent(Absence::NotRecorded, found);
         };

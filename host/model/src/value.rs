@@ -1,11 +1,12 @@
 //! Typed values of attributes: what Cedar can hold, plus calendar dates.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
+use crate::record::Record;
 use crate::time::{Date, Instant};
 
 /// The value of an attribute.
@@ -16,7 +17,7 @@ use crate::time::{Date, Instant};
 #[serde(rename_all = "kebab-case")]
 pub enum Value {
     /// Unicode text.
-    Text(String),
+    Text(SmolStr),
     /// A signed 64-bit integer.
     Integer(i64),
     /// A number with four decimal places.
@@ -30,13 +31,13 @@ pub enum Value {
     /// A length of time in milliseconds.
     Duration(i64),
     /// An IP address or network, as Cedar writes it: `10.0.0.0/8`.
-    Ip(String),
+    Ip(SmolStr),
     /// A reference to an entity.
     Entity(EntityId),
     /// A set. Kept sorted and without repetition; build it with [`Value::set`].
     Set(Vec<Value>),
     /// A record of named values.
-    Record(BTreeMap<String, Value>),
+    Record(Record),
 }
 
 impl Value {
@@ -45,6 +46,7 @@ impl Value {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort();
         values.dedup();
+        values.shrink_to_fit();
         Self::Set(values)
     }
 
@@ -148,19 +150,19 @@ impl FromStr for Decimal {
     }
 }
 
-/// The name of an entity: its Cedar type and its id, which is unique within the type.
+/// The name of an entity: its Cedar type and its id, which is unique within the type. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EntityId {
     /// The Cedar entity type, such as `Patient`.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: SmolStr,
     /// The id within the type.
-    pub id: String,
+    pub id: SmolStr,
 }
 
 impl EntityId {
     /// The entity of this type with this id.
-    pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
+    pub fn new(kind: impl Into<SmolStr>, id: impl Into<SmolStr>) -> Self {
         Self { kind: kind.into(), id: id.into() }
     }
 }
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn debug_output_of_a_value_names_its_kind_alone() {
-        let inner = Value::Record(BTreeMap::from([("name".to_owned(), Value::Text("Ann".into()))]));
+        let inner = Value::Record(Record::from([("name", Value::Text("Ann".into()))]));
         for value in [Value::Text("Ann".into()), Value::set([inner.clone()]), inner] {
             assert_eq!(format!("{value:?}"), format!("<{}>", value.kind()));
         }

@@ -8,10 +8,9 @@
 #[allow(dead_code, reason = "the tests use the rest")]
 mod common;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use assent_model::{DecisionFacts, Value};
+use assent_model::{DecisionFacts, Record, Value};
 use assent_plugin::{BindingSpec, Configured, HostConfig, Limits, PluginHost};
 use common::{composed, entity, facts, guest, slots};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -26,11 +25,11 @@ fn small(words: usize) -> BindingSpec {
 }
 
 /// Twelve texts, four numbers, two booleans and two sets: what a rule about a record reads.
-fn patient() -> BTreeMap<String, Value> {
+fn patient() -> Record {
     (0..ATTRIBUTES)
         .map(|i| {
             let value = match i {
-                0..12 => Value::Text(format!("text number {i}")),
+                0..12 => Value::Text(format!("text number {i}").into()),
                 12..16 => Value::Integer(i as i64),
                 16..18 => Value::Boolean(true),
                 _ => Value::set(["HIV", "SUD", "PSY"].map(|label| Value::Text(label.into()))),
@@ -40,7 +39,7 @@ fn patient() -> BTreeMap<String, Value> {
         .collect()
 }
 
-fn decision(attributes: BTreeMap<String, Value>) -> DecisionFacts {
+fn decision(attributes: Record) -> DecisionFacts {
     let mut patient = entity("Patient", "pat", &[]);
     patient.attributes = attributes;
     DecisionFacts { patient: Some(Arc::new(patient)), ..facts("read") }
@@ -51,7 +50,7 @@ fn calls(criterion: &mut Criterion) {
     let slots = slots(&host, "bay");
     let component = guest("small");
     let full = decision(patient());
-    let empty = decision(BTreeMap::new());
+    let empty = decision(Record::default());
     let mut group = criterion.benchmark_group("call");
     for words in [1, 200] {
         let plugin = host.admit(&small(words), &component).unwrap();

@@ -14,7 +14,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use assent_model::{Date, DecisionFacts, EntityId, EntityKind, Facts, Instant, Value};
+use assent_model::{Date, DecisionFacts, EntityId, EntityKind, Facts, Instant, Record, Value};
 use assent_plugin::Limits;
 use common::{entity, facts, guest, host, hostile, slots};
 
@@ -75,7 +75,7 @@ fn at(millis: i64) -> Value {
 }
 
 fn record(members: &[(&str, Value)]) -> Value {
-    Value::Record(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+    Value::Record(members.iter().map(|(name, value)| (*name, value.clone())).collect())
 }
 
 /// A proxy, a teenager's record, and one of everything a plugin can ask for.
@@ -90,7 +90,7 @@ fn family() -> DecisionFacts {
     let (person, patient) = (reference("RelatedPerson", "mum"), reference("Patient", "teen"));
     let teen = entity("Patient", "teen", &[("birthDate", Value::Date(Date::new(2011, 2, 28).unwrap()))]);
     let mut mum = entity("RelatedPerson", "mum", &[]);
-    mum.ancestors = vec![EntityId::new("Role", "nurse")];
+    mum.ancestors = [EntityId::new("Role", "nurse")].into();
     let resource = entity(
         "Observation",
         "obs",
@@ -186,7 +186,7 @@ fn family() -> DecisionFacts {
         subject: Arc::new(mum),
         resource: Arc::new(resource),
         patient: Some(Arc::new(teen)),
-        context: BTreeMap::from([("network".to_owned(), record(&[("trusted", Value::Boolean(true))]))]),
+        context: Record::from([("network", record(&[("trusted", Value::Boolean(true))]))]),
         today: Some(Date::new(2026, 11, 21).unwrap()),
         ..facts("echo")
     }

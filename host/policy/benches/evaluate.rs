@@ -103,7 +103,7 @@ fn request(resource: (&str, &str), action: &str, resource_properties: &Json) -> 
 fn host() -> HostContext {
     HostContext {
         now: "2026-11-21T18:00:00Z".parse::<Instant>().unwrap(),
-        values: BTreeMap::from([("callerEnvironment".to_owned(), Value::Text("production".to_owned()))]),
+        values: BTreeMap::from([("callerEnvironment".to_owned(), Value::Text("production".into()))]),
     }
 }
 

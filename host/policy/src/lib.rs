@@ -19,7 +19,7 @@ mod source;
 mod testing;
 mod value;
 
-pub use entities::{MissingEntities, Snapshot};
+pub use entities::{Edit, MissingEntities, Snapshot};
 pub use error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES, Unprepared};
 pub use evaluate::FullSet;
 pub use load::{Names, PolicyInfo, load};

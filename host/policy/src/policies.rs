@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use assent_model::{Digest, PolicyNote};
+use assent_model::{Digest, EntityId, PolicyNote};
 use cedar_policy_core::ast;
 
 use crate::index::Index;
@@ -17,8 +17,8 @@ pub struct Policies {
     pub(crate) names: ResolvedNames,
     pub(crate) policies: Vec<Policy>,
     pub(crate) index: Index,
-    /// Entities that some condition looks up by name, in any order.
-    pub(crate) looked_up: HashSet<Arc<ast::EntityUID>>,
+    /// Entities that some condition looks up by name, each once.
+    pub(crate) looked_up: BTreeSet<EntityId>,
     digest: Digest,
 }
 
@@ -56,7 +56,8 @@ impl Policies {
         index: Index,
         digest: Digest,
     ) -> Self {
-        let looked_up = policies.iter().flat_map(|policy| policy.looked_up.iter().cloned()).collect();
+        let looked_up =
+            policies.iter().flat_map(|policy| policy.looked_up.iter()).map(|uid| entity_id(uid)).collect();
         Self { schema, names, policies, index, looked_up, digest }
     }
 
@@ -82,6 +83,12 @@ impl Policies {
     pub fn entity_types(&self) -> BTreeSet<String> {
         self.schema.types.keys().map(|name| name.to_string()).collect()
     }
+}
+
+/// The name of an entity as facts have it.
+pub(crate) fn entity_id(uid: &ast::EntityUID) -> EntityId {
+    let id: &str = uid.eid().as_ref();
+    EntityId::new(uid.entity_type().to_string(), id)
 }
 
 impl fmt::Debug for Policies {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use assent_model::{DecisionFacts, Entity, EntityId, EntityKind, Instant, Party, Request, Value};
+use assent_model::{DecisionFacts, Entity, EntityId, EntityKind, Instant, Party, Record, Request, Value};
 use cedar_policy_core::ast;
 
 use crate::entities::{Seen, Snapshot, uid};
@@ -94,25 +94,14 @@ impl Policies {
         };
         let (context, cedar_context) = circumstances.assemble(&mut ignored)?;
 
-        let entities = if replaced.is_empty() {
-            snapshot.all()
-        } else {
-            let mut mentioned = vec![&subject.model.id, &resource.model.id];
-            mentioned.extend(patient.as_ref().map(|patient| &patient.id));
-            for value in context.values() {
-                crate::value::references(value, &mut |id| mentioned.push(id));
-            }
-            Arc::new(
-                snapshot
-                    .slice(&replaced, mentioned, self.schema.action_entities())
-                    .ok_or(Unprepared::Facts)?,
-            )
-        };
+        let mut mentioned = vec![&subject.model.id, &resource.model.id];
+        mentioned.extend(patient.as_ref().map(|patient| &patient.id));
+        for value in context.values() {
+            crate::value::references(value, &mut |id| mentioned.push(id));
+        }
+        let entities = snapshot.slice(self, &replaced, mentioned).ok_or(Unprepared::Facts)?;
         let known = |uid: Arc<ast::EntityUID>| ast::EntityUIDEntry::Known { euid: uid, loc: None };
-        let uid_of = |seen: &Seen| match snapshot.uid(&seen.model.id) {
-            Some(uid) => Arc::clone(uid),
-            None => Arc::new(seen.cedar.uid().clone()),
-        };
+        let uid_of = |seen: &Seen| Arc::new(seen.cedar.uid().clone());
         let cedar_request = ast::Request::new_unchecked(
             known(uid_of(&subject)),
             known(Arc::clone(&action.uid)),
@@ -135,7 +124,7 @@ impl Policies {
             now: host.now,
             today,
         };
-        Ok(Prepared { facts, ignored, request: cedar_request.into(), entities })
+        Ok(Prepared { facts, ignored, request: cedar_request.into(), entities: Arc::new(entities) })
     }
 
     /// The patient whose record it is: the resource itself, or the one its `patient` refers to.
@@ -298,17 +287,23 @@ impl Built<'_> {
         overlay: BTreeMap<String, Value>,
         path: &str,
     ) -> Result<(Seen, bool), Unprepared> {
-        let stored = self.snapshot.entity(id).zip(self.snapshot.cedar(id));
-        if let (Some((model, cedar)), true) = (stored, overlay.is_empty()) {
-            return Ok((Seen { model: Arc::clone(model), cedar: Arc::clone(cedar) }, false));
+        let stored = match self.snapshot.entity(id) {
+            Some(model) => {
+                let cedar = self.snapshot.cedar(&self.types.schema, model).ok_or(Unprepared::Facts)?;
+                Some(Seen { model: Arc::clone(model), cedar })
+            }
+            None => None,
+        };
+        if let (Some(stored), true) = (&stored, overlay.is_empty()) {
+            return Ok((stored.clone(), false));
         }
-        let (own_uid, mut attributes, indirect, parents, _tags) = match stored {
-            Some((_, cedar)) => cedar.as_ref().clone().into_inner(),
+        let (own_uid, mut attributes, indirect, parents, _tags) = match &stored {
+            Some(stored) => stored.cedar.as_ref().clone().into_inner(),
             None => ast::Entity::with_uid(uid(entity_type, &id.id)).into_inner(),
         };
-        let mut model = match stored {
-            Some((model, _)) => model.as_ref().clone(),
-            None => Entity { id: id.clone(), attributes: BTreeMap::new(), ancestors: Vec::new() },
+        let mut model = match &stored {
+            Some(stored) => stored.model.as_ref().clone(),
+            None => Entity { id: id.clone(), attributes: Record::default(), ancestors: Arc::default() },
         };
         for (name, value) in overlay {
             if model.attributes.get(&name).is_some_and(|stored| *stored != value) {
@@ -336,21 +331,13 @@ impl Built<'_> {
     }
 
     fn uid(&self, id: &EntityId) -> Option<Arc<ast::EntityUID>> {
-        self.types.uid(self.snapshot, id, self.known)
+        self.types.uid(id, self.known)
     }
 }
 
 impl Policies {
     /// The Cedar name of an entity that this request may refer to.
-    fn uid(
-        &self,
-        snapshot: &Snapshot,
-        id: &EntityId,
-        known: &dyn Fn(&EntityId) -> bool,
-    ) -> Option<Arc<ast::EntityUID>> {
-        if let Some(stored) = snapshot.uid(id) {
-            return Some(Arc::clone(stored));
-        }
+    fn uid(&self, id: &EntityId, known: &dyn Fn(&EntityId) -> bool) -> Option<Arc<ast::EntityUID>> {
         let entity_type = self.schema.types.get(id.kind.as_str()).filter(|_| known(id))?;
         Some(Arc::new(uid(entity_type, &id.id)))
     }

@@ -17,6 +17,7 @@ use cedar_policy_core::validator::RawName;
 use cedar_policy_core::validator::ValidatorSchema;
 use cedar_policy_core::validator::json_schema::Fragment;
 
+use crate::entities::Shapes;
 use crate::error::LoadProblem;
 use crate::locate;
 use crate::source::{SourceFile, check_schema_limits};
@@ -29,6 +30,10 @@ pub(crate) struct Schema {
     pub(crate) types: BTreeMap<Arc<str>, Arc<EntityType>>,
     /// Actions by Cedar id; of two namespaces' actions with the same id, by full name only.
     pub(crate) actions: HashMap<String, Arc<Action>>,
+    /// The entities of all actions, to which those of a request are added.
+    pub(crate) action_set: cedar_policy_core::entities::Entities,
+    /// Sets of attribute names that entities share.
+    pub(crate) shapes: Shapes,
 }
 
 impl Schema {

@@ -71,7 +71,7 @@ pub(crate) fn request(subject: (&str, &str), action: &str, resource: (&str, &str
 }
 
 pub(crate) fn host_at(now: &str) -> HostContext {
-    let values = BTreeMap::from([("callerEnvironment".to_owned(), Value::Text("production".to_owned()))]);
+    let values = BTreeMap::from([("callerEnvironment".to_owned(), Value::Text("production".into()))]);
     HostContext { now: now.parse::<Instant>().unwrap(), values }
 }
 

@@ -4,14 +4,14 @@
 //! a mismatch, never rounded, cut or guessed. Recursion follows the schema's types, which are finite,
 //! and not the depth of the JSON. Mismatches name the path and what was expected, never the value.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
-use assent_model::{Date, Decimal, EntityId, Instant, Value};
+use assent_model::{Date, Decimal, EntityId, Instant, Record, Value};
 use cedar_policy_core::ast;
 use cedar_policy_core::extensions::Extensions;
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 use crate::schema::types::{Attributes, Type};
 
@@ -61,9 +61,9 @@ impl Reader<'_> {
         };
         let read = match (value_type, json) {
             (_, Json::Null) => return Ok(None),
-            (Type::Text, Json::String(text)) => Some(Value::Text(text.clone())),
+            (Type::Text, Json::String(text)) => Some(Value::Text(text.into())),
             (Type::Formatted(format), Json::String(text)) => {
-                format.holds(text).then(|| Value::Text(text.clone()))
+                format.holds(text).then(|| Value::Text(text.into()))
             }
             (Type::Date, Json::String(text)) => text.parse::<Date>().ok().map(Value::Date),
             (Type::Integer, Json::Number(number)) => number.as_i64().map(Value::Integer),
@@ -75,7 +75,7 @@ impl Reader<'_> {
             }
             (Type::Ip, json) => extension_text(json, "ip")
                 .filter(|text| extension_value("ip", text).is_some())
-                .map(|text| Value::Ip(text.to_owned())),
+                .map(|text| Value::Ip(text.into())),
             (Type::Entity(name), json) => self.reference(json, name).map(Value::Entity),
             (Type::Set(element), Json::Array(items)) => return self.set(items, element).map(Some),
             (Type::Record(attributes), Json::Object(members)) => {
@@ -108,11 +108,11 @@ impl Reader<'_> {
         &self,
         members: &serde_json::Map<String, Json>,
         attributes: &Attributes,
-    ) -> Result<BTreeMap<String, Value>, Vec<Mismatch>> {
-        let mut record = BTreeMap::new();
+    ) -> Result<Record, Vec<Mismatch>> {
+        let mut record: Vec<(SmolStr, Value)> = Vec::with_capacity(members.len());
         let mut mismatches = Vec::new();
         for (name, json) in members {
-            let Some(attribute) = attributes.get(name.as_str()) else {
+            let Some((known, attribute)) = attributes.get_key_value(name.as_str()) else {
                 if !self.ignore_unknown {
                     let known = attributes.keys().map(ToString::to_string).collect();
                     mismatches.push(Mismatch {
@@ -123,7 +123,7 @@ impl Reader<'_> {
                 continue;
             };
             match self.read(json, &attribute.value) {
-                Ok(Some(value)) => drop(record.insert(name.clone(), value)),
+                Ok(Some(value)) => record.push((known.clone(), value)),
                 Ok(None) => {}
                 Err(inner) => mismatches.extend(
                     inner
@@ -132,15 +132,16 @@ impl Reader<'_> {
                 ),
             }
         }
+        let has = |name: &SmolStr| record.iter().any(|(other, _)| other == name);
         for (name, attribute) in attributes {
             let read_wrongly =
                 || mismatches.iter().any(|mismatch| mismatch.path.starts_with(&format!(".{name}")));
-            if attribute.required && !record.contains_key(name.as_str()) && !read_wrongly() {
+            if attribute.required && !has(name) && !read_wrongly() {
                 let expected = format!("present: {}", attribute.value.expected());
                 mismatches.push(Mismatch::new(format!(".{name}"), expected));
             }
         }
-        if mismatches.is_empty() { Ok(record) } else { Err(mismatches) }
+        if mismatches.is_empty() { Ok(record.into_iter().collect()) } else { Err(mismatches) }
     }
 
     fn reference(&self, json: &Json, expected: &str) -> Option<EntityId> {
@@ -270,7 +271,7 @@ pub(crate) fn to_cedar(
 ) -> Option<ast::Value> {
     let literal = |literal: ast::Literal| Some(ast::Value::new(literal, None));
     match value {
-        Value::Text(text) => literal(text.as_str().into()),
+        Value::Text(text) => literal(text.clone().into()),
         Value::Date(date) => literal(date.to_string().into()),
         Value::Integer(integer) => literal((*integer).into()),
         Value::Boolean(boolean) => literal((*boolean).into()),
@@ -285,7 +286,7 @@ pub(crate) fn to_cedar(
         }
         Value::Record(record) => {
             let members: Option<Vec<_>> =
-                record.iter().map(|(name, value)| Some((name.as_str(), to_cedar(value, uid)?))).collect();
+                record.iter().map(|(name, value)| Some((name.clone(), to_cedar(value, uid)?))).collect();
             Some(ast::Value::record(members?, None))
         }
     }
@@ -329,7 +330,7 @@ pub(crate) fn fits(value: &Value, value_type: &Type) -> bool {
         | (Value::Instant(_), Type::Instant)
         | (Value::Duration(_), Type::Duration)
         | (Value::Ip(_), Type::Ip) => true,
-        (Value::Entity(id), Type::Entity(name)) => *id.kind == **name,
+        (Value::Entity(id), Type::Entity(name)) => id.kind == **name,
         (Value::Set(elements), Type::Set(element)) => elements.iter().all(|value| fits(value, element)),
         (Value::Record(record), Type::Record(attributes)) => {
             record.iter().all(|(name, value)| {

@@ -26,7 +26,7 @@ fn hostile() -> impl Strategy<Value = Record> {
     (any_record(), any_text(), any_text()).prop_map(|(mut record, text, other)| {
         match &mut record.event {
             Event::Decision(decision) => {
-                decision.subject.entity.id = text.clone();
+                decision.subject.entity.id = text.as_str().into();
                 decision.resource.entity = EntityId::new(other.clone(), text.clone());
                 decision.caller.id = other.clone();
                 decision.action = text.clone();
@@ -48,7 +48,7 @@ fn hostile() -> impl Strategy<Value = Record> {
             }
             Event::Administration(event) => {
                 event.target = EntityId::new(text.clone(), other);
-                event.by.entity.id = text;
+                event.by.entity.id = text.into();
             }
             Event::ReleaseArchived(part) => {
                 part.software = other;

@@ -198,8 +198,8 @@ pub(crate) fn any_decision() -> impl Strategy<Value = DecisionEvent> {
                     ]),
                     entities: vec![Entity {
                         id: EntityId::new("Patient", "pat-1"),
-                        attributes: BTreeMap::from([("state".into(), Value::Text("CA".into()))]),
-                        ancestors: vec![],
+                        attributes: [("state", Value::Text("CA".into()))].into(),
+                        ancestors: [].into(),
                     }],
                 },
                 explained: false,

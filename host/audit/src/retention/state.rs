@@ -338,13 +338,15 @@ impl State {
     pub fn request(&self, id: &str, by: &Actor, at: Instant) -> Result<(&Request, Asked), RequestError> {
         let request = self.requests.get(id).ok_or_else(|| RequestError::Unknown(id.to_owned()))?;
         if same_person(&request.by, by) {
-            return Err(RequestError::SamePerson(by.entity.id.clone()));
+            return Err(RequestError::SamePerson(by.entity.id.to_string()));
         }
         if let Some(hold) = self.placed_since(request) {
             return Err(RequestError::PlacedSince(hold.id.clone()));
         }
         match &request.confirmed {
-            Some(other) if !same_person(other, by) => Err(RequestError::ConfirmedBy(other.entity.id.clone())),
+            Some(other) if !same_person(other, by) => {
+                Err(RequestError::ConfirmedBy(other.entity.id.to_string()))
+            }
             Some(_) => Ok((request, Asked::Confirmed)),
             None if at.as_millis() - request.at.as_millis() > REQUEST_DAYS * DAY_MS => {
                 Err(RequestError::Expired(request.at))

@@ -223,7 +223,7 @@ impl Reader {
 
     fn scalar(&mut self, returned: Scalar<String>) -> Accepted<Value> {
         Ok(match returned {
-            Scalar::Text(text) => Value::Text(self.text(text, "parameter", usize::MAX)?),
+            Scalar::Text(text) => Value::Text(self.text(text, "parameter", usize::MAX)?.into()),
             Scalar::Integer(integer) => Value::Integer(integer),
             Scalar::Decimal(units) => Value::Decimal(Decimal::from_ten_thousandths(units)),
             Scalar::Boolean(boolean) => Value::Boolean(boolean),
@@ -233,7 +233,7 @@ impl Reader {
                     .map_err(|_| bad("a parameter is a date that does not exist"))?,
             ),
             Scalar::Duration(millis) => Value::Duration(millis),
-            Scalar::Ip(text) => Value::Ip(self.name(text, "IP address of a parameter")?),
+            Scalar::Ip(text) => Value::Ip(self.name(text, "IP address of a parameter")?.into()),
             Scalar::Entity(id) => Value::Entity(EntityId::new(
                 self.name(id.kind, "entity type of a parameter")?,
                 self.name(id.id, "entity id of a parameter")?,

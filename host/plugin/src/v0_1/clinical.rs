@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use assent_model::{DecisionFacts, Entity, Value};
+use assent_model::{DecisionFacts, Entity, Record, Value};
 
 use crate::v0_1::request::{
     Approval, ApprovalStatus, Approver, Coding, Consent, ConsentActor, ConsentStatus, Disclosure,
@@ -24,13 +24,13 @@ pub(super) fn approvals<'a>(facts: &'a DecisionFacts, kinds: &[String]) -> Vec<A
         let kind = approval.attributes.get("kind").and_then(Value::as_text);
         kind.is_some_and(|kind| kinds.iter().any(|wanted| wanted == kind))
     };
-    let approvals = facts.facts.approvals(&facts.subject.id).iter();
+    let approvals = facts.facts.approvals(&facts.subject.id);
     approvals.filter(|approval| of_kind(approval)).filter_map(|entity| approval(entity)).collect()
 }
 
 /// The patient's consents; by id.
 pub(super) fn consents<'a>(facts: &'a DecisionFacts, patient: &'a Entity) -> Vec<Consent<'a>> {
-    let consents = facts.facts.consents(&patient.id).iter();
+    let consents = facts.facts.consents(&patient.id);
     consents.map(|entity| consent(facts, patient, entity)).collect()
 }
 
@@ -39,13 +39,13 @@ pub(super) fn disclosure_decisions<'a>(
     facts: &'a DecisionFacts,
     patient: &Entity,
 ) -> Vec<DisclosureDecision<'a>> {
-    let decisions = facts.facts.disclosure_decisions(&patient.id).iter();
+    let decisions = facts.facts.disclosure_decisions(&patient.id);
     decisions.map(|entity| disclosure_decision(entity).unwrap_or_else(|| withheld(facts, entity))).collect()
 }
 
 /// The attributes of an entity or record. `None` of a method: there, but not of that kind.
 #[derive(Clone, Copy)]
-struct Attributes<'a>(&'a std::collections::BTreeMap<String, Value>);
+struct Attributes<'a>(&'a Record);
 
 impl<'a> Attributes<'a> {
     fn optional<T>(self, name: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<Option<T>> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use assent_model::{DecisionFacts, Entity, EntityId, Facts, Instant, OrganizationId, Value};
+use assent_model::{DecisionFacts, Entity, EntityId, Facts, Instant, OrganizationId, Record, Value};
 use assent_plugin::{BindingSpec, HostConfig, Limits, OrganizationSlots, PluginHost, PluginPre};
 
 /// The guest `tests/guests/NAME` as a component. Cargo builds it where it is not up to date.
@@ -115,8 +115,8 @@ pub(crate) fn slots(host: &PluginHost, organization: &str) -> OrganizationSlots 
 pub(crate) fn entity(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
     Entity {
         id: EntityId::new(kind, id),
-        attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-        ancestors: vec![],
+        attributes: attributes.iter().map(|(name, value)| (*name, value.clone())).collect(),
+        ancestors: Arc::default(),
     }
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn facts(action: &str) -> DecisionFacts {
         action: action.to_owned(),
         resource: Arc::new(entity("Observation", "obs", &[])),
         patient: Some(Arc::new(entity("Patient", "pat", &[]))),
-        context: BTreeMap::new(),
+        context: Record::default(),
         purpose: Some("TREAT".into()),
         now: Instant::from_millis(1_000).unwrap(),
         today: None,

@@ -1,30 +1,28 @@
-//! Reads entity files and checks them against the schema and against each other.
+//! Reads entities from files and edits, and checks each against the schema.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use assent_model::{EntityId, Value};
+use assent_model::{EntityId, Record};
 use serde_json::Value as Json;
 
-use super::Snapshot;
-use super::build::{build, close};
 use super::overrides::overridden;
 use super::unique::Unique;
+use super::{Edit, Snapshot, change};
 use crate::big_stack;
-use crate::error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES};
+use crate::error::{LoadErrors, LoadProblem};
 use crate::policies::Policies;
 use crate::schema::types::EntityType;
 use crate::source::{Cursor, SourceFile, known_names};
-use crate::value::{Mismatch, Reader, references, type_and_id};
+use crate::value::{Mismatch, Reader, type_and_id};
 
-/// A file of entities. 64 MiB are about 200,000 entities, which take a gigabyte once loaded.
+/// A file of entities: of ordinary ones some 150,000. As JSON it takes several times as much while it is read.
 const ENTITY_FILE_MAX_BYTES: usize = 64 << 20;
 
 /// An entity as read: not yet checked against the others.
 pub(super) struct Read {
-    pub(super) entity_type: Arc<EntityType>,
     pub(super) id: EntityId,
-    pub(super) attributes: BTreeMap<String, Value>,
+    pub(super) attributes: Record,
     pub(super) parents: BTreeSet<EntityId>,
     pub(super) origin: Origin,
 }
@@ -32,7 +30,7 @@ pub(super) struct Read {
 /// Where an entity stands.
 #[derive(Clone)]
 pub(super) struct Origin {
-    file: String,
+    file: Arc<str>,
     line: usize,
     column: usize,
 }
@@ -40,7 +38,7 @@ pub(super) struct Origin {
 impl Origin {
     pub(super) fn problem(&self, message: impl Into<String>) -> LoadProblem {
         LoadProblem {
-            file: self.file.clone(),
+            file: self.file.to_string(),
             line: self.line,
             column: self.column,
             message: message.into(),
@@ -49,83 +47,121 @@ impl Origin {
     }
 }
 
+/// Everything that was read, each entity once.
+pub(super) struct Reading<'a> {
+    policies: &'a Policies,
+    pub(super) puts: Vec<Read>,
+    places: HashMap<EntityId, usize>,
+    pub(super) removed: HashSet<EntityId>,
+    pub(super) refused: Refused,
+    pub(super) problems: Vec<LoadProblem>,
+}
+
+/// Entities that are there but were not accepted. What refers to them is not wrong for that: such
+/// problems would only repeat, many times over, the one that is reported.
+#[derive(Default)]
+pub(super) struct Refused {
+    /// Some of them cannot be told by name.
+    pub(super) any: bool,
+    /// Their ids.
+    pub(super) ids: HashSet<String>,
+}
+
 /// Loads entity files with overrides; see [`Policies::load_entities_with`].
 pub(super) fn load(
     policies: &Policies,
     files: &[SourceFile],
     overrides: &[SourceFile],
 ) -> Result<Snapshot, LoadErrors> {
+    contained(|| {
+        let mut reading = Reading::new(policies);
+        if overrides.is_empty() {
+            // File by file, so that only one of them is in memory as JSON.
+            for file in files {
+                let items = reading.parsed(parse(file));
+                reading.read_all(items);
+            }
+        } else {
+            let mut parse_all =
+                |files: &[SourceFile]| files.iter().flat_map(|file| reading.parsed(parse(file))).collect();
+            let items = overridden(parse_all(files), parse_all(overrides));
+            reading.read_all(items);
+        }
+        change::apply(policies, &Snapshot::empty(policies), reading)
+    })
+}
+
+/// Changes a snapshot; see [`Policies::change`].
+pub(super) fn change(
+    policies: &Policies,
+    snapshot: &Snapshot,
+    edits: &[Edit],
+) -> Result<Snapshot, LoadErrors> {
+    contained(|| {
+        let mut reading = Reading::new(policies);
+        for edit in edits {
+            match edit {
+                Edit::Put(file) => {
+                    let item = reading.parsed(parse_one(file).map(|item| vec![item]));
+                    reading.read_all(item);
+                }
+                Edit::Remove(id) => drop(reading.removed.insert(id.clone())),
+            }
+        }
+        change::apply(policies, snapshot, reading)
+    })
+}
+
+/// Parsing and Cedar's values recurse over what is read: that needs stack, and a panic becomes an error.
+fn contained(work: impl FnOnce() -> Result<Snapshot, LoadErrors> + Send) -> Result<Snapshot, LoadErrors> {
     let crashed =
         || Err(LoadErrors(vec![LoadProblem::of_file("entities", "the entities could not be read")]));
-    big_stack::run(|| load_here(policies, files, overrides)).unwrap_or_else(crashed)
-}
-
-fn load_here(
-    policies: &Policies,
-    files: &[SourceFile],
-    overrides: &[SourceFile],
-) -> Result<Snapshot, LoadErrors> {
-    let mut problems = Vec::new();
-    let mut items = parse_all(files, &mut problems);
-    if !overrides.is_empty() {
-        items = overridden(items, parse_all(overrides, &mut problems));
-    }
-    // What did not parse may hold any entity: whether a reference leads there cannot be said.
-    let mut refused = Refused { any: !problems.is_empty(), ids: HashSet::new() };
-    let read = read_all(policies, items, &mut refused, &mut problems);
-    if !refused.any {
-        check_references(&read, &refused.ids, &mut problems);
-    }
-    let ancestors = close(&read, &mut problems);
-    LoadErrors::check(problems)?;
-    build(policies, read, &ancestors)
-}
-
-/// Entities that are there but were not accepted. What refers to them is not wrong for that: such
-/// problems would only repeat, many times over, the one that is reported.
-struct Refused {
-    /// Some of them cannot be told by name.
-    any: bool,
-    /// Their ids.
-    ids: HashSet<String>,
+    big_stack::run(work).unwrap_or_else(crashed)
 }
 
 const NOT_CHECKED: &str = "references between entities were not checked because of it";
 
-fn parse_all(files: &[SourceFile], problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origin)> {
-    files.iter().flat_map(|file| parse(file, problems)).collect()
+/// Refuses a file that is too large to be read.
+fn check_size(file: &SourceFile) -> Result<(), LoadProblem> {
+    if file.text.len() <= ENTITY_FILE_MAX_BYTES {
+        return Ok(());
+    }
+    let message = format!("the file is larger than {} MiB", ENTITY_FILE_MAX_BYTES >> 20);
+    let help = format!("split it into several files; {NOT_CHECKED}");
+    Err(LoadProblem::of_file(&file.name, message).with_help(help))
+}
+
+/// The entity of an edit with its position.
+fn parse_one(file: &SourceFile) -> Result<(Json, Origin), LoadProblem> {
+    check_size(file)?;
+    let Unique(item) =
+        serde_json::from_str(&file.text).map_err(|error| unreadable(file, "a JSON entity", &error))?;
+    Ok((item, Origin { file: file.name.as_str().into(), line: 1, column: 1 }))
 }
 
 /// The entities of a file with their positions.
-fn parse(file: &SourceFile, problems: &mut Vec<LoadProblem>) -> Vec<(Json, Origin)> {
-    if file.text.len() > ENTITY_FILE_MAX_BYTES {
-        let message = format!("the file is larger than {} MiB", ENTITY_FILE_MAX_BYTES >> 20);
-        let problem = LoadProblem::of_file(&file.name, message);
-        problems.push(problem.with_help(format!("split it into several files; {NOT_CHECKED}")));
-        return Vec::new();
-    }
-    match serde_json::from_str::<Vec<Unique>>(&file.text) {
-        Ok(items) => {
-            let mut starts = element_starts(&file.text).into_iter();
-            let mut cursor = Cursor::new(&file.text);
-            let mut origin = || {
-                let (line, column) = cursor.advance(starts.next().unwrap_or(0));
-                Origin { file: file.name.clone(), line, column }
-            };
-            items.into_iter().map(|Unique(item)| (item, origin())).collect()
-        }
-        Err(error) => {
-            // The place is said once, in front.
-            let place = format!(" at line {} column {}", error.line(), error.column());
-            let what = error.to_string();
-            let what = what.strip_suffix(&place).unwrap_or(&what);
-            let mut problem =
-                LoadProblem::of_file(&file.name, format!("this is not a JSON list of entities: {what}"));
-            (problem.line, problem.column) = (error.line(), error.column().max(1));
-            problems.push(problem.with_help(NOT_CHECKED));
-            Vec::new()
-        }
-    }
+fn parse(file: &SourceFile) -> Result<Vec<(Json, Origin)>, LoadProblem> {
+    check_size(file)?;
+    let items: Vec<Unique> = serde_json::from_str(&file.text)
+        .map_err(|error| unreadable(file, "a JSON list of entities", &error))?;
+    let mut starts = element_starts(&file.text).into_iter();
+    let mut cursor = Cursor::new(&file.text);
+    let name: Arc<str> = file.name.as_str().into();
+    let mut origin = || {
+        let (line, column) = cursor.advance(starts.next().unwrap_or(0));
+        Origin { file: Arc::clone(&name), line, column }
+    };
+    Ok(items.into_iter().map(|Unique(item)| (item, origin())).collect())
+}
+
+fn unreadable(file: &SourceFile, expected: &str, error: &serde_json::Error) -> LoadProblem {
+    // The place is said once, in front.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let what = error.to_string();
+    let what = what.strip_suffix(&place).unwrap_or(&what);
+    let mut problem = LoadProblem::of_file(&file.name, format!("this is not {expected}: {what}"));
+    (problem.line, problem.column) = (error.line(), error.column().max(1));
+    problem.with_help(NOT_CHECKED)
 }
 
 /// Byte offsets of the elements of a JSON list that is known to be well-formed.
@@ -162,35 +198,50 @@ fn element_starts(text: &str) -> Vec<usize> {
     starts
 }
 
-fn read_all(
-    policies: &Policies,
-    items: Vec<(Json, Origin)>,
-    refused: &mut Refused,
-    problems: &mut Vec<LoadProblem>,
-) -> Vec<Read> {
-    let mut all: Vec<Read> = Vec::with_capacity(items.len());
-    let mut seen: HashMap<EntityId, Origin> = HashMap::with_capacity(items.len());
-    for (json, origin) in items {
-        let Some(read) = read_one(policies, &json, &origin, problems) else {
-            match json.get("uid").and_then(type_and_id) {
-                Some((_, id)) => drop(refused.ids.insert(id.to_owned())),
-                None => refused.any = true,
-            }
-            continue;
-        };
-        match seen.get(&read.id) {
-            Some(earlier) => {
-                let place = format!("the other is at {}:{}", earlier.file, earlier.line);
-                problems.push(origin.problem(format!("`{}` appears twice", read.id)).with_help(place));
-            }
-            None => {
-                seen.insert(read.id.clone(), origin);
-                all.push(read);
+impl<'a> Reading<'a> {
+    fn new(policies: &'a Policies) -> Self {
+        Self {
+            policies,
+            puts: Vec::new(),
+            places: HashMap::new(),
+            removed: HashSet::new(),
+            refused: Refused::default(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// What was parsed; where it was not, the problem is noted.
+    fn parsed(&mut self, parsed: Result<Vec<(Json, Origin)>, LoadProblem>) -> Vec<(Json, Origin)> {
+        parsed.unwrap_or_else(|problem| {
+            // It may hold any entity: whether a reference leads there cannot be said.
+            self.refused.any = true;
+            self.problems.push(problem);
+            Vec::new()
+        })
+    }
+
+    fn read_all(&mut self, items: Vec<(Json, Origin)>) {
+        for (json, origin) in items {
+            let Some(read) = read_one(self.policies, &json, &origin, &mut self.problems) else {
+                match json.get("uid").and_then(type_and_id) {
+                    Some((_, id)) => drop(self.refused.ids.insert(id.to_owned())),
+                    None => self.refused.any = true,
+                }
+                continue;
+            };
+            match self.places.get(&read.id).and_then(|place| self.puts.get(*place)) {
+                Some(Read { origin: earlier, .. }) => {
+                    let place = format!("the other is at {}:{}", earlier.file, earlier.line);
+                    let problem = origin.problem(format!("`{}` appears twice", read.id));
+                    self.problems.push(problem.with_help(place));
+                }
+                None => {
+                    self.places.insert(read.id.clone(), self.puts.len());
+                    self.puts.push(read);
+                }
             }
         }
     }
-    all.sort_by(|a, b| a.id.cmp(&b.id));
-    all
 }
 
 fn read_one(
@@ -229,7 +280,7 @@ fn read_one(
     };
     let id = EntityId::new(type_name, id);
     if let Some(choices) = &entity_type.choices
-        && !choices.contains(&id.id)
+        && !choices.iter().any(|choice| id.id == *choice)
     {
         let help = known_names(&id.id, choices.iter().map(String::as_str));
         problems.push(origin.problem(format!("`{id}`: the schema does not list this id")).with_help(help));
@@ -244,18 +295,18 @@ fn read_one(
         Some(attributes) => reader.record(attributes, &entity_type.attributes),
         None => {
             problems.push(origin.problem(format!("`{id}`: `attrs` must be an object")));
-            Ok(BTreeMap::new())
+            Ok(Record::default())
         }
     };
     let attributes = match read {
         Ok(attributes) => attributes,
         Err(mismatches) => {
             problems.extend(mismatches.into_iter().map(|mismatch| described(&id, mismatch, origin)));
-            BTreeMap::new()
+            Record::default()
         }
     };
     let parents = parents(entity_type, &id, object.get("parents"), origin, problems);
-    Some(Read { entity_type: Arc::clone(entity_type), id, attributes, parents, origin: origin.clone() })
+    Some(Read { id, attributes, parents, origin: origin.clone() })
 }
 
 fn described(id: &EntityId, mismatch: Mismatch, origin: &Origin) -> LoadProblem {
@@ -311,29 +362,4 @@ fn parents(
         parents.insert(EntityId::new(parent_type, parent_id));
     }
     parents
-}
-
-fn check_references(all: &[Read], refused: &HashSet<String>, problems: &mut Vec<LoadProblem>) {
-    let known: HashSet<&EntityId> = all.iter().map(|read| &read.id).collect();
-    for read in all {
-        let mut check = |target: &EntityId, path: &str| {
-            if !known.contains(target) && !refused.contains(&target.id) {
-                let near = crate::source::suggestion(
-                    &target.id,
-                    all.iter().filter(|other| other.id.kind == target.kind).map(|other| other.id.id.as_str()),
-                );
-                let mut problem = read
-                    .origin
-                    .problem(format!("`{}`: {path} refers to `{target}`, {NOT_AMONG_ENTITIES}", read.id));
-                problem.help = near;
-                problems.push(problem);
-            }
-        };
-        for parent in &read.parents {
-            check(parent, "parents");
-        }
-        for (name, value) in &read.attributes {
-            references(value, &mut |target| check(target, &format!("attrs.{name}")));
-        }
-    }
 }

@@ -338,7 +338,7 @@ proptest! {
             let same = |a: &VerdictEffect, b: &VerdictEffect| std::mem::discriminant(a) == std::mem::discriminant(b);
             prop_assert!(same(&verdict.effect, &naive(&policies, &prepared)), "{:?}", verdict);
             // The slice of this request against all entities with the same replacements.
-            prepared.entities = Arc::new(everything(&snapshot, &prepared));
+            prepared.entities = Arc::new(everything(&policies, &snapshot, &prepared));
             prop_assert_eq!(&verdict, &policies.evaluate_full(&prepared));
             // What was prepared is what Cedar's own check of requests accepts.
             let core: &ast::Request = prepared.request.as_ref();
@@ -347,14 +347,11 @@ proptest! {
     }
 }
 
-fn everything(snapshot: &Snapshot, prepared: &Prepared) -> cedar_policy::Entities {
+fn everything(policies: &Policies, snapshot: &Snapshot, prepared: &Prepared) -> cedar_policy::Entities {
     let sliced: &cedar_policy_core::entities::Entities = prepared.entities.as_ref().as_ref();
-    let all = snapshot.all();
+    let stored = snapshot.facts().iter().map(|entity| snapshot.cedar(&policies.schema, entity).unwrap());
     let mut by_uid: HashMap<ast::EntityUID, ast::Entity> =
-        AsRef::<cedar_policy_core::entities::Entities>::as_ref(all.as_ref())
-            .iter()
-            .map(|entity| (entity.uid().clone(), entity.clone()))
-            .collect();
+        stored.map(|entity| (entity.uid().clone(), entity.as_ref().clone())).collect();
     by_uid.extend(sliced.iter().map(|entity| (entity.uid().clone(), entity.clone())));
     cedar_policy_core::entities::Entities::from_entities(
         by_uid.into_values(),

@@ -201,7 +201,7 @@ fn obligations(text: &str) -> Result<Vec<Obligation>, Fault> {
         }
         let obligation =
             entry.parameters.into_iter().fold(Obligation::new(code), |obligation, (name, value)| {
-                obligation.with(name, Value::Text(value))
+                obligation.with(name, Value::Text(value.into()))
             });
         if read.contains(&obligation) {
             return Err(Fault::new(format!("`{}` is given twice", entry.code)));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use assent_model::{Entity, EntityId, EntityKind, Request, Value};
+use assent_model::{Entity, EntityId, EntityKind, Record, Request, Value};
 use cedar_policy_core::ast;
 use smol_str::SmolStr;
 
@@ -34,22 +34,20 @@ pub(super) struct Circumstances<'a> {
 
 impl Circumstances<'_> {
     /// The context, as everything else sees it and as Cedar sees it.
-    pub(super) fn assemble(
-        &self,
-        ignored: &mut Vec<String>,
-    ) -> Result<(BTreeMap<String, Value>, ast::Context), Unprepared> {
-        let mut context = BTreeMap::new();
+    pub(super) fn assemble(&self, ignored: &mut Vec<String>) -> Result<(Record, ast::Context), Unprepared> {
+        let mut context: Vec<(SmolStr, Value)> = Vec::with_capacity(self.action.context.len());
         let mut cedar: BTreeMap<SmolStr, ast::Value> = BTreeMap::new();
         for (name, attribute) in &self.action.context {
             let Some(value) = self.value(name, attribute)? else { continue };
             let converted =
-                to_cedar(&value, &|id| self.policies.uid(self.snapshot, id, &|id| self.known(id)))
-                    .ok_or_else(|| Unprepared::BadAttribute {
+                to_cedar(&value, &|id| self.policies.uid(id, &|id| self.known(id))).ok_or_else(|| {
+                    Unprepared::BadAttribute {
                         path: format!("context.{name}"),
                         expected: "within Cedar's range".to_owned(),
-                    })?;
+                    }
+                })?;
             cedar.insert(name.clone(), converted);
-            context.insert(name.to_string(), value);
+            context.push((name.clone(), value));
         }
         for (name, json) in &self.request.context {
             let counts = self
@@ -78,7 +76,7 @@ impl Circumstances<'_> {
                 ),
             }
         }
-        Ok((context, ast::Context::Value(Arc::new(cedar))))
+        Ok((context.into_iter().collect(), ast::Context::Value(Arc::new(cedar))))
     }
 
     fn known(&self, id: &EntityId) -> bool {

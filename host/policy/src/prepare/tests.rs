@@ -113,7 +113,7 @@ fn callers_supply_only_what_the_schema_says() {
     }))
     .unwrap();
     let facts = &prepared.facts;
-    let text = |text: &str| Ok(Value::Text(text.to_owned()));
+    let text = |text: &str| Ok(Value::Text(text.into()));
     let cases = [
         ("subject.desk", text("d1")),
         ("subject.active", Ok(Value::Boolean(true))),
@@ -250,7 +250,7 @@ fn the_host_provides_what_the_schema_requires_of_it_or_nobody_is_asked() {
     let wrong = BTreeMap::from([("callerEnvironment".to_owned(), Value::Integer(1))]);
     assert_eq!(ask(wrong).unwrap_err(), refused);
     let with_state = |state: &str| {
-        let text = |text: &str| Value::Text(text.to_owned());
+        let text = |text: &str| Value::Text(text.into());
         ask(BTreeMap::from([
             ("callerEnvironment".to_owned(), text("production")),
             ("callerState".to_owned(), text(state)),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use assent_model::EntityKind;
 use cedar_policy_core::ast;
+use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::est::Annotations;
+use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::validator::json_schema::{self, EntityTypeKind, TypeVariant};
 use cedar_policy_core::validator::types::{EntityKind as CedarEntityKind, Type as CedarType};
 use cedar_policy_core::validator::{RawName, ValidatorEntityTypeKind};
@@ -16,6 +18,7 @@ use super::annotations::place;
 use super::formats::Format;
 use super::types::{Action, Attribute, Attributes, EntityType, Supplier, Type};
 use super::{ParsedFile, Schema};
+use crate::entities::Shapes;
 use crate::error::LoadProblem;
 use crate::source::known_names;
 
@@ -51,7 +54,21 @@ pub(super) fn build(
     let types = entity_types(&cedar, &declared, &mut problems);
     let actions = actions(&cedar, &declared, &types, &mut problems);
     problems.extend(declared.misplaced.into_inner());
-    if problems.is_empty() { Ok(Schema { cedar, types, actions }) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut schema = Schema { cedar, types, actions, action_set: Entities::new(), shapes: Shapes::default() };
+    let entities: Vec<_> = schema.action_entities().cloned().collect();
+    // Cedar has resolved the schema, so that it has no reason to refuse its actions.
+    schema.action_set = Entities::new()
+        .add_entities(
+            entities,
+            None::<&NoEntitiesSchema>,
+            TCComputation::AssumeAlreadyComputed,
+            Extensions::all_available(),
+        )
+        .map_err(|error| vec![LoadProblem::of_file("schema", error.to_string())])?;
+    Ok(schema)
 }
 
 fn entity_types(

@@ -16,7 +16,7 @@ const EXACT_TEN_THOUSANDTHS_MAX: u64 = 999_999_999_999_999;
 pub fn plain(value: &assent_model::Value) -> Json {
     use assent_model::Value;
     match value {
-        Value::Text(text) | Value::Ip(text) => json!(text),
+        Value::Text(text) | Value::Ip(text) => json!(text.as_str()),
         Value::Integer(integer) if integer.unsigned_abs() <= EXACT_INTEGER_MAX => json!(integer),
         Value::Integer(integer) => json!(integer.to_string()),
         Value::Decimal(decimal) => number(*decimal),
@@ -24,9 +24,11 @@ pub fn plain(value: &assent_model::Value) -> Json {
         Value::Instant(instant) => json!(instant.to_string()),
         Value::Date(date) => json!(date.to_string()),
         Value::Duration(millis) => json!(duration(*millis)),
-        Value::Entity(EntityId { kind, id }) => json!({ "type": kind, "id": id }),
+        Value::Entity(EntityId { kind, id }) => json!({ "type": kind.as_str(), "id": id.as_str() }),
         Value::Set(values) => values.iter().map(plain).collect(),
-        Value::Record(members) => members.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        Value::Record(members) => {
+            members.iter().map(|(name, value)| (name.to_string(), plain(value))).collect()
+        }
     }
 }
 
@@ -70,7 +72,7 @@ mod tests {
             (Value::Ip("10.0.0.0/8".into()), json!("10.0.0.0/8")),
             (Value::Entity(EntityId::new("Patient", "p")), json!({"type": "Patient", "id": "p"})),
             (Value::set([Value::Integer(2), Value::Integer(1)]), json!([1, 2])),
-            (Value::Record([("a".to_owned(), Value::Boolean(false))].into()), json!({"a": false})),
+            (Value::Record([("a", Value::Boolean(false))].into()), json!({"a": false})),
         ];
         for (value, expected) in cases {
             assert_eq!(plain(&value).to_string(), expected.to_string());

@@ -19,23 +19,23 @@ fn at(millis: i64) -> Value {
     Value::Instant(Instant::from_millis(millis).unwrap())
 }
 
-type Members = BTreeMap<String, Value>;
+type Members = Record;
 
 fn members(members: &[(&str, Value)]) -> Members {
-    members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    members.iter().cloned().collect()
 }
 
 fn with(base: &Members, name: &str, value: Option<Value>) -> Members {
     let mut changed = base.clone();
     match value {
-        Some(value) => drop(changed.insert(name.to_owned(), value)),
-        None => drop(changed.remove(name)),
+        Some(value) => changed.insert(name, value),
+        None => changed.remove(name),
     }
     changed
 }
 
 fn entity_of(kind: &str, id: &str, attributes: Members) -> Entity {
-    Entity { id: Id::new(kind, id), attributes, ancestors: vec![] }
+    Entity { id: Id::new(kind, id), attributes, ancestors: Arc::default() }
 }
 
 fn facts(stored: Entity) -> DecisionFacts {
@@ -46,11 +46,11 @@ fn facts(stored: Entity) -> DecisionFacts {
     ]);
     DecisionFacts {
         facts: Arc::new(Facts::new([stored], kinds)),
-        subject: Arc::new(entity_of("Practitioner", "doc", Members::new())),
+        subject: Arc::new(entity_of("Practitioner", "doc", Members::default())),
         action: "export".into(),
-        resource: Arc::new(entity_of("DataSet", "set", Members::new())),
-        patient: Some(Arc::new(entity_of("Patient", "pat", Members::new()))),
-        context: BTreeMap::new(),
+        resource: Arc::new(entity_of("DataSet", "set", Members::default())),
+        patient: Some(Arc::new(entity_of("Patient", "pat", Members::default()))),
+        context: Members::default(),
         purpose: None,
         now: Instant::from_millis(77).unwrap(),
         today: None,
@@ -131,7 +131,9 @@ fn unsupported(attributes: Members) -> Vec<String> {
 
 fn provision(attributes: &[(&str, Value)]) -> Value {
     let mut all = members(&[("effect", text("permit"))]);
-    all.extend(members(attributes));
+    for (name, value) in attributes {
+        all.insert(*name, value.clone());
+    }
     Value::Record(all)
 }
 
@@ -144,7 +146,9 @@ fn what_cannot_be_read_in_a_consent_is_named() {
     let role = text("http://terminology.hl7.org/CodeSystem/v3-RoleCode|MTH");
     let actor = |names: &[&str]| {
         let mut actor = members(&[("role", role.clone())]);
-        actor.extend(names.iter().map(|name| ((*name).to_owned(), reference_to("Organization", "x"))));
+        for name in names {
+            actor.insert(*name, reference_to("Organization", "x"));
+        }
         Value::set([Value::Record(actor)])
     };
     let cases = [

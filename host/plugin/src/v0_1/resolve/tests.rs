@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use assent_model::value::Decimal;
-use assent_model::{EntityKind, Facts, Instant};
+use assent_model::{EntityKind, Facts, Instant, Record};
 
 use super::*;
 
 fn entity_of(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
-    let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Entity { id: Id::new(kind, id), attributes, ancestors: vec![] }
+    let attributes = attributes.iter().map(|(name, value)| (*name, value.clone())).collect();
+    Entity { id: Id::new(kind, id), attributes, ancestors: Arc::default() }
 }
 
 fn facts(stored: Vec<Entity>) -> DecisionFacts {
@@ -24,7 +24,7 @@ fn facts(stored: Vec<Entity>) -> DecisionFacts {
         action: "read".into(),
         resource: Arc::new(entity_of("Observation", "obs", &[])),
         patient: Some(Arc::new(entity_of("Patient", "pat", &[]))),
-        context: BTreeMap::new(),
+        context: Record::default(),
         purpose: None,
         now: Instant::from_millis(0).unwrap(),
         today: None,
@@ -55,7 +55,7 @@ fn word(value: &Sent<&str>) -> String {
 #[test]
 fn attributes_come_in_the_order_of_the_needs_and_absent_ones_say_why() {
     let mut facts = facts(vec![]);
-    let record = Value::Record(BTreeMap::from([("mfa".to_owned(), Value::Boolean(true))]));
+    let record = Value::Record(Record::from([("mfa", Value::Boolean(true))]));
     let ghost = Value::Entity(Id::new("Patient", "ghost"));
     let attributes = [
         ("state", Value::Text("CA".into())),
@@ -128,7 +128,7 @@ fn without_a_patient_nothing_about_one_is_sent() {
 
 #[test]
 fn a_value_set_is_sent_whole_or_as_unknown() {
-    let codes = |codes: &[&str]| Value::set(codes.iter().map(|code| Value::Text((*code).to_owned())));
+    let codes = |codes: &[&str]| Value::set(codes.iter().map(|code| Value::Text((*code).into())));
     let facts = facts(vec![
         entity_of("ValueSet", "good", &[("codes", codes(&["s|1", "s|2"]))]),
         entity_of("ValueSet", "half", &[("codes", codes(&["s|1", "two"]))]),
