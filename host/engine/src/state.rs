@@ -183,7 +183,7 @@ impl Turn<'_> {
 fn edit(item: &StateItem) -> Result<Edit, StateError> {
     let id = match item.section.as_str() {
         ENTITIES => item.target.to_string(),
-        _ => item.target.id.clone(),
+        _ => item.target.id.to_string(),
     };
     let key = Key::new(item.section.clone(), id)?;
     Ok(match item.change {

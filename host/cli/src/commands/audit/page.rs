@@ -147,7 +147,7 @@ fn obligation(obligation: &Obligation) -> String {
 /// A value as a person reads it; `--json` says it with its kind.
 fn said(value: &Value) -> String {
     match value {
-        Value::Text(text) | Value::Ip(text) => text.clone(),
+        Value::Text(text) | Value::Ip(text) => text.to_string(),
         Value::Integer(integer) => integer.to_string(),
         Value::Decimal(decimal) => decimal.to_string(),
         Value::Boolean(boolean) => boolean.to_string(),
