@@ -1,3 +1,5 @@
+//! Stored facts against a naive model, changed step by step, and what look-ups give.
+
 use proptest::prelude::*;
 
 use super::*;
