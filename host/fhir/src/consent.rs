@@ -1,0 +1,410 @@
+//! A Consent from its root: what it is about, where it stands, what its base is, and the entity of it all.
+//!
+//! The base is `provision.type`, else what `policyRule` says, else what the settings say of `policy.uri`,
+//! else indeterminate. A root without type is an exception to its policy in R4's words, and HL7's examples
+//! mean "deny" by it; others narrow their policy by it. Purposes and period narrow it here; anything else
+//! cannot be told, and is unsupported.
+//! Sources: FHIR R4 Consent; IHE PCF.
+
+use assent_model::EntityId;
+use serde_json::{Map, Value, json};
+
+use crate::coding::{ACT_CODE, CONSENT_SCOPE, OBSERVATION_VALUE};
+use crate::moment::written;
+use crate::outcome::{
+    BaseSource, Combining, Directive, OtherScope, Outcome, Remark, Rule, Status, Unsupported, Why,
+};
+use crate::problem::{Problem, Problems};
+use crate::provision::{Provision, ROOT_KEY};
+use crate::reader::{At, Element, Reader};
+use crate::reference::is_id;
+use crate::settings::{Effect, Settings};
+
+const CONSENT: [&str; 21] = [
+    "resourceType",
+    "meta",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+    "identifier",
+    "status",
+    "scope",
+    "category",
+    "patient",
+    "dateTime",
+    "performer",
+    "organization",
+    "sourceAttachment",
+    "sourceReference",
+    "policy",
+    "policyRule",
+    "verification",
+    "provision",
+    "id",
+];
+/// What says where the document comes from, and is copied as it is.
+const PROVENANCE: [&str; 12] = [
+    "meta",
+    "identifier",
+    "category",
+    "dateTime",
+    "performer",
+    "organization",
+    "sourceAttachment",
+    "sourceReference",
+    "policy",
+    "policyRule",
+    "verification",
+    "language",
+];
+/// What of it is not read otherwise.
+const DESCRIPTION: [&str; 9] = [
+    "meta",
+    "identifier",
+    "category",
+    "performer",
+    "organization",
+    "sourceAttachment",
+    "sourceReference",
+    "policy",
+    "verification",
+];
+const OPT_IN: [&str; 2] = ["OPTIN", "OPTINR"];
+const OPT_OUT: [&str; 2] = ["OPTOUT", "OPTOUTE"];
+/// Labels and tags of a resource of which something is missing.
+const INCOMPLETE: [&str; 3] = ["MASKED", "REDACTED", "SUBSETTED"];
+/// Objections that an entity names; a document can have thousands, and every plugin call carries them.
+const NAMED_MAX: usize = 32;
+
+const NOT_DATED: &str = "1970-01-01T00:00:00Z";
+
+/// Reads a FHIR R4 Consent.
+///
+/// `is_stored` says whether an entity is stored: whom a document names must be.
+/// The resource comes from a parser that refuses an object with two members of the same name, since of
+/// those only one would be read here.
+///
+/// ```
+/// use assent_fhir::{Outcome, Settings, normalise};
+///
+/// let consent = serde_json::json!({
+///     "resourceType": "Consent",
+///     "id": "c1",
+///     "status": "active",
+///     "scope": {"coding": [{
+///         "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+///         "code": "patient-privacy",
+///     }]},
+///     "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+///     "patient": {"reference": "Patient/p1"},
+///     "dateTime": "2026-01-05",
+///     "provision": {"type": "permit"},
+/// });
+/// let Outcome::Directive(directive) = normalise(&consent, &Settings::default(), &|_| true)? else {
+///     unreachable!("its scope is privacy");
+/// };
+/// assert_eq!(directive.entity["attrs"]["base"], "permit");
+/// assert!(!directive.is_objection());
+/// # Ok::<(), assent_fhir::Problems>(())
+/// ```
+///
+/// # Errors
+/// All problems at once, where it is no Consent that could be stored: not R4's shape, or of nobody stored.
+pub fn normalise(
+    resource: &Value,
+    settings: &Settings,
+    is_stored: &dyn Fn(&EntityId) -> bool,
+) -> Result<Outcome, Problems> {
+    let mut reader =
+        Reader { settings, is_stored, problems: Vec::new(), unsupported: Vec::new(), notes: Vec::new() };
+    let outcome = reader.consent(&At { value: resource, path: "Consent".to_owned() });
+    let mut problems = std::mem::take(&mut reader.problems);
+    problems.sort_unstable();
+    problems.dedup();
+    match outcome {
+        Some(outcome) if problems.is_empty() => Ok(outcome),
+        _ if problems.is_empty() => {
+            Err(Problems(vec![Problem { path: "Consent".to_owned(), expected: "a Consent" }]))
+        }
+        _ => Err(Problems(problems)),
+    }
+}
+
+/// The root's own elements; those that are missing are reported.
+struct Root<'a> {
+    status: Option<Status>,
+    patient: Option<EntityId>,
+    given_at: String,
+    provision: Option<Provision<'a>>,
+    base: Option<Effect>,
+    source: BaseSource,
+}
+
+impl Reader<'_> {
+    fn consent(&mut self, at: &At<'_>) -> Option<Outcome> {
+        if at.value.get("resourceType").and_then(Value::as_str) != Some("Consent") {
+            self.problem(at.path.as_str(), "a resource with `resourceType` `Consent`");
+            return None;
+        }
+        let element = self.element(at, &CONSENT)?;
+        // R5 made it a list.
+        let is_list = element.members.get("provision").is_some_and(Value::is_array);
+        if is_list {
+            self.unsupported(element.path_of("provision"), Why::R5);
+        }
+        let is_r5 = self.unsupported.iter().any(|found| found.why == Why::R5);
+        if !is_r5 && let Some(scope) = self.scope(&element) {
+            return Some(Outcome::Other(scope));
+        }
+        let id = element.member("id").and_then(|at| at.text()).filter(|id| is_id(id));
+        if id.is_none() {
+            self.problem(element.path_of("id"), "an id of 1 to 64 letters, digits, `-` and `.`");
+        }
+        let mut root = if is_r5 { self.r5_root(&element) } else { self.root(&element) };
+        let is_clean = self.is_clean_since(0);
+        let nested = root.provision.as_mut().map(|root| std::mem::take(&mut root.nested)).unwrap_or_default();
+        let mut criteria = root.provision.map(|root| root.criteria).unwrap_or_default();
+        let period: Vec<_> =
+            ["start", "end"].into_iter().filter_map(|name| Some((name, criteria.remove(name)?))).collect();
+        let within = root.base.filter(|_| !criteria.is_empty());
+        let nested = self.nested(nested, within.map(|_| ROOT_KEY));
+        self.unsupported.sort_unstable();
+        self.notes.sort_unstable();
+        let (id, status, patient) = (id?, root.status?, root.patient?);
+
+        let mut attributes = Map::new();
+        let mut put = |name: &str, value: Value| drop(attributes.insert(name.to_owned(), value));
+        put("patient", json!(patient));
+        put("status", status.as_str().into());
+        put("givenAt", root.given_at.into());
+        put("forms", json!([]));
+        if is_clean {
+            period.into_iter().for_each(|(name, moment)| put(name, moment));
+            let mut provisions = Vec::new();
+            if let Some(effect) = within {
+                criteria.insert("key".to_owned(), ROOT_KEY.into());
+                criteria.insert("effect".to_owned(), effect.as_str().into());
+                provisions.push(Value::Object(criteria));
+                put("base", Effect::Deny.as_str().into());
+            } else if let Some(base) = root.base {
+                put("base", base.as_str().into());
+            }
+            provisions.extend(nested);
+            if !provisions.is_empty() {
+                put("provisions", Value::Array(provisions));
+            }
+        }
+        if !self.unsupported.is_empty() {
+            put("unsupported", json!(named(&self.unsupported)));
+        }
+        let combining = match (self.unsupported.is_empty(), within) {
+            (false, _) => Combining::Objection,
+            (true, Some(_)) => Combining::BaseWithinCriteria,
+            (true, None) => Combining::ExceptionsToBase,
+        };
+        Some(Outcome::Directive(Box::new(Directive {
+            entity: json!({
+                "uid": { "type": "Consent", "id": id },
+                "attrs": attributes,
+                "parents": [],
+            }),
+            status,
+            base: root.base,
+            rule: Rule { combining, base: root.source },
+            unsupported: std::mem::take(&mut self.unsupported),
+            notes: std::mem::take(&mut self.notes),
+            provenance: provenance(&element),
+        })))
+    }
+
+    /// What else the consent is about; none: privacy, or it cannot be told.
+    fn scope(&mut self, root: &Element<'_>) -> Option<OtherScope> {
+        let Some(at) = root.member("scope") else {
+            self.problem(root.path_of("scope"), "a scope, such as `patient-privacy`");
+            return None;
+        };
+        let problems = self.problems.len();
+        let codings = self.codings(&at);
+        if codings.iter().any(|coding| coding.is(CONSENT_SCOPE, "patient-privacy")) {
+            return None;
+        }
+        let others = [
+            ("adr", OtherScope::AdvanceDirective),
+            ("research", OtherScope::Research),
+            ("treatment", OtherScope::Treatment),
+        ];
+        let other = |code| others.into_iter().find(|(known, _)| *known == code).map(|(_, other)| other);
+        let known: Option<Vec<_>> = codings
+            .iter()
+            .map(|coding| coding.code.filter(|_| coding.system == Some(CONSENT_SCOPE)).and_then(other))
+            .collect();
+        let found = known.and_then(|known| known.first().copied());
+        if found.is_none() && self.problems.len() == problems {
+            self.unsupported(at.path, Why::Scope);
+        }
+        found.filter(|_| self.problems.len() == problems)
+    }
+
+    fn root<'a>(&mut self, element: &Element<'a>) -> Root<'a> {
+        self.described_elements(element);
+        if self.list(element, "category").is_empty() && !element.has("category") {
+            self.problem(element.path_of("category"), "at least one category");
+        }
+        let status = element.member("status").and_then(|at| at.text()).and_then(Status::of);
+        if status.is_none() {
+            let expected =
+                "a status: `draft`, `proposed`, `active`, `rejected`, `inactive` or `entered-in-error`";
+            self.problem(element.path_of("status"), expected);
+        }
+        let patient = self.patient(element, "patient");
+        let given_at = self.given_at(element, "dateTime");
+        let provision = element.member("provision").and_then(|at| self.provision(&at));
+        let (base, source) = self.base(element, provision.as_ref());
+        if let Some(provision) = &provision {
+            let narrows = |name: &String| {
+                matches!(name.as_str(), "start" | "end") || name == "purposes" && base.is_some()
+            };
+            if provision.effect.is_none() && !provision.criteria.keys().all(narrows) {
+                self.unsupported(element.path_of("provision"), Why::Untyped);
+            }
+        }
+        Root { status, patient, given_at, provision, base, source }
+    }
+
+    /// Of R5's shape only what an objection needs is read: whose it is, and whether it counts.
+    fn r5_root<'a>(&mut self, element: &Element<'a>) -> Root<'a> {
+        self.described_elements(element);
+        let status =
+            element.member("status").and_then(|at| at.text()).and_then(Status::of).unwrap_or_else(|| {
+                self.unsupported(element.path_of("status"), Why::R5);
+                Status::Active
+            });
+        let patient = if element.has("subject") { "subject" } else { "patient" };
+        let patient = self.patient(element, patient);
+        let date = if element.has("date") { "date" } else { "dateTime" };
+        let given_at = self.given_at(element, date);
+        let source = BaseSource::Indeterminate;
+        Root { status: Some(status), patient, given_at, provision: None, base: None, source }
+    }
+
+    fn patient(&mut self, root: &Element<'_>, name: &str) -> Option<EntityId> {
+        let expected = "a reference to a stored patient, such as `Patient/p1`";
+        let Some(at) = root.member(name) else {
+            self.problem(root.path_of(name), expected);
+            return None;
+        };
+        // Whose it is cannot be told: there is nobody for whom it could be an objection.
+        self.reference(&at, &["Patient"])?.map_err(|(path, _)| self.problem(path, expected)).ok()
+    }
+
+    fn given_at(&mut self, root: &Element<'_>, name: &str) -> String {
+        let found = self.moment(root, name);
+        match &found {
+            Some(span) if span.is_date => self.note(root.path_of(name), Remark::FirstMoment),
+            Some(_) => {}
+            None => self.note(root.path_of(name), Remark::NotDated),
+        }
+        found.map_or_else(|| NOT_DATED.to_owned(), |span| written(span.first))
+    }
+
+    fn base(
+        &mut self,
+        root: &Element<'_>,
+        provision: Option<&Provision<'_>>,
+    ) -> (Option<Effect>, BaseSource) {
+        let by_rule = self.policy_rule(root);
+        let by_uri = self.policy_uris(root);
+        if let Some(own) = provision.and_then(|provision| provision.effect) {
+            if by_rule.is_some_and(|rule| rule != own) {
+                self.note(root.path_of("provision.type"), Remark::PolicyRuleOverruled);
+            }
+            (Some(own), BaseSource::RootType)
+        } else if let Some(effect) = by_rule {
+            (Some(effect), BaseSource::PolicyRule)
+        } else if let Some(effect) = by_uri {
+            (Some(effect), BaseSource::PolicyUri)
+        } else {
+            (None, BaseSource::Indeterminate)
+        }
+    }
+
+    fn policy_rule(&mut self, root: &Element<'_>) -> Option<Effect> {
+        let at = root.member("policyRule")?;
+        let codings = self.codings(&at);
+        let effect = |code| match code {
+            code if OPT_IN.contains(&code) => Some(Effect::Permit),
+            code if OPT_OUT.contains(&code) => Some(Effect::Deny),
+            _ => None,
+        };
+        let codes = codings.iter().filter(|coding| coding.system == Some(ACT_CODE));
+        let effects: Vec<_> = codes.filter_map(|coding| coding.code.and_then(effect)).collect();
+        self.agreed(&effects, at.path)
+    }
+
+    fn policy_uris(&mut self, root: &Element<'_>) -> Option<Effect> {
+        let mut effects = Vec::new();
+        for policy in self.list(root, "policy") {
+            match policy.value.get("uri") {
+                None => {}
+                Some(Value::String(uri)) => effects.extend(self.settings.policies.get(uri)),
+                Some(_) => self.problem(format!("{}.uri", policy.path), "the URI of a policy"),
+            }
+        }
+        self.agreed(&effects, root.path_of("policy"))
+    }
+
+    fn agreed(&mut self, effects: &[Effect], path: String) -> Option<Effect> {
+        let first = effects.first().copied();
+        if effects.iter().all(|effect| Some(*effect) == first) {
+            return first;
+        }
+        self.unsupported(path, Why::Contradiction);
+        None
+    }
+
+    fn described_elements(&mut self, root: &Element<'_>) {
+        for at in DESCRIPTION.into_iter().filter_map(|name| root.member(name)) {
+            self.described(at);
+        }
+        if root.has("implicitRules") {
+            self.unsupported(root.path_of("implicitRules"), Why::ImplicitRules);
+        }
+        if let Some(meta) = root.member("meta") {
+            for name in ["security", "tag"] {
+                let items = meta.value.get(name).and_then(Value::as_array).into_iter().flatten();
+                for (position, item) in items.enumerate() {
+                    let of = |name| item.get(name).and_then(Value::as_str);
+                    let incomplete = of("code").is_some_and(|code| INCOMPLETE.contains(&code));
+                    if incomplete && of("system") == Some(OBSERVATION_VALUE) {
+                        self.unsupported(format!("{}.{name}[{position}]", meta.path), Why::Incomplete);
+                    }
+                }
+            }
+        }
+        for item in self.list(root, "verification") {
+            let path = format!("{}.verified", item.path);
+            match item.value.get("verified") {
+                Some(Value::Bool(true)) => {}
+                Some(Value::Bool(false)) => self.unsupported(path, Why::NotVerified),
+                _ => self.problem(path, "`true` or `false`"),
+            }
+        }
+    }
+}
+
+/// The first objections as sentences, and how many there are beside them.
+fn named(unsupported: &[Unsupported]) -> Vec<String> {
+    let mut named: Vec<String> = unsupported.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    named.dedup();
+    if let Some(more) = unsupported.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+        named.push(format!("Consent: {more} more"));
+    }
+    named
+}
+
+fn provenance(root: &Element<'_>) -> Map<String, Value> {
+    let own =
+        PROVENANCE.into_iter().filter_map(|name| Some((name.to_owned(), root.members.get(name)?.clone())));
+    own.collect()
+}

@@ -1,0 +1,27 @@
+//! What a FHIR R4 Consent says, as a `Consent` entity of the base schema.
+//!
+//! [`normalise`] reads one resource; nothing here does IO, reads a clock or decides anything.
+//! INVARIANT (nothing is passed over): what this crate cannot carry into the entity is listed with its
+//! FHIRPath, and marks the entity, so that `consent-directive` treats it as an objection.
+//! INVARIANT (a mark that is taken away opens nothing): a provision that is not read in full is written as
+//! a deny of everything it is nested in, and a consent whose root is not read in full without base,
+//! provisions and period.
+//! INVARIANT (no patient in logs): no message and no `Debug` holds a value of the resource.
+
+mod coding;
+mod consent;
+mod moment;
+mod outcome;
+mod problem;
+mod provision;
+mod reader;
+mod reference;
+mod settings;
+
+pub use consent::normalise;
+pub use outcome::{
+    BaseSource, Combining, Directive, Note, OtherScope, Outcome, Remark, Rule, Status, Unsupported, Why,
+};
+pub use problem::{Problem, Problems};
+pub use provision::{PROVISION_DEPTH_MAX, PROVISIONS_MAX};
+pub use settings::{Effect, Settings};
