@@ -1,15 +1,15 @@
-//! A Consent from its root: what it is about, where it stands, what its base is, and the entity of it all.
+//! A Consent from its root: what it is about, where it stands, and the entity of it all.
 //!
-//! The base is `provision.type`, else what `policyRule` says, else what the settings say of `policy.uri`,
-//! else indeterminate. A root without type is an exception to its policy in R4's words, and HL7's examples
-//! mean "deny" by it; others narrow their policy by it. Purposes and period narrow it here; anything else
-//! cannot be told, and is unsupported.
+//! A root without type is an exception to its policy in R4's words, and HL7's examples mean "deny" by it;
+//! others narrow their policy by it. Purposes and period narrow it here; anything else cannot be told, and
+//! is unsupported. What was signed, by whom, and whether it was verified says where the document comes
+//! from, and is no criterion: it is kept beside the entity, except that `verified: false` is an objection.
 //! Sources: FHIR R4 Consent; IHE PCF.
 
 use assent_model::EntityId;
 use serde_json::{Map, Value, json};
 
-use crate::coding::{ACT_CODE, CONSENT_SCOPE, OBSERVATION_VALUE};
+use crate::coding::{CONSENT_SCOPE, OBSERVATION_VALUE};
 use crate::moment::written;
 use crate::outcome::{
     BaseSource, Combining, Directive, OtherScope, Outcome, Remark, Rule, Status, Unsupported, Why,
@@ -70,8 +70,6 @@ const DESCRIPTION: [&str; 9] = [
     "policy",
     "verification",
 ];
-const OPT_IN: [&str; 2] = ["OPTIN", "OPTINR"];
-const OPT_OUT: [&str; 2] = ["OPTOUT", "OPTOUTE"];
 /// Labels and tags of a resource of which something is missing.
 const INCOMPLETE: [&str; 3] = ["MASKED", "REDACTED", "SUBSETTED"];
 /// Objections that an entity names; a document can have thousands, and every plugin call carries them.
@@ -308,67 +306,15 @@ impl Reader<'_> {
         found.map_or_else(|| NOT_DATED.to_owned(), |span| written(span.first))
     }
 
-    fn base(
-        &mut self,
-        root: &Element<'_>,
-        provision: Option<&Provision<'_>>,
-    ) -> (Option<Effect>, BaseSource) {
-        let by_rule = self.policy_rule(root);
-        let by_uri = self.policy_uris(root);
-        if let Some(own) = provision.and_then(|provision| provision.effect) {
-            if by_rule.is_some_and(|rule| rule != own) {
-                self.note(root.path_of("provision.type"), Remark::PolicyRuleOverruled);
-            }
-            (Some(own), BaseSource::RootType)
-        } else if let Some(effect) = by_rule {
-            (Some(effect), BaseSource::PolicyRule)
-        } else if let Some(effect) = by_uri {
-            (Some(effect), BaseSource::PolicyUri)
-        } else {
-            (None, BaseSource::Indeterminate)
-        }
-    }
-
-    fn policy_rule(&mut self, root: &Element<'_>) -> Option<Effect> {
-        let at = root.member("policyRule")?;
-        let codings = self.codings(&at);
-        let effect = |code| match code {
-            code if OPT_IN.contains(&code) => Some(Effect::Permit),
-            code if OPT_OUT.contains(&code) => Some(Effect::Deny),
-            _ => None,
-        };
-        let codes = codings.iter().filter(|coding| coding.system == Some(ACT_CODE));
-        let effects: Vec<_> = codes.filter_map(|coding| coding.code.and_then(effect)).collect();
-        self.agreed(&effects, at.path)
-    }
-
-    fn policy_uris(&mut self, root: &Element<'_>) -> Option<Effect> {
-        let mut effects = Vec::new();
-        for policy in self.list(root, "policy") {
-            match policy.value.get("uri") {
-                None => {}
-                Some(Value::String(uri)) => effects.extend(self.settings.policies.get(uri)),
-                Some(_) => self.problem(format!("{}.uri", policy.path), "the URI of a policy"),
-            }
-        }
-        self.agreed(&effects, root.path_of("policy"))
-    }
-
-    fn agreed(&mut self, effects: &[Effect], path: String) -> Option<Effect> {
-        let first = effects.first().copied();
-        if effects.iter().all(|effect| Some(*effect) == first) {
-            return first;
-        }
-        self.unsupported(path, Why::Contradiction);
-        None
-    }
-
     fn described_elements(&mut self, root: &Element<'_>) {
         for at in DESCRIPTION.into_iter().filter_map(|name| root.member(name)) {
             self.described(at);
         }
         if root.has("implicitRules") {
             self.unsupported(root.path_of("implicitRules"), Why::ImplicitRules);
+        }
+        if root.members.get("text").and_then(|text| text.get("status")) == Some(&json!("additional")) {
+            self.unsupported(root.path_of("text.status"), Why::Narrative);
         }
         if let Some(meta) = root.member("meta") {
             for name in ["security", "tag"] {

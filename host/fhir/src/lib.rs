@@ -6,8 +6,25 @@
 //! INVARIANT (a mark that is taken away opens nothing): a provision that is not read in full is written as
 //! a deny of everything it is nested in, and a consent whose root is not read in full without base,
 //! provisions and period.
-//! INVARIANT (no patient in logs): no message and no `Debug` holds a value of the resource.
+//! INVARIANT (no patient in logs): no message and no `Debug` holds a value of the resource. Names of
+//! elements are shown where they look like some.
+//!
+//! | element | where it goes |
+//! |---|---|
+//! | `id`, `patient`, `status`, `dateTime` | the entity's id, `patient`, `status`, `givenAt` (1970 if it is not dated) |
+//! | `scope` | anything but privacy is no directive |
+//! | `provision.type`, `policyRule`, `policy.uri` | `base`, in this order |
+//! | the root's `period` | `start`, `end` |
+//! | the root's other criteria | a provision `root` with the base's effect, under a base of deny |
+//! | `provision.provision`, to any depth within [`PROVISION_DEPTH_MAX`] | `provisions`, flat |
+//! | `period`, `dataPeriod`, `actor`, `action`, `securityLabel`, `purpose`, `class`, `code` | their attributes |
+//! | `data`; actors that are no organization, practitioner or related person | unsupported: no place |
+//! | `performer`, `organization`, `source[x]`, `verification`, `meta`, … | [`Directive::provenance`] |
+//!
+//! Dates are spans in UTC: a start is the first moment of its day, month or year, an end the first moment
+//! after it, since FHIR's periods include their ends and the base schema's do not.
 
+mod base;
 mod coding;
 mod consent;
 mod moment;

@@ -190,6 +190,9 @@ pub enum Why {
     /// A tag or label: something was left out or masked.
     #[error("the document is marked as incomplete")]
     Incomplete,
+    /// `text.status` is `additional`.
+    #[error("the narrative says more than the elements do")]
+    Narrative,
     /// The scope is none of FHIR's.
     #[error("a scope that is not known")]
     Scope,

@@ -6,6 +6,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// Problems that a message spells out: as many as somebody reads. The others are counted.
+const SHOWN_MAX: usize = 16;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[error("`{path}`: expected {expected}")]
@@ -22,10 +25,13 @@ pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, problem) in self.0.iter().enumerate() {
+        for (position, problem) in self.0.iter().take(SHOWN_MAX).enumerate() {
             let separator = if position == 0 { "" } else { "; " };
             write!(f, "{separator}{problem}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }

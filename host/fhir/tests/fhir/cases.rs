@@ -75,6 +75,7 @@ fn every_reason_has_a_case() {
         Why::R5,
         Why::ImplicitRules,
         Why::Incomplete,
+        Why::Narrative,
         Why::Scope,
         Why::Untyped,
         Why::Contradiction,

@@ -58,3 +58,13 @@ fn an_entity_names_the_first_objections_and_counts_the_rest() {
     let marks = directive.entity["attrs"]["unsupported"].as_array().unwrap();
     assert_eq!((marks.len(), &marks[32]), (33, &json!("Consent: 8 more")));
 }
+
+#[test]
+fn a_message_spells_out_the_first_problems_and_counts_the_rest() {
+    let mut consent = document("plain");
+    consent["provision"]["provision"] = (0..17).map(|_| json!({"type": "allow"})).collect();
+    let problems = read_consent(&consent).unwrap_err();
+    assert_eq!(problems.0.len(), 17);
+    assert!(problems.to_string().ends_with("; and 1 more"), "{problems}");
+    problems.0.iter().for_each(|problem| assert!(problem.path.ends_with(".type"), "{problem}"));
+}
