@@ -3,7 +3,7 @@
 use assent_fhir::{Outcome, Problems, Why};
 use serde_json::{Value, json};
 
-use crate::support::{Case, cases, read_consent};
+use crate::support::{CASES, Case, read_consent};
 
 fn pairs<T>(list: &[T], pair: impl Fn(&T) -> Value) -> Value {
     list.iter().map(pair).collect()
@@ -61,9 +61,8 @@ fn check(case: &Case) {
 
 #[test]
 fn every_case_holds() {
-    let cases = cases();
-    assert!(cases.len() >= 100, "{} cases", cases.len());
-    cases.iter().for_each(check);
+    assert!(CASES.len() >= 100, "{} cases", CASES.len());
+    CASES.iter().for_each(check);
 }
 
 #[test]
@@ -95,13 +94,12 @@ fn every_reason_has_a_case() {
         Why::ReferenceKind,
         Why::ReferenceUnknown,
     ];
-    let cases = cases();
     for why in all {
         let code = json!(why);
         let has = |case: &Case| {
             let unsupported = case.expected["unsupported"].as_array().into_iter().flatten();
             unsupported.into_iter().any(|found| found[1] == code)
         };
-        assert!(cases.iter().any(has), "{why:?} has no case");
+        assert!(CASES.iter().any(has), "{why:?} has no case");
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
-use crate::support::{cases, directive, document, read_consent};
+use crate::support::{CASES, directive, document, read_consent};
 
 /// Names and words that mean something, so that random values get past the first check.
 const WORDS: [&str; 24] = [
@@ -55,11 +55,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn a_document() -> impl Strategy<Value = Value> {
-    any::<Index>().prop_map(|index| {
-        let mut cases = cases();
-        let at = index.index(cases.len());
-        cases.swap_remove(at).document
-    })
+    any::<Index>().prop_map(|index| index.get(&CASES).document.clone())
 }
 
 /// The values of a tree, one by one.
@@ -165,7 +161,7 @@ fn but_for_order(outcome: Result<Outcome, Problems>) -> Value {
 const PURPOSES: [&str; 3] = ["TREAT", "HPAYMT", "HRESCH"];
 
 fn a_provision() -> impl Strategy<Value = Value> {
-    let own = (any::<bool>(), prop::collection::vec(select(&PURPOSES[..]), 0..3), prop::bool::weighted(0.2));
+    let own = (any::<bool>(), prop::collection::vec(select(&PURPOSES[..]), 0..3), prop::bool::weighted(0.3));
     let make = |(permits, purposes, strange): (bool, Vec<&str>, bool), nested: Vec<Value>| {
         let mut provision = json!({ "type": if permits { "permit" } else { "deny" } });
         if !purposes.is_empty() {
@@ -182,8 +178,8 @@ fn a_provision() -> impl Strategy<Value = Value> {
         provision
     };
     let leaf = own.clone().prop_map(move |own| make(own, vec![]));
-    leaf.prop_recursive(3, 20, 4, move |inner| {
-        (own.clone(), prop::collection::vec(inner, 0..4)).prop_map(move |(own, nested)| make(own, nested))
+    leaf.prop_recursive(4, 16, 3, move |inner| {
+        (own.clone(), prop::collection::vec(inner, 1..4)).prop_map(move |(own, nested)| make(own, nested))
     })
 }
 
@@ -192,6 +188,7 @@ fn a_provision() -> impl Strategy<Value = Value> {
 enum World {
     Nothing,
     MatchesNever,
+    MatchesAlways,
     TurnsRound,
 }
 
@@ -200,7 +197,8 @@ fn document_permits(provision: &Value, purpose: &str, world: World) -> Option<bo
     let strange = provision.get("colour").is_some();
     let about =
         provision["purpose"].as_array().is_none_or(|all| all.iter().any(|one| one["code"] == purpose));
-    if !about || strange && matches!(world, World::MatchesNever) {
+    let always = strange && matches!(world, World::MatchesAlways);
+    if !about && !always || strange && matches!(world, World::MatchesNever) {
         return None;
     }
     let turned = strange && matches!(world, World::TurnsRound);
@@ -267,7 +265,7 @@ proptest! {
         let read = directive(&consent);
         prop_assert_eq!(read.is_objection(), root.to_string().contains("colour"));
         let permits = entity_permits(&read.entity["attrs"], purpose);
-        for world in [World::Nothing, World::MatchesNever, World::TurnsRound] {
+        for world in [World::Nothing, World::MatchesNever, World::MatchesAlways, World::TurnsRound] {
             let meant = document_permits(&root, purpose, world).unwrap_or(false);
             prop_assert!(!permits || meant, "{world:?}");
             if !read.is_objection() {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use assent_fhir::Outcome;
 
-use crate::support::{cases, read_consent};
+use crate::support::{CASES, read_consent};
 
 const SCHEMA: &str = include_str!("../../../../policies/base/health.cedarschema");
 
@@ -104,7 +104,7 @@ fn check(value: &Value, of: &Type, at: &str) {
 fn every_entity_has_the_attributes_that_the_base_schema_declares() {
     let schema = Type::Record(consent());
     let mut checked = 0;
-    for case in cases() {
+    for case in CASES.iter() {
         if let Ok(Outcome::Directive(directive)) = read_consent(&case.document) {
             let entity = &directive.entity;
             assert_eq!(entity["uid"]["type"], "Consent", "{}", case.name);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{cases, read_consent, settings};
+use crate::support::{CASES, read_consent, settings};
 
 const CANARY: &str = "canary7731";
 
@@ -27,7 +27,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
 #[test]
 fn a_value_anywhere_is_repeated_nowhere() {
     let mut read = 0;
-    for case in cases() {
+    for case in CASES.iter() {
         let mut found = vec![];
         pointers(&case.document, "", &mut found);
         for pointer in found.iter().filter(|pointer| !pointer.is_empty()) {

@@ -1,6 +1,7 @@
 //! What the tests share: the documents, the cases with their changes, the settings, and who is stored.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use assent_fhir::{Directive, Outcome, Problems, Settings, normalise};
 use assent_model::EntityId;
@@ -35,7 +36,9 @@ pub(crate) fn document(name: &str) -> Value {
 }
 
 /// All cases of all files.
-pub(crate) fn cases() -> Vec<Case> {
+pub(crate) static CASES: LazyLock<Vec<Case>> = LazyLock::new(cases);
+
+fn cases() -> Vec<Case> {
     let files = std::fs::read_dir(folder("cases")).unwrap().map(|entry| entry.unwrap().path());
     let of_file = |path: PathBuf| {
         let file = path.file_stem().unwrap().to_string_lossy().into_owned();
