@@ -20,7 +20,7 @@ use crate::reader::{At, Element, Reader};
 use crate::reference::is_id;
 use crate::settings::{Effect, Settings};
 
-const CONSENT: [&str; 21] = [
+const CONSENT: [&str; 20] = [
     "resourceType",
     "meta",
     "implicitRules",
@@ -41,7 +41,6 @@ const CONSENT: [&str; 21] = [
     "policyRule",
     "verification",
     "provision",
-    "id",
 ];
 /// What says where the document comes from, and is copied as it is.
 const PROVENANCE: [&str; 12] = [
@@ -162,39 +161,24 @@ impl Reader<'_> {
         let mut root = if is_r5 { self.r5_root(&element) } else { self.root(&element) };
         let is_clean = self.is_clean_since(0);
         let nested = root.provision.as_mut().map(|root| std::mem::take(&mut root.nested)).unwrap_or_default();
-        let mut criteria = root.provision.map(|root| root.criteria).unwrap_or_default();
-        let period: Vec<_> =
-            ["start", "end"].into_iter().filter_map(|name| Some((name, criteria.remove(name)?))).collect();
-        let within = root.base.filter(|_| !criteria.is_empty());
+        let criteria = root.provision.map(|root| root.criteria).unwrap_or_default();
+        let within = root.base.filter(|_| criteria.keys().any(|name| !is_period(name)));
         let nested = self.nested(nested, within.map(|_| ROOT_KEY));
         self.unsupported.sort_unstable();
         self.notes.sort_unstable();
         let (id, status, patient) = (id?, root.status?, root.patient?);
 
-        let mut attributes = Map::new();
-        let mut put = |name: &str, value: Value| drop(attributes.insert(name.to_owned(), value));
-        put("patient", json!(patient));
-        put("status", status.as_str().into());
-        put("givenAt", root.given_at.into());
-        put("forms", json!([]));
+        let mut attributes = Map::from_iter([
+            ("patient".to_owned(), json!(patient)),
+            ("status".to_owned(), status.as_str().into()),
+            ("givenAt".to_owned(), root.given_at.into()),
+            ("forms".to_owned(), json!([])),
+        ]);
         if is_clean {
-            period.into_iter().for_each(|(name, moment)| put(name, moment));
-            let mut provisions = Vec::new();
-            if let Some(effect) = within {
-                criteria.insert("key".to_owned(), ROOT_KEY.into());
-                criteria.insert("effect".to_owned(), effect.as_str().into());
-                provisions.push(Value::Object(criteria));
-                put("base", Effect::Deny.as_str().into());
-            } else if let Some(base) = root.base {
-                put("base", base.as_str().into());
-            }
-            provisions.extend(nested);
-            if !provisions.is_empty() {
-                put("provisions", Value::Array(provisions));
-            }
+            attributes.extend(rules(root.base, within, criteria, nested));
         }
         if !self.unsupported.is_empty() {
-            put("unsupported", json!(named(&self.unsupported)));
+            attributes.insert("unsupported".to_owned(), json!(named(&self.unsupported)));
         }
         let combining = match (self.unsupported.is_empty(), within) {
             (false, _) => Combining::Objection,
@@ -260,9 +244,7 @@ impl Reader<'_> {
         let provision = element.member("provision").and_then(|at| self.provision(&at));
         let (base, source) = self.base(element, provision.as_ref());
         if let Some(provision) = &provision {
-            let narrows = |name: &String| {
-                matches!(name.as_str(), "start" | "end") || name == "purposes" && base.is_some()
-            };
+            let narrows = |name: &String| is_period(name) || name == "purposes" && base.is_some();
             if provision.effect.is_none() && !provision.criteria.keys().all(narrows) {
                 self.unsupported(element.path_of("provision"), Why::Untyped);
             }
@@ -337,6 +319,36 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Whether a criterion of the root says when the consent holds, and not for what.
+fn is_period(name: &str) -> bool {
+    matches!(name, "start" | "end")
+}
+
+/// What an entity says of a root that was read in full: its period, its base, and the provisions. `within`
+/// is the base where the root has criteria, which become a provision of their own.
+fn rules(
+    base: Option<Effect>,
+    within: Option<Effect>,
+    criteria: Map<String, Value>,
+    nested: Vec<Value>,
+) -> Map<String, Value> {
+    let (mut rules, mut criteria): (Map<_, _>, Map<_, _>) =
+        criteria.into_iter().partition(|(name, _)| is_period(name));
+    let mut provisions = Vec::new();
+    if let Some(effect) = within {
+        criteria.insert("key".to_owned(), ROOT_KEY.into());
+        criteria.insert("effect".to_owned(), effect.as_str().into());
+        provisions.push(Value::Object(criteria));
+    }
+    let base = if within.is_some() { Some(Effect::Deny) } else { base };
+    rules.extend(base.map(|base| ("base".to_owned(), base.as_str().into())));
+    provisions.extend(nested);
+    if !provisions.is_empty() {
+        rules.insert("provisions".to_owned(), Value::Array(provisions));
+    }
+    rules
 }
 
 /// The first objections as sentences, and how many there are beside them.
