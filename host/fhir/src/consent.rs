@@ -243,10 +243,12 @@ impl Reader<'_> {
         let given_at = self.given_at(element, "dateTime");
         let provision = element.member("provision").and_then(|at| self.provision(&at));
         let (base, source) = self.base(element, provision.as_ref());
-        if let Some(provision) = &provision {
+        if let Some(Provision { effect: None, criteria, .. }) = &provision {
             let narrows = |name: &String| is_period(name) || name == "purposes" && base.is_some();
-            if provision.effect.is_none() && !provision.criteria.keys().all(narrows) {
+            if !criteria.keys().all(narrows) {
                 self.unsupported(element.path_of("provision"), Why::Untyped);
+            } else if !criteria.is_empty() {
+                self.note(element.path_of("provision"), Remark::NarrowsPolicy);
             }
         }
         Root { status, patient, given_at, provision, base, source }

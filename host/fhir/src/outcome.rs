@@ -274,6 +274,9 @@ pub enum Remark {
     /// `dateTime` is missing: older than any other.
     #[error("when it was given is not said, read as the beginning of 1970")]
     NotDated,
+    /// A root provision without type, with purposes or a period: some mean an exception to their policy by it.
+    #[error("a root provision without type, read as when and for what its policy holds")]
+    NarrowsPolicy,
     /// The root provision's type won over the policy rule, which says otherwise.
     #[error("the root provision's type counts, not the policy rule")]
     PolicyRuleOverruled,
