@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("audit", &["model"]),
     ("outbound", &["model", "audit"]),
     ("store", &["model"]),
+    ("fhir", &["model"]),
     ("engine", &["model", "policy", "plugin", "audit", "store"]),
     ("server", &["model", "policy", "plugin", "audit", "engine"]),
     ("cli", &["model", "policy", "plugin", "audit", "outbound", "engine", "server"]),

@@ -1,0 +1,44 @@
+//! What a FHIR R4 Consent says, as a `Consent` entity of the base schema.
+//!
+//! [`normalise`] reads one resource; nothing here does IO, reads a clock or decides anything.
+//! INVARIANT (nothing is passed over): what this crate cannot carry into the entity is listed with its
+//! FHIRPath, and marks the entity, so that `consent-directive` treats it as an objection.
+//! INVARIANT (a mark that is taken away opens nothing): a provision that is not read in full is written as
+//! a deny of everything it is nested in, and a consent whose root is not read in full without base,
+//! provisions and period.
+//! INVARIANT (no patient in logs): no message and no `Debug` holds a value of the resource. Names of
+//! elements are shown where they look like some.
+//!
+//! | element | where it goes |
+//! |---|---|
+//! | `id`, `patient`, `status`, `dateTime` | the entity's id, `patient`, `status`, `givenAt` (1970 if it is not dated) |
+//! | `scope` | anything but privacy is no directive |
+//! | `provision.type`, `policyRule`, `policy.uri` | `base`, in this order |
+//! | the root's `period` | `start`, `end` |
+//! | the root's other criteria | a provision `root` with the base's effect, under a base of deny |
+//! | `provision.provision`, to any depth within [`PROVISION_DEPTH_MAX`] | `provisions`, flat |
+//! | `period`, `dataPeriod`, `actor`, `action`, `securityLabel`, `purpose`, `class`, `code` | their attributes |
+//! | `data`; actors that are no organization, practitioner or related person | unsupported: no place |
+//! | `performer`, `organization`, `source[x]`, `verification`, `meta`, … | [`Directive::provenance`] |
+//!
+//! Dates are spans in UTC: a start is the first moment of its day, month or year, an end the first moment
+//! after it, since FHIR's periods include their ends and the base schema's do not.
+
+mod base;
+mod coding;
+mod consent;
+mod moment;
+mod outcome;
+mod problem;
+mod provision;
+mod reader;
+mod reference;
+mod settings;
+
+pub use consent::normalise;
+pub use outcome::{
+    BaseSource, Combining, Directive, Note, OtherScope, Outcome, Remark, Rule, Status, Unsupported, Why,
+};
+pub use problem::{Problem, Problems};
+pub use provision::{PROVISION_DEPTH_MAX, PROVISIONS_MAX};
+pub use settings::{Effect, Settings};

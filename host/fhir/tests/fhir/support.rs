@@ -1,0 +1,105 @@
+//! What the tests share: the documents, the cases with their changes, the settings, and who is stored.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use assent_fhir::{Directive, Outcome, Problems, Settings, normalise};
+use assent_model::EntityId;
+use serde_json::{Value, json};
+
+const STORED: [(&str, &str); 5] = [
+    ("Organization", "hospital"),
+    ("Patient", "p1"),
+    ("Practitioner", "drb"),
+    ("Practitioner", "drc"),
+    ("RelatedPerson", "mother"),
+];
+
+/// A case: a document with a change, and what must come of it.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) document: Value,
+    pub(crate) expected: Value,
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fhir").join(name)
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+pub(crate) fn document(name: &str) -> Value {
+    read(&folder("documents").join(format!("{name}.json")))
+}
+
+/// All cases of all files.
+pub(crate) static CASES: LazyLock<Vec<Case>> = LazyLock::new(cases);
+
+fn cases() -> Vec<Case> {
+    let files = std::fs::read_dir(folder("cases")).unwrap().map(|entry| entry.unwrap().path());
+    let of_file = |path: PathBuf| {
+        let file = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let Value::Array(cases) = read(&path) else { panic!("{file} is no list") };
+        cases.into_iter().map(move |expected| {
+            let mut document = document(expected["document"].as_str().unwrap());
+            merge(&mut document, &expected["change"]);
+            Case { name: format!("{file}: {}", expected["name"]), document, expected }
+        })
+    };
+    files.flat_map(of_file).collect()
+}
+
+/// JSON Merge Patch (RFC 7396), of objects.
+fn merge(into: &mut Value, change: &Value) {
+    for (name, change) in change.as_object().into_iter().flatten() {
+        match change {
+            Value::Null => drop(into.as_object_mut().unwrap().shift_remove(name)),
+            Value::Object(_) if into.get(name).is_some_and(Value::is_object) => {
+                merge(&mut into[name], change)
+            }
+            other => {
+                into[name] = other.clone();
+                prune(&mut into[name]);
+            }
+        }
+    }
+}
+
+/// Takes `null` out of what a change adds.
+fn prune(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|_, value| !value.is_null());
+        members.values_mut().for_each(prune);
+    }
+}
+
+pub(crate) fn settings() -> Settings {
+    serde_json::from_value(json!({
+        "policies": {"http://example.org/hie-opt-in": "permit", "http://example.org/hie-opt-out": "deny"},
+        "servers": ["http://example.org/fhir"],
+        "identifiers": {
+            "http://hl7.org/fhir/sid/us-npi|1234567893": {"type": "Practitioner", "id": "drb"},
+            "http://example.org/mrn|17": {"type": "Patient", "id": "p1"},
+        },
+        "harmless_extensions": ["http://example.org/harmless"],
+    }))
+    .unwrap()
+}
+
+pub(crate) fn is_stored(entity: &EntityId) -> bool {
+    STORED.contains(&(entity.kind.as_str(), entity.id.as_str()))
+}
+
+pub(crate) fn read_consent(document: &Value) -> Result<Outcome, Problems> {
+    normalise(document, &settings(), &is_stored)
+}
+
+pub(crate) fn directive(document: &Value) -> Directive {
+    match read_consent(document) {
+        Ok(Outcome::Directive(directive)) => *directive,
+        other => panic!("no directive: {other:?}"),
+    }
+}
