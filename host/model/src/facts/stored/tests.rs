@@ -1,3 +1,5 @@
+//! Tests of the look-ups: whatever was changed, they answer as a map would, and clones stay as they were.
+
 use proptest::prelude::*;
 
 use super::*;
