@@ -148,7 +148,7 @@ impl Policies {
 
     /// The snapshot that a change makes of another one, which stays as it was. All edits are made at once:
     /// what is put may refer to what else is put, and what is removed to what else is removed. The cost is
-    /// that of the edits and of what their new parents move, some 0.1 ms for one entity among a million.
+    /// that of the edits and of what their new parents move, some 0.15 ms for one entity among a million.
     ///
     /// The other snapshot must be of policies with the same schema. Edits of one entity twice are refused.
     ///

@@ -1,4 +1,4 @@
-//! Stored facts against a naive model, changed step by step, and what look-ups give.
+//! Tests of the look-ups: whatever was changed, they answer as a map would, and clones stay as they were.
 
 use proptest::prelude::*;
 
