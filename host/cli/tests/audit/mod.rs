@@ -60,6 +60,8 @@ fn refused(output: &Output) -> String {
 struct Running {
     child: Child,
     address: String,
+    /// What it said before it served.
+    earlier: String,
     /// Held open: a service that cannot say anything is another test.
     stderr: BufReader<ChildStderr>,
 }
@@ -81,18 +83,18 @@ impl Running {
             .spawn()
             .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut earlier = String::new();
         let mut line = String::new();
-        // The first start says that a log begins, one after a command that the clock stood still, and each that an
-        // older year is gone.
-        let before = ["a new audit log begins", "the clock moved", "is gone, but"];
-        while line.is_empty() || before.iter().any(|part| line.contains(part)) {
+        // What runs beside it may have something to say first.
+        while !line.starts_with("serving ") {
+            earlier.push_str(&line);
             line.clear();
             stderr.read_line(&mut line).unwrap();
-            assert!(!line.is_empty(), "the service ended without a word");
+            assert!(!line.is_empty(), "did not start: {earlier}");
         }
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split_once('/'));
-        let address = address.unwrap_or_else(|| panic!("did not start: {line}")).0.to_owned();
-        Self { child, address, stderr }
+        let address = address.unwrap_or_else(|| panic!("no address: {line}")).0.to_owned();
+        Self { child, address, earlier, stderr }
     }
 
     /// Whether this was permitted, and the decision's id.
@@ -115,7 +117,7 @@ impl Running {
 
     /// Waits for a line that it says to whoever runs it.
     fn says(&mut self, expected: &str) {
-        let mut line = String::new();
+        let mut line = std::mem::take(&mut self.earlier);
         while !line.contains(expected) {
             line.clear();
             self.stderr.read_line(&mut line).unwrap();
