@@ -143,10 +143,11 @@ impl Store {
         sum: &mut Sum,
     ) -> Result<(), StoreError> {
         let query = match self.backend {
+            // Its planner would go through all documents for each edit; a cross join is done in the order written.
             Backend::Sqlite => {
-                "SELECT d.kind, d.id, d.body FROM json_each($2) AS e JOIN assent_documents AS d
-                 ON d.organization = $1 AND d.kind = e.value->>'k' AND d.id = e.value->>'i'
-                 WHERE d.body IS NOT NULL"
+                "SELECT d.kind, d.id, d.body FROM json_each($2) AS e CROSS JOIN assent_documents AS d
+                 WHERE d.organization = $1 AND d.kind = e.value->>'k' AND d.id = e.value->>'i'
+                 AND d.body IS NOT NULL"
             }
             Backend::Postgres => {
                 "SELECT d.kind, d.id, d.body FROM json_to_recordset($2::text::json) AS e(k text, i text)

@@ -82,19 +82,20 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut earlier = String::new();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        // Made first, so that a service that does not start is ended too.
+        let mut service = Self { child, address: String::new(), earlier: String::new(), stderr };
         let mut line = String::new();
         // What runs beside it may have something to say first.
         while !line.starts_with("serving ") {
-            earlier.push_str(&line);
+            service.earlier.push_str(&line);
             line.clear();
-            stderr.read_line(&mut line).unwrap();
-            assert!(!line.is_empty(), "did not start: {earlier}");
+            service.stderr.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "did not start: {}", service.earlier);
         }
         let address = line.split_once("http://").and_then(|(_, rest)| rest.split_once('/'));
-        let address = address.unwrap_or_else(|| panic!("no address: {line}")).0.to_owned();
-        Self { child, address, earlier, stderr }
+        service.address = address.unwrap_or_else(|| panic!("no address: {line}")).0.to_owned();
+        service
     }
 
     /// Whether this was permitted, and the decision's id.
