@@ -10,7 +10,7 @@ mod catch_up;
 mod error;
 
 use assent_audit::logs::LogsConfig;
-use assent_audit::record::{Actor, Event, StateChange, StateItem, StateVerb};
+use assent_audit::record::{Actor, Event, StateChange, StateItem, canonical};
 use assent_audit::shelf::Shelf;
 use assent_model::{DecisionId, Instant, OrganizationId};
 use assent_store::{Applied, Change, Edit, Key, Place, Store};
@@ -144,7 +144,8 @@ impl Turn<'_> {
         self.standing.version
     }
 
-    /// Records a change and applies it. It holds when this returns.
+    /// Records a change and applies it. It holds when this returns; what is returned still keeps others from the
+    /// next one. A turn that failed is over: nothing may follow a change that is in doubt.
     ///
     /// A caller that stops waiting leaves the change in doubt, to be cleared up by the next turn; so this belongs
     /// into a task of its own.
@@ -152,7 +153,7 @@ impl Turn<'_> {
     /// # Errors
     /// Nothing changed: [`StateError::Record`] for a log that took nothing, [`StateError::Edit`],
     /// [`StateError::Overtaken`]. It may have, or will once the database is back: [`StateError::InDoubt`].
-    pub async fn commit(&mut self, at: Instant, plan: Plan) -> Result<Committed, StateError> {
+    pub async fn commit(mut self, at: Instant, plan: Plan) -> Result<(Self, Committed), StateError> {
         let (keeper, version) = (self.keeper, self.standing.version + 1);
         let edits = plan.items.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
         Edit::check_once(&edits)?;
@@ -171,7 +172,7 @@ impl Turn<'_> {
             Ok(Applied::Now(_) | Applied::Before) => {
                 self.standing.version = version;
                 self.standing.in_doubt = false;
-                Ok(Committed { version, receipt })
+                Ok((self, Committed { version, receipt }))
             }
             Ok(Applied::Overtaken { .. }) => Err(StateError::Overtaken),
             Err(error) => Err(StateError::InDoubt { source: Box::new(error.into()) }),
@@ -186,10 +187,12 @@ fn edit(item: &StateItem) -> Result<Edit, StateError> {
         _ => item.target.id.to_string(),
     };
     let key = Key::new(item.section.clone(), id)?;
-    Ok(match item.change {
-        StateVerb::Deleted => Edit::remove(key),
-        _ => Edit::put(key, item.payload.to_string())?,
-    })
+    if item.payload.is_null() {
+        return Ok(Edit::remove(key));
+    }
+    // As the log has it: what is applied at once and what is applied from the log must be the same text.
+    let body = canonical::bytes(&item.payload)?;
+    Ok(Edit::put(key, String::from_utf8_lossy(&body))?)
 }
 
 #[cfg(test)]

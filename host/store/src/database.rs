@@ -5,6 +5,8 @@
 //! settings are read back, for SQLite takes a misspelt one in silence.
 
 use std::fmt;
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,9 +95,6 @@ impl Store {
         let store = Self { pool, backend, target: Arc::new(target) };
         store.check_durable().await?;
         store.set_up(deployment).await?;
-        if let Target::Sqlite(path) = store.target.as_ref() {
-            make_private(path)?;
-        }
         Ok(store)
     }
 
@@ -211,6 +210,11 @@ fn sqlite_url(path: &Path) -> Result<String, StoreError> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         std::fs::create_dir_all(directory).map_err(|error| refused(error.to_string()))?;
     }
+    // Before the database is made, whose other files are made as this one is: it holds what patients' records are
+    // decided on.
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(|error| refused(format!("cannot be made private: {error}")))?;
     let text = path.to_str().ok_or_else(|| refused("the path must be UTF-8".to_owned()))?;
     let encoded: String = text
         .bytes()
@@ -222,24 +226,6 @@ fn sqlite_url(path: &Path) -> Result<String, StoreError> {
         })
         .collect();
     Ok(format!("sqlite://{encoded}?mode=rwc"))
-}
-
-/// The file holds what patients' records are decided on.
-fn make_private(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt;
-
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
-        match std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::File { path, reason: format!("cannot be made private: {error}") });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 fn version(text: &str) -> (u32, u32, u32) {

@@ -20,7 +20,10 @@ impl Keeper {
         let reached = self.store.logs(organization).await?;
         let mut reached: BTreeMap<String, Place> =
             reached.into_iter().map(|place| (place.log.clone(), place)).collect();
-        for year in self.shelf.years()? {
+        // A year is read only after all of those before it were, so what is gone of them is in the store already.
+        let years = self.shelf.years()?;
+        let since = years.into_iter().rev().find(|year| reached.contains_key(&self.shelf.log(*year)));
+        for year in self.shelf.all_years(since)? {
             let log = self.shelf.log(year);
             let known = reached.remove(&log);
             self.read(year, &log, known).await?;

@@ -18,6 +18,9 @@ pub enum StateError {
     /// What was to change cannot be stored.
     #[error(transparent)]
     Edit(#[from] InvalidEdit),
+    /// What was to change has no form in the log.
+    #[error("what is to be stored cannot be recorded")]
+    Payload(#[from] assent_audit::record::RecordError),
     /// The audit log cannot be read.
     #[error("the state cannot be compared with the audit log")]
     Log(#[from] ShelfError),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use assent_audit::keys::{KeyEncryption, MasterKey};
 use assent_audit::logs::Logs;
+use assent_audit::record::StateVerb;
 use assent_model::EntityId;
 use assent_store::{Sum, Target};
 use serde_json::json;
@@ -42,6 +43,10 @@ impl Deployment {
     }
 
     fn recorder(&self) -> AuditRecorder {
+        self.recorder_at(now())
+    }
+
+    fn recorder_at(&self, now: Instant) -> AuditRecorder {
         let kek: Arc<dyn KeyEncryption> = Arc::new(MasterKey::from_bytes(&[2; 32]).unwrap());
         let config = LogsConfig {
             directory: self.logs(),
@@ -49,7 +54,7 @@ impl Deployment {
             signing_seed: Zeroizing::new([1; 32]),
             kek,
         };
-        AuditRecorder::new(Arc::new(Logs::open_briefly(config, [organization()], now()).unwrap().0))
+        AuditRecorder::new(Arc::new(Logs::open_briefly(config, [organization()], now).unwrap().0))
     }
 
     async fn store(&self) -> Store {
@@ -98,7 +103,9 @@ fn item(id: &str, name: Option<&str>) -> StateItem {
         section: ENTITIES.into(),
         target: EntityId::new("Patient", id),
         patient: Some(EntityId::new("Patient", id)),
-        payload: name.map_or(serde_json::Value::Null, |name| json!({ "name": name })),
+        // Not in the order in which the log writes members.
+        payload: name
+            .map_or(serde_json::Value::Null, |name| json!({ "name": name, "born": { "on": 1, "at": 2 } })),
     }
 }
 
@@ -107,7 +114,9 @@ fn plan(items: Vec<StateItem>) -> Plan {
 }
 
 async fn change(keeper: &Keeper, id: &str, name: &str) -> Result<Committed, StateError> {
-    keeper.turn(now()).await?.commit(now(), plan(vec![item(id, Some(name))])).await
+    let (_turn, committed) =
+        keeper.turn(now()).await?.commit(now(), plan(vec![item(id, Some(name))])).await?;
+    Ok(committed)
 }
 
 async fn sum(keeper: &Keeper) -> Sum {
@@ -136,7 +145,7 @@ fn a_change_is_recorded_and_applied() {
         drop(turn);
         let key = Key::new(ENTITIES, "Patient::\"p1\"").unwrap();
         let stored = keeper.store().get("clinic", &key).await.unwrap().unwrap();
-        assert_eq!(stored.body.as_deref(), Some(r#"{"name":"Ann"}"#));
+        assert_eq!(stored.body.as_deref(), Some(r#"{"born":{"at":2,"on":1},"name":"Ann"}"#));
         stop((keeper, recorder)).await;
         let (keeper, recorder) = deployment.keeper().await;
         assert_eq!(keeper.turn(now()).await.unwrap().version(), 2);
@@ -156,7 +165,8 @@ fn what_was_recorded_and_not_applied_is_applied_at_the_next_start() {
         let (keeper, recorder) = deployment.keeper().await;
         assert_eq!(keeper.turn(now()).await.unwrap().version(), 2);
         let mut expected = Sum::default();
-        expected.add(&Key::new(ENTITIES, "Patient::\"p2\"").unwrap(), r#"{"name":"Ben"}"#);
+        expected
+            .add(&Key::new(ENTITIES, "Patient::\"p2\"").unwrap(), r#"{"born":{"at":2,"on":1},"name":"Ben"}"#);
         assert_eq!(sum(&keeper).await, expected);
         stop((keeper, recorder)).await;
     });
@@ -187,7 +197,7 @@ fn a_caller_that_stops_waiting_leaves_nothing_half_done() {
         let deployment = Deployment::new();
         let (keeper, recorder) = deployment.keeper().await;
         for round in 0..20_u32 {
-            let mut turn = keeper.turn(now()).await.unwrap();
+            let turn = keeper.turn(now()).await.unwrap();
             let mut commit =
                 Box::pin(turn.commit(now(), plan(vec![item(&format!("p{round}"), Some("Ann"))])));
             // Polled a few times and dropped, so in some rounds before the record, in some after it.
@@ -225,6 +235,37 @@ fn a_store_that_is_lost_is_made_again_from_the_log() {
         deployment.remove_database();
         let (keeper, recorder) = deployment.keeper().await;
         assert_eq!((keeper.turn(now()).await.unwrap().version(), sum(&keeper).await), (10, held));
+        stop((keeper, recorder)).await;
+    });
+}
+
+#[test]
+fn a_year_that_is_gone_is_not_passed_over_where_it_may_have_changes() {
+    run(async {
+        let deployment = Deployment::new();
+        let earlier: Instant = "2025-06-01T12:00:00Z".parse().unwrap();
+        let recorder = deployment.recorder_at(earlier);
+        let keeper = Keeper::open(deployment.store().await, recorder.clone(), organization()).await.unwrap();
+        let turn = keeper.turn(earlier).await.unwrap();
+        turn.commit(earlier, plan(vec![item("p1", Some("Ann"))])).await.unwrap();
+        stop((keeper, recorder)).await;
+        let (keeper, recorder) = deployment.keeper().await;
+        change(&keeper, "p2", "Ben").await.unwrap();
+        let held = sum(&keeper).await;
+        stop((keeper, recorder)).await;
+        let year = deployment.logs().join("clinic/2025");
+        let aside = deployment.dir.path().join("aside");
+        std::fs::rename(&year, &aside).unwrap();
+        // The store has what was in it.
+        let (keeper, recorder) = deployment.keeper().await;
+        assert_eq!(sum(&keeper).await, held);
+        stop((keeper, recorder)).await;
+        deployment.remove_database();
+        let refused = deployment.try_keeper().await.map(drop).unwrap_err();
+        assert!(matches!(refused, StateError::Log(_)), "{refused:?}");
+        std::fs::rename(&aside, &year).unwrap();
+        let (keeper, recorder) = deployment.keeper().await;
+        assert_eq!(sum(&keeper).await, held);
         stop((keeper, recorder)).await;
     });
 }
