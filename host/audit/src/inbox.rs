@@ -6,18 +6,20 @@
 //! only once the record is durable in the log; what the record announces is done after that, or not at all.
 //! A crash between appending and removing appends a letter again, under the same
 //! [`Record::letter`], by which readers know it (at least once). A letter was taken only if it can be seen that it is
-//! not there any more: an inbox that cannot be looked at, or is gone itself, says nothing.
+//! not there any more: an inbox that cannot be looked at, or is gone itself, says nothing. A command that gives up
+//! withdraws its letter; one that is being recorded has another name, and can only be waited for. So a name of a
+//! letter never comes back once it is gone, and whoever looks for them in their order misses none.
 
 mod error;
 mod letter;
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as Monotonic};
 
 use assent_model::{Instant, OrganizationId};
 
-use crate::log::{DiskError, OpenError, disk, is_being_written};
+use crate::log::{AppendError, DiskError, OpenError, disk, is_being_written};
 use crate::logs::{APPEND_DEADLINE, Logs, LogsConfig, LogsError};
 use crate::record::{Event, Record};
 
@@ -32,6 +34,8 @@ const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// More letters than this wait for the next look, so that one look is bounded.
 const LETTERS_MAX: usize = 100;
 const LETTER: &str = ".letter";
+/// Being recorded, or may have been by a writer that ended.
+const TAKING: &str = ".taking";
 const REFUSED: &str = ".refused";
 
 /// The inbox of an organization's log.
@@ -75,23 +79,39 @@ impl Inbox {
     ///
     /// # Errors
     /// When the record is not known to be in the log after `wait`: what it announces must then not happen.
+    /// [`InboxError::Undecided`] where it may come to be there all the same.
     pub async fn deliver(&self, event: &Event, now: Instant, wait: Duration) -> Result<(), InboxError> {
         let letter = self.post(event)?;
-        let delivered = self.delivered(&letter, now, wait).await;
-        if delivered.is_err() {
+        match self.delivered(&letter, now, wait).await {
+            Ok(()) => Ok(()),
             // Or it would be recorded later, of something that never happened.
-            match self.remove(&letter) {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                Ok(()) | Err(_) => {}
-            }
+            Err(error) if self.withdraw(&letter)? => Err(error),
+            Err(error) => self.decided(&letter, error).await,
         }
-        delivered
     }
 
-    /// Removes a letter, durably.
-    fn remove(&self, letter: &str) -> Result<(), DiskError> {
-        disk::remove(&self.path(letter, LETTER))?;
-        disk::sync_dir(&self.directory())
+    /// Takes a letter back, durably; whether it was still there to be taken back.
+    fn withdraw(&self, letter: &str) -> Result<bool, DiskError> {
+        let was_there = disk::remove_existing(&self.path(letter, LETTER))?;
+        if was_there {
+            disk::sync_dir(&self.directory())?;
+        }
+        Ok(was_there)
+    }
+
+    /// What became of a letter that could not be taken back any more.
+    async fn decided(&self, letter: &str, error: InboxError) -> Result<(), InboxError> {
+        let patience = Monotonic::now() + APPEND_DEADLINE;
+        loop {
+            match self.fate(letter)? {
+                Fate::Gone => return Ok(()),
+                Fate::Refused => return Err(error),
+                Fate::Waiting if Monotonic::now() >= patience => {
+                    return Err(InboxError::Undecided { path: self.path(letter, TAKING) });
+                }
+                Fate::Waiting => tokio::time::sleep(ASK_INTERVAL).await,
+            }
+        }
     }
 
     async fn delivered(&self, letter: &str, now: Instant, wait: Duration) -> Result<(), InboxError> {
@@ -148,14 +168,16 @@ impl Inbox {
         let mut taken = vec![];
         for letter in self.waiting()?.into_iter().take(LETTERS_MAX) {
             let refused = match self.record(&letter, logs, now).await {
-                Ok(()) => {
-                    self.remove(&letter)?;
+                Ok(true) => {
+                    disk::remove(&self.path(&letter, TAKING))?;
+                    disk::sync_dir(&self.directory())?;
                     None
                 }
                 // Its command has given up meanwhile.
-                Err(InboxError::Disk(error)) if error.is_not_found() => continue,
+                Ok(false) => continue,
                 Err(error) if error.is_of_the_letter() => {
-                    disk::rename(&self.path(&letter, LETTER), &self.path(&letter, REFUSED))?;
+                    let path = self.where_it_is(&letter)?;
+                    disk::rename(&path, &self.path(&letter, REFUSED))?;
                     Some(error)
                 }
                 Err(error) => return Err(error),
@@ -165,14 +187,29 @@ impl Inbox {
         Ok(taken)
     }
 
-    /// Appends what a letter says.
-    async fn record(&self, letter: &str, logs: &Logs, now: Instant) -> Result<(), InboxError> {
-        let event = self.read(letter)?;
+    /// Appends what a letter says; `false` if it was taken back before that.
+    ///
+    /// 1. It is opened. A crash, or a key out of reach, leaves a letter that waits and can be taken back.
+    /// 2. It gets the name of one that is being taken. From here on nobody takes it back.
+    /// 3. The record is appended. A crash leaves a letter that is appended again, under the same name.
+    async fn record(&self, letter: &str, logs: &Logs, now: Instant) -> Result<bool, InboxError> {
+        let path = self.where_it_is(letter)?;
+        let event = match self.read(letter, &path) {
+            Err(InboxError::Disk(error)) if error.is_not_found() => return Ok(false),
+            read => read?,
+        };
         let record = Record { letter: Some(letter.to_owned()), ..Record::new(now, event) };
         let record = record.encode().map_err(InboxError::Record)?;
         let log = logs.log(&self.organization, now)?;
+        if let Some(failure) = log.status().failure {
+            return Err(AppendError::Failed(failure).into());
+        }
+        match disk::rename(&path, &self.path(letter, TAKING)) {
+            Err(error) if error.is_not_found() => return Ok(false),
+            renamed => renamed?,
+        }
         log.append(record, Monotonic::now() + APPEND_DEADLINE).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Opens the log, takes everything in and closes it again.
@@ -200,26 +237,37 @@ impl Inbox {
     /// The letters that wait, oldest first.
     fn waiting(&self) -> Result<Vec<String>, InboxError> {
         let names = disk::names(&self.directory())?;
-        let mut letters: Vec<_> =
-            names.iter().filter_map(|name| name.strip_suffix(LETTER).map(str::to_owned)).collect();
+        let id = |name: &String| {
+            name.strip_suffix(LETTER).or_else(|| name.strip_suffix(TAKING)).map(str::to_owned)
+        };
+        let mut letters: Vec<_> = names.iter().filter_map(id).collect();
         letters.sort_unstable();
+        letters.dedup();
         Ok(letters)
     }
 
-    fn read(&self, letter: &str) -> Result<Event, InboxError> {
-        let path = self.path(letter, LETTER);
-        let bytes = match disk::read_small(&path, letter::FILE_BYTES_MAX) {
+    /// The file that holds a letter.
+    fn where_it_is(&self, letter: &str) -> Result<PathBuf, DiskError> {
+        let taking = self.path(letter, TAKING);
+        Ok(if disk::is_there(&taking)? { taking } else { self.path(letter, LETTER) })
+    }
+
+    fn read(&self, letter: &str, path: &Path) -> Result<Event, InboxError> {
+        let bytes = match disk::read_small(path, letter::FILE_BYTES_MAX) {
             Err(error) if error.is_too_large() => {
-                return Err(InboxError::Letter { path, what: "it is longer than any letter" });
+                return Err(InboxError::Letter {
+                    path: path.to_owned(),
+                    what: "it is longer than any letter",
+                });
             }
             read => read?,
         };
-        letter::open(&self.origin(letter), &path, &bytes, self.config.kek.as_ref())
+        letter::open(&self.origin(letter), path, &bytes, self.config.kek.as_ref())
     }
 
     fn fate(&self, letter: &str) -> Result<Fate, InboxError> {
-        // In this order: a letter that is refused is first there, then there under its other name.
-        if disk::is_there(&self.path(letter, LETTER))? {
+        // In this order: a letter gets these names one after the other.
+        if disk::is_there(&self.path(letter, LETTER))? || disk::is_there(&self.path(letter, TAKING))? {
             Ok(Fate::Waiting)
         } else if disk::is_there(&self.path(letter, REFUSED))? {
             Ok(Fate::Refused)

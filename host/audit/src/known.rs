@@ -113,16 +113,34 @@ pub fn remembered(file: PathBuf, verifier: &Verifier) -> Result<Option<Outside>,
 /// # Errors
 /// When it is gone or older.
 pub fn check(log: &Path, file: PathBuf, verifier: &Verifier) -> Result<(), KnownError> {
+    compare(log, file, verifier, may_continue)
+}
+
+/// Compares a log with what is remembered of it, before it is read as all that there was of its year. Looks at
+/// checkpoints alone, since that is done often; what a longer log continues is for [`check`].
+///
+/// # Errors
+/// When it is gone, its directory is empty, or it is older.
+pub fn check_size(log: &Path, file: PathBuf, verifier: &Verifier) -> Result<(), KnownError> {
+    compare(log, file, verifier, |_, remembered, found| found.size > remembered.size || found == remembered)
+}
+
+fn compare(
+    log: &Path,
+    file: PathBuf,
+    verifier: &Verifier,
+    may_be: impl Fn(&Reader, &Tree, &Tree) -> bool,
+) -> Result<(), KnownError> {
     let Some(Outside { file, tree }) = remembered(file, verifier)? else { return Ok(()) };
     let layout = Layout::new(log);
     let directory = log.to_owned();
     if !layout.checkpoint().exists() && layout.segment_numbers()?.is_empty() {
         return Err(KnownError::Gone { directory, file, size: tree.size });
     }
-    // A checkpoint that does not hold is for opening to report, which says more about it.
+    // A checkpoint that does not hold is for opening and reading to report, which say more about it.
     let reader = Reader::new(log, verifier, None);
     let Ok(found) = reader.checkpoint() else { return Ok(()) };
-    if !may_continue(&reader, &tree, &found) {
+    if !may_be(&reader, &tree, &found) {
         return Err(KnownError::RolledBack { directory, file, size: tree.size, found: found.size });
     }
     Ok(())

@@ -115,16 +115,39 @@ impl Shelf {
         Ok(gone)
     }
 
-    /// The years that there are, oldest first, if none is gone: for whoever must not pass over one in silence.
-    /// Those before `since` may be gone.
+    /// The years that there are, oldest first, if none is gone or less than it was: for whoever must not pass over
+    /// one in silence. Those before `since` may be gone.
     ///
     /// # Errors
-    /// As [`Self::years`]; and [`ShelfError::Gone`] for the first that is.
+    /// As [`Self::years`]; and [`ShelfError::Gone`] or [`ShelfError::Known`] for the first that is.
     pub fn all_years(&self, since: Option<i32>) -> Result<Vec<i32>, ShelfError> {
-        match self.gone()?.into_iter().find(|year| since.is_none_or(|since| since <= *year)) {
-            Some(year) => Err(self.missing(year)),
-            None => self.years(),
+        self.all_years_but(since, None)
+    }
+
+    /// The same, but for a year that two persons want to be rid of as it is.
+    ///
+    /// # Errors
+    /// As [`Self::all_years`].
+    pub(crate) fn all_years_but(
+        &self,
+        since: Option<i32>,
+        damaged: Option<i32>,
+    ) -> Result<Vec<i32>, ShelfError> {
+        let concerns = |year: &i32| since.is_none_or(|since| since <= *year);
+        if let Some(year) = self.gone()?.into_iter().find(concerns) {
+            return Err(self.missing(year));
         }
+        let years = self.years()?;
+        for year in years.iter().filter(|year| concerns(year) && damaged != Some(**year)) {
+            self.check_known(*year)?;
+        }
+        Ok(years)
+    }
+
+    /// Compares a year that is there with what is remembered of it.
+    fn check_known(&self, year: i32) -> Result<(), ShelfError> {
+        let memory = known::file(&self.config, &self.organization, year);
+        Ok(known::check_size(&self.directory(year), memory, &self.verifier(year)?)?)
     }
 
     fn missing(&self, year: i32) -> ShelfError {
@@ -266,6 +289,7 @@ impl Shelf {
             if gone.contains(&year) {
                 return Err(self.missing(year));
             }
+            self.check_known(year)?;
             let positions = self.positions(year, page, position, missing)?;
             let records = self.fetch(year, &positions)?;
             if let Some((place, _)) = records.iter().find(|(_, record)| !page.query.matches(record)) {

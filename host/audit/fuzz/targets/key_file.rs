@@ -35,6 +35,6 @@ fuzz_target!(|input: &[u8]| {
     }
     std::fs::write(&path, &bytes).unwrap();
     let new = MasterKey::from_bytes(&[3; 32]).unwrap();
-    let _ = rewrap(sample.path(), "fuzz.test/audit/org/2026", &*kek(), &new);
+    let _ = rewrap(sample.path(), sample.config().signer.verifier(), &new, &mut |_| {});
     sample.put(&sample.files);
 });

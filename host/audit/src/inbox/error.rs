@@ -33,6 +33,15 @@ pub enum InboxError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// The letter was being recorded when the command gave up.
+    #[error(
+        "it is not known whether this is in the audit log: it was being recorded, and is when {} is gone; look there \
+         before it is done again", path.display()
+    )]
+    Undecided {
+        /// The letter.
+        path: PathBuf,
+    },
     /// The service could not read the letter.
     #[error(
         "the service refused to record this, so nothing was done: its sealing key or version is another, or the \
@@ -98,6 +107,7 @@ impl InboxError {
             | Self::Append(AppendError::Record(_)) => true,
             Self::OtherUser { .. }
             | Self::NotTaken { .. }
+            | Self::Undecided { .. }
             | Self::Refused { .. }
             | Self::NoInbox { .. }
             | Self::Seal

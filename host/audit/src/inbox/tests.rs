@@ -117,6 +117,34 @@ async fn a_letter_that_nobody_takes_is_withdrawn_and_said_to_be_unrecorded() {
     assert!(bench.inbox().take_in(&logs, at(NOW)).await.unwrap().is_empty());
 }
 
+/// A letter that a writer has begun to record when its command gives up.
+fn being_taken(bench: &Bench) -> String {
+    let inbox = bench.inbox();
+    let letter = inbox.post(&event("a")).unwrap();
+    std::fs::rename(inbox.path(&letter, LETTER), inbox.path(&letter, TAKING)).unwrap();
+    assert!(!inbox.withdraw(&letter).unwrap());
+    letter
+}
+
+#[tokio::test]
+async fn a_letter_that_is_being_recorded_is_waited_for_and_never_said_to_be_unrecorded() {
+    let bench = Bench::new();
+    let (inbox, logs) = (bench.inbox(), bench.logs());
+    let given_up = || InboxError::NotTaken { seconds: 0 };
+    let letter = being_taken(&bench);
+    let (decided, taken) = tokio::join!(inbox.decided(&letter, given_up()), inbox.take_in(&logs, at(NOW)));
+    assert_eq!(taken.unwrap().len(), 1);
+    decided.unwrap();
+    assert_eq!(ids(&bench.recorded()), ["a"]);
+
+    // Whoever took it has ended: it is said that nobody knows, and whoever writes next records it.
+    let letter = being_taken(&bench);
+    let undecided = inbox.decided(&letter, given_up()).await;
+    assert!(matches!(undecided, Err(InboxError::Undecided { .. })), "{undecided:?}");
+    inbox.take_in(&logs, at(NOW)).await.unwrap();
+    assert_eq!(ids(&bench.recorded()), ["a", "a"]);
+}
+
 #[tokio::test]
 async fn a_crash_between_appending_and_removing_repeats_the_record_under_the_same_letter() {
     let bench = Bench::new();
@@ -263,7 +291,7 @@ async fn what_is_too_large_is_set_aside_and_keeps_nobody_waiting() {
         let middle = low.midpoint(high);
         match fits(middle) {
             Ok(letter) => {
-                bench.inbox().remove(&letter).unwrap();
+                assert!(bench.inbox().withdraw(&letter).unwrap());
                 low = middle;
             }
             Err(error) => {

@@ -25,9 +25,10 @@ pub const OVERHEAD_BYTES: usize = HEAD_BYTES + TAG_BYTES;
 /// The longest record before compression: bounds what opening an entry can unpack.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 
-const VERSION: u8 = 1;
-/// Compressed with [`DICTIONARY_1`]. (Bit 0 is not used.)
-const FLAG_DICTIONARY_1: u8 = 2;
+/// Version 1 had records that were compressed without a dictionary; it was never released.
+const VERSION: u8 = 2;
+/// Compressed with [`DICTIONARY_1`].
+const FLAG_DICTIONARY_1: u8 = 1;
 /// Records of the examples, in canonical form, the most frequent kind last, where zstd finds it cheapest.
 const DICTIONARY_1: &[u8] = include_bytes!("envelope/dictionary-1.jsonl");
 const HEAD_BYTES: usize = 1 + 1 + 32 + 8;

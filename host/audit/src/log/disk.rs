@@ -219,9 +219,14 @@ pub(crate) const TEMPORARY: &str = ".tmp";
 
 /// Removes a file; one that is not there is fine.
 pub(crate) fn remove(path: &Path) -> Result<()> {
+    remove_existing(path).map(drop)
+}
+
+/// The same; whether it was there.
+pub(crate) fn remove_existing(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other.map_err(failed("remove", path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        other => other.map(|()| true).map_err(failed("remove", path)),
     }
 }
 

@@ -97,10 +97,22 @@ impl Reader {
 
     /// The first entry of the next segment that begins at this entry or later and whose header can be read: where
     /// to go on in a log that is damaged before.
-    pub(crate) fn segment_from(&self, seq: u64) -> Option<u64> {
-        let numbers = self.source.layout.segment_numbers().ok()?;
-        let firsts = numbers.into_iter().filter_map(|number| self.source.header(number).ok());
-        firsts.map(|header| header.before.tree.size()).filter(|first| *first >= seq).min()
+    ///
+    /// # Errors
+    /// When the disk cannot say; a header that is damaged is passed over.
+    pub(crate) fn segment_from(&self, seq: u64) -> Result<Option<u64>, ReadError> {
+        let mut found: Option<u64> = None;
+        for number in self.source.layout.segment_numbers().map_err(ScanError::Disk)? {
+            match self.source.header(number) {
+                Ok(header) => {
+                    let first = header.before.tree.size();
+                    found = found.into_iter().chain([first].into_iter().filter(|first| *first >= seq)).min();
+                }
+                Err(ScanError::Problem(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(found)
     }
 
     /// Tells where a look-up may begin.

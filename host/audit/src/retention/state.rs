@@ -85,6 +85,19 @@ pub struct Request {
 
 debug_by_name!(Hold, Wanted, Request);
 
+impl Request {
+    /// Whether it may still be acted on at this moment.
+    ///
+    /// # Errors
+    /// When it waited too long.
+    pub fn in_time(&self, at: Instant) -> Result<(), RequestError> {
+        if at.as_millis() - self.at.as_millis() > REQUEST_DAYS * DAY_MS {
+            return Err(RequestError::Expired(self.at));
+        }
+        Ok(())
+    }
+}
+
 /// Whether a second person can confirm, or has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -129,6 +142,8 @@ pub struct State {
     spent: BTreeSet<String>,
     /// Up to which position each year's records were read, where they were read one by one.
     read_to: BTreeMap<i32, u64>,
+    /// How often damage was passed over.
+    skipped: u64,
     letters: BTreeSet<String>,
 }
 
@@ -191,7 +206,7 @@ impl State {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), ShelfError> {
         let mut done = 0;
-        for year in shelf.all_years(None)? {
+        for year in shelf.all_years_but(None, damaged)? {
             let reader = shelf.reader(year)?;
             let mut from = Some(self.read_to.get(&year).copied().unwrap_or_default());
             while let Some(first) = from.take() {
@@ -209,9 +224,11 @@ impl State {
                     Ok(())
                 });
                 match read {
-                    Err(error) if damaged != Some(year) => return Err(error),
-                    Err(_damage) => from = reader.segment_from(next.max(first + 1)),
-                    Ok(()) => {}
+                    Err(error) if damaged == Some(year) && error.is_damage() => {
+                        self.skipped += 1;
+                        from = reader.segment_from(next.max(first + 1))?;
+                    }
+                    other => other?,
                 }
             }
         }
@@ -348,10 +365,7 @@ impl State {
                 Err(RequestError::ConfirmedBy(other.entity.id.to_string()))
             }
             Some(_) => Ok((request, Asked::Confirmed)),
-            None if at.as_millis() - request.at.as_millis() > REQUEST_DAYS * DAY_MS => {
-                Err(RequestError::Expired(request.at))
-            }
-            None => Ok((request, Asked::Open)),
+            None => request.in_time(at).map(|()| (request, Asked::Open)),
         }
     }
 
@@ -360,7 +374,7 @@ impl State {
     pub fn open_requests(&self, now: Instant) -> impl Iterator<Item = &Request> {
         self.requests.values().filter(move |request| match (&request.confirmed, &request.wanted) {
             (None, _) => {
-                now.as_millis() - request.at.as_millis() <= REQUEST_DAYS * DAY_MS
+                request.in_time(now).is_ok()
                     && self.placed_since(request).is_none()
                     && self.meant(request).is_none_or(|hold| hold.released.is_none())
             }
@@ -392,6 +406,11 @@ impl State {
     /// Whether it is recorded that this year was let go.
     pub fn is_let_go(&self, year: i32) -> bool {
         self.let_go.contains(&year)
+    }
+
+    /// How many stretches of a damaged year could not be read: a hold that was said there is not among these.
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Whether a year was let go by this request: then it says nothing of a log of that year that was put back.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::Place;
 use crate::index::IndexError;
-use crate::log::{ProveError, ReadError};
+use crate::keys::{KeeperError, KeyError};
+use crate::known::KnownError;
+use crate::log::{ProveError, ReadError, ScanError};
 use crate::record::RecordError;
 use crate::tlog::note::NoteError;
 
@@ -32,6 +34,9 @@ pub enum ShelfError {
         /// What remembers it.
         memory: PathBuf,
     },
+    /// A year's log is less than the deployment remembers of it.
+    #[error(transparent)]
+    Known(#[from] KnownError),
     /// The deployment's name cannot be part of an origin.
     #[error("`{name}` cannot be the name of the audit log")]
     Name {
@@ -82,4 +87,24 @@ pub enum ShelfError {
         /// Why not.
         source: RecordError,
     },
+}
+
+impl ShelfError {
+    /// Whether this is damage, which stays; not a key, a token or a disk that may answer the next time.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Read(error) => match error {
+                ReadError::Scan(ScanError::Problem(_)) | ReadError::Record { .. } => true,
+                ReadError::Key { source, .. } => matches!(
+                    source.as_ref(),
+                    KeyError::Missing { .. }
+                        | KeyError::Damaged { .. }
+                        | KeyError::Unwrap { source: KeeperError::Refused, .. }
+                ),
+                ReadError::Scan(ScanError::Disk(_)) => false,
+            },
+            Self::Record { .. } => true,
+            _ => false,
+        }
+    }
 }

@@ -320,3 +320,26 @@ async fn a_record_that_the_index_knows_and_the_log_has_not_is_an_error_and_not_l
     let error = shelf.find(page).unwrap_err();
     assert!(matches!(error, ShelfError::Astray { place: Place { year: 2025, position: 2 }, .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_year_that_is_there_and_less_than_it_was_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = shelf(&folder.path().join("audit")).await;
+    let years = shelf.years().unwrap();
+    let year = *years.first().unwrap();
+    let (directory, verifier) = (shelf.directory(year), shelf.verifier(year).unwrap());
+    let memory = known::file(shelf.config(), shelf.organization(), year);
+    known::remember(&directory, &memory, &verifier).unwrap();
+    assert_eq!(shelf.all_years(None).unwrap(), years);
+    let aside = directory.with_extension("aside");
+    std::fs::rename(&directory, &aside).unwrap();
+    // A mount point without its volume, or a restore that was interrupted.
+    std::fs::create_dir(&directory).unwrap();
+    let refused = shelf.all_years(None).unwrap_err();
+    assert!(matches!(refused, ShelfError::Known(known::KnownError::Gone { .. })), "{refused:?}");
+    let query = Query::default();
+    let page = Page { query: &query, order: Order::OldestFirst, after: None, limit: 10 };
+    assert!(matches!(shelf.find(page), Err(ShelfError::Known(_))));
+    // Only for whoever wants to be rid of it as it is.
+    assert_eq!(shelf.all_years_but(None, Some(year)).unwrap(), years);
+}

@@ -128,19 +128,26 @@ impl Feed {
                         self.next.position = place.position + 1;
                     }
                     None if committed == u64::MAX => {
-                        // The year is over, and all of it was read; or it was let go before that.
+                        // The year is over, and all of it was read; or it was let go before that. Nothing else
+                        // is passed over, and what was looked for while it was away is looked for again.
+                        let years = self.shelf.all_years(Some(self.next.year));
+                        let years = years.inspect_err(|_| self.entries = None)?;
+                        if years.contains(&self.next.year)
+                            && self.next.position < self.shelf.reader(self.next.year)?.checkpoint()?.size
+                        {
+                            self.entries = None;
+                            return Ok(());
+                        }
+                        let Some(later) = years.into_iter().find(|year| *year > self.next.year) else {
+                            return Ok(());
+                        };
                         if !self.shelf.directory(self.next.year).exists() {
                             self.note = Some(format!(
-                                "the log of {} for `{}` is gone, with what was not sent of it",
+                                "the log of {} for `{}` was let go, with what was not sent of it",
                                 self.next.year,
                                 self.organization()
                             ));
                         }
-                        // A later year that is gone must not be passed over.
-                        let years = self.shelf.all_years(Some(self.next.year + 1))?;
-                        let Some(later) = years.into_iter().find(|year| *year > self.next.year) else {
-                            return Ok(());
-                        };
                         self.next = Place { year: later, position: 0 };
                         self.entries = None;
                         break;

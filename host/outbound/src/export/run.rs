@@ -128,7 +128,12 @@ impl Running {
 
     /// How it is doing.
     pub fn state(&self) -> State {
-        self.told.state(&self.exporter.id, &self.logs.0)
+        let mut state = self.told.state(&self.exporter.id, &self.logs.0);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that panicked says nothing any more; the hook said where.
+        let ended = thread.as_ref().is_some_and(JoinHandle::is_finished);
+        state.failing |= ended && self.stop.borrow().is_none();
+        state
     }
 
     /// Asks it to end once all is delivered, or something fails, or this long has passed. Does not wait.

@@ -90,6 +90,30 @@ fn the_cursor_of_another_log_stops_the_start() {
 }
 
 #[test]
+fn a_year_that_is_gone_and_was_not_let_go_is_waited_for() {
+    let world = World::new();
+    world.record(2);
+    let exporter = world.exporter("gone", Format::JsonLines, "file:audit.log");
+    let running = world.start(&exporter);
+    wait_until_delivered(&running);
+    drop(running);
+    world.record(3);
+    world.record_at(NEXT, &clinic(), 3);
+    // Closes the log of the year that is over, and remembers it.
+    world.logs.turn(at(NEXT)).unwrap();
+    let (year, aside) = (world.path("audit/clinic/2026"), world.path("aside"));
+    std::fs::rename(&year, &aside).unwrap();
+    let running = world.start(&exporter);
+    wait_for("it says what is gone", || said("gone").iter().any(|line| line.contains("is gone, but")));
+    let text = std::fs::read_to_string(world.path("audit.log")).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    std::fs::rename(&aside, &year).unwrap();
+    wait_until_delivered(&running);
+    let text = std::fs::read_to_string(world.path("audit.log")).unwrap();
+    assert_eq!(text.lines().map(number).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
 fn a_year_that_was_let_go_before_it_was_sent_is_told_of() {
     let world = World::new();
     world.record(2);
@@ -100,9 +124,10 @@ fn a_year_that_was_let_go_before_it_was_sent_is_told_of() {
     world.record(3);
     world.record_at(NEXT, &clinic(), 3);
     std::fs::remove_dir_all(world.path("audit/clinic/2026")).unwrap();
+    std::fs::write(world.path("audit/clinic/2026.let-go"), "{}").unwrap();
     let running = world.start(&exporter);
     wait_until_delivered(&running);
     let text = std::fs::read_to_string(world.path("audit.log")).unwrap();
     assert_eq!(text.lines().map(number).collect::<Vec<_>>(), [0, 1, 5, 6, 7]);
-    assert!(said("let-go")[0].contains("the log of 2026 for `clinic` is gone"), "{:?}", said("let-go"));
+    assert!(said("let-go")[0].contains("the log of 2026 for `clinic` was let go"), "{:?}", said("let-go"));
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use assent_audit::known;
-use assent_audit::log::{VerifyError, verify};
+use assent_audit::log::{VerifyError, verify_against};
 use assent_audit::record::{Event, RetentionChange};
 use assent_audit::retention::{RequestError, Shard, State, Stay, Wanted, stays};
 use assent_audit::shelf::{Place, Shelf};
@@ -116,7 +116,10 @@ fn not_whole(shelf: &Shelf, year: i32) -> anyhow::Result<Option<Stay>> {
     // Whatever is wrong with the checkpoint, verifying finds it.
     let size = shelf.reader(year)?.checkpoint().map_or(0, |tree| tree.size);
     let mut bar = Bar::new(size);
-    match verify(&shelf.directory(year), &verifier, &mut |done| bar.show(done)) {
+    // What is remembered of it counts as a checkpoint that somebody kept.
+    let memory = known::file(shelf.config(), shelf.organization(), year);
+    let kept = known::remembered(memory, &verifier)?.into_iter().collect();
+    match verify_against(&shelf.directory(year), &verifier, kept, &mut |done| bar.show(done)) {
         Ok(_) => Ok(None),
         Err(error @ VerifyError::Problems(_)) => Ok(Some(Stay::NotWhole { problem: error.to_string() })),
         Err(VerifyError::Disk(error)) => Err(error).context("the log cannot be read"),
@@ -208,6 +211,15 @@ fn wanted(opened: &Opened, request: &str) -> anyhow::Result<(i32, bool)> {
             None => {}
         }
     }
+    // One that was begun long ago and not finished is named by what it left.
+    let logs = opened.shelf.config().directory.join(opened.shelf.organization().as_str());
+    for year in Shard::years_let_go(&logs)? {
+        if let Some(noted) = Shard::tombstone(&opened.shelf.directory(year))?
+            && noted.request == request
+        {
+            return Ok((year, !noted.whole));
+        }
+    }
     Err(RequestError::Unknown(request.to_owned()).into())
 }
 
@@ -234,26 +246,32 @@ pub fn confirm(
     let agreement = Agreement::to(&state, request, by)?;
     let directory = shelf.directory(year);
     // Once it is set aside there is no way back; until then everything is looked at again.
-    let begun = !directory.exists() && Shard::tombstone(&directory)?.is_some();
+    let noted = Shard::tombstone(&directory)?;
+    if let Some(noted) = noted.as_ref().filter(|noted| noted.request != request) {
+        let note = directory.with_extension("let-go");
+        bail!(
+            "{year} was let go by request {}, as {} says; if its log was put back, remove that note first",
+            noted.request,
+            note.display()
+        );
+    }
+    let begun = !directory.exists() && noted.is_some();
     ensure!(
         begun || !state.is_spent(request),
         "request {request} has let {year} go already, and a log of {year} was put back since: it says nothing of that"
     );
     ensure!(begun || directory.exists(), "there is no log of {year}: {}", super::listed(&opened.years));
 
+    if noted.is_none() {
+        agreement.still_in_time()?;
+    }
+    if state.skipped() > 0 {
+        let many = state.skipped();
+        writeln!(out, "{many} stretches of {year} cannot be read: a hold that was said there is not known")?;
+    }
     let mut whole = true;
     if !begun {
         let mut stays = reasons(&deployment, shelf, year, &state)?;
-        if let Some(noted) = Shard::tombstone(&directory)?
-            && noted.request != request
-        {
-            let note = directory.with_extension("let-go");
-            bail!(
-                "{}: {year} was let go by request {}: remove the note first",
-                note.display(),
-                noted.request
-            );
-        }
         if even_damaged {
             whole = !stays.iter().any(|stay| matches!(stay, Stay::NotWhole { .. }));
             stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));

@@ -44,6 +44,11 @@ pub fn place(
         carried_from: None,
     };
     record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
+    // A year may have been let go between the look and the record.
+    let left = shelf.years()?;
+    for year in years {
+        ensure!(left.contains(year), "the log of {year} was let go meanwhile: only what is left is held");
+    }
     writeln!(
         out,
         "held: {} of `{}`, until `{}` is released",

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use assent_audit::record::{Actor, Event, Retention, RetentionChange};
-use assent_audit::retention::{Asked, REQUEST_DAYS, Request, State};
+use assent_audit::retention::{Asked, REQUEST_DAYS, Request, RequestError, State};
 use assent_audit::shelf::Shelf;
 use assent_audit::text::printable;
 use assent_server::{Clock, SystemClock};
@@ -79,6 +79,14 @@ impl Agreement {
             Asked::Confirmed => true,
         };
         Ok(Self { asked: asked.clone(), is_recorded, by })
+    }
+
+    /// Whether what both agreed on may still begin: an agreement is no standing permission.
+    ///
+    /// # Errors
+    /// When it is too long ago.
+    pub(super) fn still_in_time(&self) -> Result<(), RequestError> {
+        self.asked.in_time(SystemClock.now())
     }
 
     /// Records what this person agrees to, or has done by it; for the reason that was given for the request.
