@@ -184,15 +184,21 @@ pub fn forget(config: &LogsConfig, organization: &OrganizationId, year: i32) -> 
     }
 }
 
-/// Beside the logs, so that it outlives them, and a volume that is not mounted is missed.
 fn directory(config: &LogsConfig) -> PathBuf {
-    match config.directory.file_name() {
+    beside(&config.directory)
+}
+
+/// What remembers the logs in this directory: beside them, so that it outlives them, and a volume that is not
+/// mounted is missed.
+#[must_use]
+pub fn beside(logs: &Path) -> PathBuf {
+    match logs.file_name() {
         Some(name) => {
             let mut name = name.to_owned();
             name.push(".known");
-            config.directory.with_file_name(name)
+            logs.with_file_name(name)
         }
-        None => config.directory.join(".known"),
+        None => logs.join(".known"),
     }
 }
 

@@ -127,11 +127,6 @@ impl Cursor {
         self.next
     }
 
-    /// How many records of a log of this size have not been delivered: the lag metric.
-    pub const fn lag(&self, log_size: u64) -> u64 {
-        log_size.saturating_sub(self.next)
-    }
-
     /// Notes that everything before `next` is delivered. Durable when this returns. Never goes back.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl SetAside {
         self.places.values().copied()
     }
 
-    /// Whether no further one finds room.
+    /// Whether a further one finds room.
     pub fn has_room_for(&self, count: usize) -> bool {
         self.places.len() + count <= SET_ASIDE_MAX
     }

@@ -71,7 +71,7 @@ fn a_log_that_is_removed_is_not_begun_anew_until_it_is_forgotten() {
         let text = error.to_string();
         assert!(text.contains("audit.known/riverside/2026") && text.contains("restore"), "{text}");
         assert!(!root.path().join("audit/riverside/2026").exists(), "nothing was begun");
-        // In the next year as well: it is the newest year that counts.
+        // Of whatever year it is: it is the newest log that counts.
         assert!(open(root.path(), 2025).is_err());
         forget(&config(root.path()), &organization(), 2026).unwrap();
         run(root.path(), 2026, 1);

@@ -200,7 +200,8 @@ fn a_damaged_year_goes_only_if_both_know_that_it_is_damaged() {
     }
     let id = request(&stdout(&with(&["--even-damaged"])));
     let said = well(&["expire", path, "--confirm", &id, "--by", "bob"]);
-    assert!(said.starts_with("let go: ") && said.contains(" records of 2015"), "{said}");
+    assert!(said.starts_with("2015 cannot be read from 1 places on: a hold"), "{said}");
+    assert!(said.contains("\nlet go: ") && said.contains(" records of 2015"), "{said}");
     let noted = std::fs::read_to_string(logs(&deployment).join("2015.let-go")).unwrap();
     assert!(noted.contains("\"whole\": false"), "{noted}");
     well(&["verify", path]);

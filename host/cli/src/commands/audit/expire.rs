@@ -5,7 +5,7 @@
 //! holds are in the log before that, and that it is done is recorded after.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use assent_audit::known;
@@ -33,9 +33,10 @@ pub fn list(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
     let all = deployment.organizations.iter().map(|organization| organization.config.id.as_str());
     let organizations: Vec<&str> = organization.map_or_else(|| all.collect(), |one| vec![one]);
     for id in organizations {
-        let logs = deployment.config.audit.as_ref().map(|audit| root.join(&audit.directory).join(id));
+        let logs = deployment.config.audit.as_ref().map(|audit| root.join(&audit.directory));
+        let has_none = |logs: PathBuf| !logs.join(id).exists() && !known::beside(&logs).join(id).exists();
         // Whoever asks for one that has none is told so as an error.
-        if organization.is_none() && logs.is_some_and(|logs| !logs.exists()) {
+        if organization.is_none() && logs.is_some_and(has_none) {
             writeln!(out, "{id}\n  no log yet")?;
             continue;
         }
@@ -72,6 +73,18 @@ fn state(shelf: &Shelf, damaged: Option<i32>) -> anyhow::Result<State> {
         "not all records can be read, and one may be a hold, so nothing is let go; a year that is damaged for good can \
          go with `--even-damaged`",
     )
+}
+
+/// What both persons must know of a damaged year.
+fn say_skipped(state: &State, year: i32, out: &mut dyn Write) -> anyhow::Result<()> {
+    if state.skipped() > 0 {
+        let places = state.skipped();
+        writeln!(
+            out,
+            "{year} cannot be read from {places} places on: a hold that was said there is not known"
+        )?;
+    }
+    Ok(())
 }
 
 /// A year that was let go, or half.
@@ -188,6 +201,7 @@ pub fn ask(
         stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
     }
     refuse(year, &stays)?;
+    say_skipped(&state, year, out)?;
     let asking = Asking {
         change: RetentionChange::LetGoAsked { even_damaged },
         years: vec![year],
@@ -265,10 +279,7 @@ pub fn confirm(
     if noted.is_none() {
         agreement.still_in_time()?;
     }
-    if state.skipped() > 0 {
-        let many = state.skipped();
-        writeln!(out, "{many} stretches of {year} cannot be read: a hold that was said there is not known")?;
-    }
+    say_skipped(&state, year, out)?;
     let mut whole = true;
     if !begun {
         let mut stays = reasons(&deployment, shelf, year, &state)?;

@@ -1,5 +1,5 @@
 //! `assent audit verify`: is every byte of the log as it was written, and is it still the log that others saw?
-//! Needs no key that is secret. What was kept or cosigned outside is the only proof against who holds the disk
+//! With `--log` and `--key` it needs no key that is secret. What was kept or cosigned outside is the only proof against who holds the disk
 //! and every key: see [`Against`].
 
 use std::io::Write;
