@@ -5,9 +5,11 @@
 //! exporter, because guessing would lose records or flood the receiver. An exporter that goes from one year's
 //! log to the next has one cursor, which names the log that it is in.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use crate::log::{DiskError, disk};
 
 /// An exporter's place in one log.
 #[derive(Debug)]
@@ -29,6 +31,9 @@ pub enum CursorError {
         #[source]
         source: std::io::Error,
     },
+    /// It cannot be replaced.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// It is not a cursor, or was cut off.
     #[error(
         "`{path}` is not a cursor, or not a whole one: if it was one, remove it to export from the beginning again"
@@ -144,8 +149,7 @@ impl Cursor {
     }
 
     fn put(&mut self, log: &str, next: u64) -> Result<(), CursorError> {
-        replace(&self.path, &format!("assent-cursor 1\n{log}\n{next}\nend\n"))
-            .map_err(|source| self.file(source))?;
+        disk::replace(&self.path, format!("assent-cursor 1\n{log}\n{next}\nend\n").as_bytes())?;
         (self.log, self.next) = (log.to_owned(), next);
         Ok(())
     }
@@ -205,18 +209,4 @@ fn parse(text: &str) -> Option<(&str, u64)> {
     let rest = text.strip_prefix("assent-cursor 1\n")?.strip_suffix("\nend\n")?;
     let (log, next) = rest.split_once('\n')?;
     Some((log, next.parse().ok()?))
-}
-
-/// Written beside, made durable, renamed over; then the folder is made durable. A crash leaves the old file
-/// or the new one, and perhaps the one beside, which the next call overwrites.
-pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let mut file = File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

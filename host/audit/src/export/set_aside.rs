@@ -5,10 +5,11 @@
 //! receiver took the record after all. Only so many find room: a receiver that refuses more has something
 //! wrong with it, and the exporter stands still.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::cursor::{CursorError, replace};
+use super::cursor::CursorError;
+use crate::log::disk;
 use crate::shelf::Place;
 
 /// How many places find room: far more than a few odd records, far less than what nobody would look at.
@@ -18,8 +19,7 @@ pub const SET_ASIDE_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct SetAside {
     path: PathBuf,
-    /// By year and position.
-    places: BTreeMap<(i32, u64), Place>,
+    places: BTreeSet<Place>,
 }
 
 impl SetAside {
@@ -39,7 +39,7 @@ impl SetAside {
 
     /// The places, oldest first.
     pub fn places(&self) -> impl ExactSizeIterator<Item = Place> + '_ {
-        self.places.values().copied()
+        self.places.iter().copied()
     }
 
     /// Whether a further one finds room.
@@ -53,7 +53,7 @@ impl SetAside {
     /// When the file cannot be written; the list is then as it was.
     pub fn add(&mut self, places: impl IntoIterator<Item = Place>) -> Result<(), CursorError> {
         let mut all = self.places.clone();
-        all.extend(places.into_iter().map(|place| ((place.year, place.position), place)));
+        all.extend(places);
         self.put(all)
     }
 
@@ -63,14 +63,13 @@ impl SetAside {
     /// As [`Self::add`].
     pub fn remove(&mut self, place: Place) -> Result<(), CursorError> {
         let mut all = self.places.clone();
-        all.remove(&(place.year, place.position));
+        all.remove(&place);
         self.put(all)
     }
 
-    fn put(&mut self, places: BTreeMap<(i32, u64), Place>) -> Result<(), CursorError> {
-        let lines: String = places.values().map(|place| format!("{place}\n")).collect();
-        replace(&self.path, &format!("{HEAD}{lines}{END}"))
-            .map_err(|source| CursorError::File { path: self.path.clone(), source })?;
+    fn put(&mut self, places: BTreeSet<Place>) -> Result<(), CursorError> {
+        let lines: String = places.iter().map(|place| format!("{place}\n")).collect();
+        disk::replace(&self.path, format!("{HEAD}{lines}{END}").as_bytes())?;
         self.places = places;
         Ok(())
     }
@@ -80,10 +79,9 @@ const HEAD: &str = "assent-set-aside 1\n";
 const END: &str = "end\n";
 const EMPTY: &str = "assent-set-aside 1\nend\n";
 
-fn parse(text: &str) -> Option<BTreeMap<(i32, u64), Place>> {
+fn parse(text: &str) -> Option<BTreeSet<Place>> {
     let lines = text.strip_prefix(HEAD)?.strip_suffix(END)?;
-    let places = lines.lines().map(|line| line.parse::<Place>().ok());
-    places.map(|place| place.map(|place| ((place.year, place.position), place))).collect()
+    lines.lines().map(|line| line.parse().ok()).collect()
 }
 
 #[cfg(test)]

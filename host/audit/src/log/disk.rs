@@ -178,7 +178,9 @@ pub(crate) fn sync_dir(path: &Path) -> Result<()> {
 /// Renames within one directory, durably.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
     rustix::fs::rename(from, to).map_err(refused("rename", from))?;
-    sync_dir(to.parent().unwrap_or(Path::new(".")))
+    // A name without a folder is in this one.
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    sync_dir(folder.unwrap_or(Path::new(".")))
 }
 
 /// Replaces a file as a whole: after a crash there is the old one or the new one, never a mixture.
