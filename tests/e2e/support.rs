@@ -130,6 +130,7 @@ impl Server {
         let recorder = Arc::new(MemoryRecorder::new(1_000));
         let parts = ServiceParts {
             releases: world.built.organizations.iter().map(|o| o.release.clone()).collect(),
+            states: std::collections::BTreeMap::new(),
             callers,
             recorder: Arc::clone(&recorder) as Arc<dyn assent_engine::Recorder>,
             audit: None,

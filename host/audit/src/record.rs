@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 
 pub use archived::{ArchivedPiece, ReleaseArchived};
 pub use decision::{
-    CallerSeen, DecisionEvent, FactRead, FactsSeen, Outcome, Problem, Registered, Resource, Subject,
+    CallerSeen, DecisionEvent, FactRead, FactsSeen, Outcome, Problem, Registered, Resource, StateSeen,
+    Subject,
 };
 pub use error::RecordError;
 pub use event::{

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
-use assent_audit::log::Status;
+use assent_audit::log::{AppendError, Status};
 use assent_audit::logs::{APPEND_DEADLINE, Logs};
 use assent_audit::record::{DecisionEvent, Event, Record};
 use assent_audit::text::in_full;
@@ -52,10 +52,11 @@ impl AuditRecorder {
     ) -> Result<(String, Receipt), RecordError> {
         let bytes = Record::new(at, event).encode().map_err(|error| failed(&error))?;
         let log = self.logs.log(organization, at).map_err(|error| failed(&error))?;
-        let receipt = log
-            .append(bytes, deadline(self.deadline))
-            .await
-            .map_err(|error| RecordError { may_be_kept: error.may_be_kept(), ..failed(&error) })?;
+        let receipt = log.append(bytes, deadline(self.deadline)).await.map_err(|error| RecordError {
+            may_be_kept: error.may_be_kept(),
+            too_large: matches!(error, AppendError::Record(_)),
+            ..failed(&error)
+        })?;
         let receipt = Receipt { position: receipt.seq, record: Digest::from_bytes(receipt.leaf) };
         Ok((log.origin().to_owned(), receipt))
     }

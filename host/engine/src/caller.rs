@@ -20,6 +20,15 @@ pub enum Right {
     Audit,
     /// Read what is measured.
     Metrics,
+    /// Read the state: entities, consents, workflows.
+    ReadState,
+    /// Change entities and consents.
+    WriteState,
+    /// Ask for and answer approvals, declare and review emergencies, record clinicians' decisions, on behalf of
+    /// persons that the caller has authenticated.
+    Workflow,
+    /// Place holds, and release them.
+    Hold,
 }
 
 impl Right {
@@ -30,6 +39,10 @@ impl Right {
             Self::Explain => "explain",
             Self::Audit => "audit",
             Self::Metrics => "metrics",
+            Self::ReadState => "read-state",
+            Self::WriteState => "write-state",
+            Self::Workflow => "workflow",
+            Self::Hold => "hold",
         }
     }
 }

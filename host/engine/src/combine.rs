@@ -15,6 +15,7 @@ use assent_policy::Unprepared;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Obligations;
+use crate::hold::Held;
 
 /// Everything that a decision is made of.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl fmt::Debug for Problem {
     }
 }
 
-/// Kinds of problem that end in `indeterminate`.
+/// Kinds of problem that end in `indeterminate`; and a hold, which forbids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemCode {
@@ -75,6 +76,8 @@ pub enum ProblemCode {
     Busy,
     /// The decision could not be recorded.
     Record,
+    /// Who or what the question needs is on hold.
+    Held,
     /// The service failed within.
     Internal,
 }
@@ -88,6 +91,7 @@ impl ProblemCode {
         Self::ObligationUnsupported,
         Self::Busy,
         Self::Record,
+        Self::Held,
         Self::Internal,
     ];
 
@@ -100,6 +104,7 @@ impl ProblemCode {
             Self::ObligationUnsupported => "obligation-unsupported",
             Self::Busy => "busy",
             Self::Record => "record",
+            Self::Held => "held",
             Self::Internal => "internal",
         }
     }
@@ -154,7 +159,7 @@ impl Decision {
         &self.advice
     }
 
-    /// Why it could not be said; empty unless the cause is `indeterminate`.
+    /// Why it could not be said, or what is on hold; empty where policies and plugins decided.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -195,6 +200,11 @@ impl Decision {
     /// A denial because no thread could be had to judge the question.
     pub fn busy(detail: impl Into<String>) -> Self {
         Self::unjudged(ProblemCode::Busy, detail)
+    }
+
+    /// A denial because something is on hold.
+    pub fn held(held: &Held) -> Self {
+        Self { cause: Cause::Forbidden, ..Self::unjudged(ProblemCode::Held, held.to_string()) }
     }
 
     fn unjudged(code: ProblemCode, detail: impl Into<String>) -> Self {

@@ -13,7 +13,7 @@ use crate::combine::{Decision, Ingredients, combine};
 use crate::describe::{Provenance, describe};
 use crate::explain::forbids_may_speak;
 use crate::record::{Receipt, Recorder};
-use crate::release::Release;
+use crate::release::{Binding, Release};
 
 /// One question with everything that a decision depends on. The clock and the id are inputs.
 #[derive(Clone, Debug)]
@@ -91,6 +91,10 @@ fn contained(judgement: impl FnOnce() -> Judged) -> Judged {
 }
 
 fn judgement(release: &Release, caller: &Caller, question: &Question) -> Judged {
+    let holds = release.state().map(|state| &*state.holds);
+    if let Some(held) = holds.and_then(|holds| holds.of_caller(caller)) {
+        return Decision::held(&held).into();
+    }
     let supported = supported_obligations(&question.request);
     let (verdict, outcomes, facts) = match release.policies().prepare(
         release.snapshot(),
@@ -99,15 +103,23 @@ fn judgement(release: &Release, caller: &Caller, question: &Question) -> Judged 
     ) {
         Err(unprepared) => (Err(unprepared), vec![], None),
         Ok(prepared) => {
+            if let Some(held) = holds.and_then(|holds| holds.of_subject(&prepared.facts)) {
+                return Judged { decision: Decision::held(&held), facts: Some(prepared.facts) };
+            }
             let verdict = release.policies().evaluate(&prepared);
             // A denial by Cedar needs no plugin, for no finding could change it; but before it may
             // explain itself, every plugin must agree that it may:
             // INVARIANT (absent looks like forbidden).
             let ask_plugins =
                 verdict.effect == VerdictEffect::Permit || forbids_may_speak(&verdict) || question.explain;
-            let in_scope = release.bindings().iter().filter(|_| ask_plugins);
+            let asked = release.bindings().iter().filter(|_| ask_plugins);
+            let in_scope: Vec<_> = asked.filter(|binding| binding.scope.contains(&prepared.facts)).collect();
+            let held = |binding: &&Binding| holds.and_then(|holds| holds.of_plugin(binding.plugin.binding()));
+            if let Some(held) = in_scope.iter().find_map(held) {
+                return Judged { decision: Decision::held(&held), facts: Some(prepared.facts) };
+            }
             let outcomes = in_scope
-                .filter(|binding| binding.scope.contains(&prepared.facts))
+                .into_iter()
                 .map(|binding| binding.plugin.call(&prepared.facts, release.slots()))
                 .collect();
             (Ok(verdict), outcomes, Some(prepared.facts))

@@ -62,6 +62,7 @@ pub fn describe(
         release: release.digest(),
         facts: FactsSeen {
             snapshot: release.snapshot().digest(),
+            state: release.state().map(|state| state.seen),
             read: facts.map(|facts| facts_read(release, decision, facts)).unwrap_or_default(),
             entities: vec![],
         },

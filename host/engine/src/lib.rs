@@ -10,6 +10,7 @@ pub mod combine;
 pub mod decide;
 pub mod describe;
 pub mod explain;
+pub mod hold;
 pub mod record;
 pub mod release;
 pub mod replay;

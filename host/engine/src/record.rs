@@ -30,12 +30,14 @@ pub struct RecordError {
     pub reason: String,
     /// Whether the record may be on the log, or come there, all the same.
     pub may_be_kept: bool,
+    /// Whether it is too large for any log.
+    pub too_large: bool,
 }
 
 impl RecordError {
     /// The log took nothing, for this reason.
     pub fn refused(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), may_be_kept: false }
+        Self { reason: reason.into(), may_be_kept: false, too_large: false }
     }
 }
 

@@ -8,9 +8,12 @@ mod digest;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use assent_audit::record::StateSeen;
 use assent_model::{DecisionFacts, Digest, OrganizationId, Value};
 use assent_plugin::{OrganizationSlots, PluginPre};
 use assent_policy::{Policies, Snapshot};
+
+use crate::hold::Holds;
 
 /// Milliseconds that the plugins of one decision may run, by their limits, on a thread that serves
 /// other organizations too: five rules at the default limits. A request that comes meanwhile waits
@@ -24,8 +27,18 @@ pub struct Release {
     digest: Digest,
     policies: Arc<Policies>,
     snapshot: Arc<Snapshot>,
+    state: Option<StateNow>,
     bindings: Arc<[Binding]>,
     slots: OrganizationSlots,
+}
+
+/// The state that a release decides on: what changes without another release.
+#[derive(Clone, Debug)]
+pub struct StateNow {
+    /// What a decision records of it.
+    pub seen: StateSeen,
+    /// Who and what is on hold.
+    pub holds: Arc<Holds>,
 }
 
 /// A plugin bound to an organization.
@@ -80,13 +93,26 @@ impl Release {
     ) -> Self {
         bindings.sort_by(|a, b| a.plugin.binding().cmp(b.plugin.binding()));
         let digest = digest::digest(&organization, &policies.digest(), &bindings);
-        Self { organization, digest, policies, snapshot, bindings: bindings.into(), slots }
+        Self { organization, digest, policies, snapshot, state: None, bindings: bindings.into(), slots }
     }
 
     /// The same policies and plugins on other facts.
     #[must_use]
     pub fn with_snapshot(&self, snapshot: Arc<Snapshot>) -> Self {
         Self { snapshot, ..self.clone() }
+    }
+
+    /// The same policies and plugins on the facts that a version of the state makes of the release's own.
+    #[must_use]
+    pub fn with_state(&self, version: u64, snapshot: Arc<Snapshot>, holds: Arc<Holds>) -> Self {
+        let base = self.state.as_ref().map_or_else(|| self.snapshot.digest(), |state| state.seen.base);
+        let state = Some(StateNow { seen: StateSeen { version, base }, holds });
+        Self { snapshot, state, ..self.clone() }
+    }
+
+    /// The state that it decides on; `None` where the organization keeps none.
+    pub const fn state(&self) -> Option<&StateNow> {
+        self.state.as_ref()
     }
 
     /// Whose rules these are.
@@ -100,7 +126,7 @@ impl Release {
     }
 
     /// The policies.
-    pub fn policies(&self) -> &Policies {
+    pub const fn policies(&self) -> &Arc<Policies> {
         &self.policies
     }
 

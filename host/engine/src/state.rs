@@ -7,22 +7,33 @@
 //! not believed: somebody put the log back to an older state.
 
 mod catch_up;
+mod entities;
 mod error;
+mod live;
 
 use assent_audit::logs::LogsConfig;
 use assent_audit::record::{Actor, Event, StateChange, StateItem, canonical};
 use assent_audit::shelf::Shelf;
-use assent_model::{DecisionId, Instant, OrganizationId};
-use assent_store::{Applied, Change, Edit, Key, Place, Store};
+use assent_model::{DecisionId, EntityId, Instant, OrganizationId};
+use assent_store::{Applied, Change, Edit, Key, Place};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::audit::AuditRecorder;
 use crate::record::Receipt;
 
+pub use assent_store::{Store, Target};
+pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
 pub use error::StateError;
+pub use live::{LiveState, LiveTurn, StoredDocument};
 
-/// The section of entities, whose ids are those of the type too.
+/// The section of entities. Their documents are Cedar's JSON of an entity, with [`PROVENANCE`] beside.
 pub const ENTITIES: &str = "entity";
+/// The section of holds.
+pub const HOLDS: &str = "hold";
+/// The section of requests that must not be done twice.
+pub const IDEMPOTENCY: &str = "request";
+/// The member of an entity's document that says who provided each attribute, and when.
+pub const PROVENANCE: &str = "provenance";
 
 /// Keeps the state of one organization.
 #[derive(Debug)]
@@ -105,8 +116,18 @@ impl Keeper {
             self.confirm(standing.version, at).await?;
             standing.version = self.catch_up().await?;
             standing.in_doubt = false;
+        } else {
+            // Another node may have made a change meanwhile.
+            standing.version = self.stored_version().await?;
         }
         Ok(Turn { keeper: self, standing })
+    }
+
+    /// The version that the store has.
+    async fn stored_version(&self) -> Result<u64, StateError> {
+        let versions = self.store.versions().await?;
+        let version = versions.into_iter().find(|(name, _)| name == self.organization.as_str());
+        Ok(version.map_or(0, |(_, version)| version))
     }
 
     /// Notes how far the logs were read, so that the next start need not read them from the last change on. To be
@@ -180,13 +201,16 @@ impl Turn<'_> {
     }
 }
 
+/// The id of the document that something has in the store: of an entity, `Type/id`, for no type has a slash.
+#[must_use]
+pub fn document_id(item: &StateItem) -> String {
+    let EntityId { kind, id } = &item.target;
+    if item.section == ENTITIES { format!("{kind}/{id}") } else { id.to_string() }
+}
+
 /// What a store does for one thing that changed.
 fn edit(item: &StateItem) -> Result<Edit, StateError> {
-    let id = match item.section.as_str() {
-        ENTITIES => item.target.to_string(),
-        _ => item.target.id.to_string(),
-    };
-    let key = Key::new(item.section.clone(), id)?;
+    let key = Key::new(item.section.clone(), document_id(item))?;
     if item.payload.is_null() {
         return Ok(Edit::remove(key));
     }

@@ -12,6 +12,7 @@ mod digest;
 mod edges;
 mod form;
 mod hierarchy;
+mod json;
 mod load;
 mod lock;
 mod overrides;

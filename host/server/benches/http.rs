@@ -72,6 +72,7 @@ fn service() -> Service {
     let callers = Callers::new([RegisteredCaller { caller, credential: Credential::Loopback }]);
     let parts = ServiceParts {
         releases: vec![Release::new(organization, Arc::new(policies), Arc::new(snapshot), vec![], slots)],
+        states: std::collections::BTreeMap::new(),
         callers: callers.expect("callers"),
         recorder: Arc::new(MemoryRecorder::new(1_000)),
         audit: None,

@@ -7,6 +7,7 @@
 
 mod audit;
 mod connection;
+mod content;
 mod decide;
 mod edge;
 mod evaluation;
@@ -19,6 +20,7 @@ mod panic;
 mod refusal;
 mod reply;
 mod router;
+mod state;
 mod turned_away;
 
 pub(crate) use audit::Archive;

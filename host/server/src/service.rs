@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use assent_engine::state::LiveState;
 use assent_engine::{AuditRecorder, Rebuild, Recorder, Release};
 use assent_model::OrganizationId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,6 +24,8 @@ use crate::metrics::{Decisions, Durations, Gauges};
 pub struct ServiceParts {
     /// One release for each organization.
     pub releases: Vec<Release>,
+    /// The state of those organizations that keep one; their release is then the one on that state.
+    pub states: BTreeMap<OrganizationId, Arc<LiveState>>,
     /// Who may ask.
     pub callers: Callers,
     /// Where decisions are recorded before they are answered.
@@ -78,7 +81,7 @@ pub struct Service {
 /// An organization that is served, with what it does not share with others.
 #[derive(Debug)]
 pub(crate) struct Served {
-    release: ArcSwap<Release>,
+    release: Decides,
     /// One permit for each of its requests under way, so that no organization takes all places of
     /// the service.
     in_flight: Arc<Semaphore>,
@@ -87,10 +90,30 @@ pub(crate) struct Served {
     pub(crate) archive: Option<Archive>,
 }
 
+/// Where the release that decides is.
+#[derive(Debug)]
+enum Decides {
+    /// On the facts of its files alone.
+    Alone(ArcSwap<Release>),
+    /// On the state.
+    OnState(Arc<LiveState>),
+}
+
 impl Served {
     /// The release that decides now.
     pub(crate) fn release(&self) -> Arc<Release> {
-        self.release.load_full()
+        match &self.release {
+            Decides::Alone(release) => release.load_full(),
+            Decides::OnState(state) => state.release(),
+        }
+    }
+
+    /// The state, where one is kept.
+    pub(crate) fn state(&self) -> Option<Arc<LiveState>> {
+        match &self.release {
+            Decides::Alone(_) => None,
+            Decides::OnState(state) => Some(Arc::clone(state)),
+        }
     }
 
     /// A place among the organization's requests under way; `None` where all are taken.
@@ -108,6 +131,9 @@ pub enum ServiceError {
     /// There is no such organization. Organizations come with the process, not at run time.
     #[error("organization `{0}` is not served")]
     UnknownOrganization(OrganizationId),
+    /// Its facts are laid over the state, and cannot be exchanged while it is served.
+    #[error("`{0}` keeps a state: start the service again with the new release")]
+    OnState(OrganizationId),
     /// The public URL cannot be announced.
     #[error("public URL `{url}`: expected {expected}")]
     PublicUrl {
@@ -141,7 +167,10 @@ impl Service {
                 .map(|recorder| Archive::new(recorder, organization.clone(), parts.rebuild.clone()));
             let served = Served {
                 archive,
-                release: ArcSwap::from_pointee(release),
+                release: match parts.states.get(&organization) {
+                    Some(state) => Decides::OnState(Arc::clone(state)),
+                    None => Decides::Alone(ArcSwap::from_pointee(release)),
+                },
                 in_flight: Arc::new(Semaphore::new(parts.limits.in_flight_per_organization_max)),
                 lane: Arc::default(),
                 decisions: Decisions::default(),
@@ -191,11 +220,12 @@ impl Service {
     /// with the release that they began with.
     ///
     /// # Errors
-    /// When its organization is not served.
+    /// When its organization is not served, or keeps a state.
     pub fn activate(&self, release: Release) -> Result<Arc<Release>, ServiceError> {
         let organization = release.organization().clone();
-        match self.served(&organization) {
-            Some(served) => Ok(served.release.swap(Arc::new(release))),
+        match self.served(&organization).map(|served| &served.release) {
+            Some(Decides::Alone(decides)) => Ok(decides.swap(Arc::new(release))),
+            Some(Decides::OnState(_)) => Err(ServiceError::OnState(organization)),
             None => Err(ServiceError::UnknownOrganization(organization)),
         }
     }

@@ -123,6 +123,9 @@ pub struct Resource {
 pub struct FactsSeen {
     /// The digest of the snapshot.
     pub snapshot: Digest,
+    /// The state that was laid over the release's own facts; nothing where the organization keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateSeen>,
     /// What the determining policies and the plugins read, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub read: BTreeMap<String, FactRead>,
@@ -130,6 +133,15 @@ pub struct FactsSeen {
     /// build one that answers the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<Entity>,
+}
+
+/// The state that a decision saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateSeen {
+    /// Its version: how many changes led to it.
+    pub version: u64,
+    /// The digest of the facts that it was laid over: those of the release's files.
+    pub base: Digest,
 }
 
 /// One fact that was asked for.

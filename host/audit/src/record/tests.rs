@@ -192,6 +192,7 @@ pub(crate) fn any_decision() -> impl Strategy<Value = DecisionEvent> {
                 release: Digest::of(b"release"),
                 facts: FactsSeen {
                     snapshot: Digest::of(b"facts"),
+                    state: btg.then(|| StateSeen { version: u64::from(us), base: Digest::of(b"base") }),
                     read: BTreeMap::from([
                         ("subject.active".into(), FactRead::Value(Value::Boolean(true))),
                         ("patient.state".into(), FactRead::Absent(assent_model::Absence::NotRecorded)),

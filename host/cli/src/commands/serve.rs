@@ -17,6 +17,7 @@ mod log;
 mod ready;
 mod service;
 mod settings;
+mod state;
 mod witnesses;
 
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ use beside::Beside;
 use gauges::{CopyGauges, WitnessGauges};
 use ready::{Address, Ready, ReadyBeside};
 use service::With;
+use state::States;
 
 pub use service::{callers, check};
 
@@ -64,7 +66,10 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         if let Some(logs) = logs {
             life.log = Some(log::open(logs, (&plan.deployment, &plan.built), life.clock.now()).await?);
         }
-        let served = life.serve(&plan, (callers, address, beside), asked).await;
+        let served = match life.open_state(&plan).await {
+            Ok(()) => life.serve(&plan, (callers, address, beside), asked).await,
+            Err(error) => Err(error),
+        };
         let problems = served.err().into_iter().chain(life.stop().await);
         together(problems.collect())
     })
@@ -122,6 +127,8 @@ struct Life {
     clock: Arc<dyn Clock>,
     /// The durable log; `None` where records are kept in memory, and then nothing runs beside.
     log: Option<AuditRecorder>,
+    /// What decisions stand on beside the releases; none where the deployment keeps none.
+    states: States,
     beside: Beside,
     /// Each on a thread of its own.
     exporters: Option<Arc<Exporters>>,
@@ -134,11 +141,23 @@ impl Life {
         Self {
             clock,
             log: None,
+            states: States::new(),
             beside: Beside::default(),
             exporters: None,
             witnessing: None,
             gauges: vec![],
         }
+    }
+
+    /// Lays the state over the releases.
+    ///
+    /// # Errors
+    /// See [`state::open`].
+    async fn open_state(&mut self, plan: &Plan) -> anyhow::Result<()> {
+        if let Some(log) = &self.log {
+            self.states = state::open((&plan.deployment, &plan.built), log).await?;
+        }
+        Ok(())
     }
 
     /// Begins what runs beside the service and its log.
@@ -157,6 +176,9 @@ impl Life {
 
         beside.begin("the watch over the log and its keys", log::watch(log.clone(), clock()));
         beside.begin("the turn of the year", log::turn(log.clone(), clock()));
+        if !self.states.is_empty() {
+            beside.begin("the look at the state", state::watch(self.states.clone(), clock()));
+        }
         beside.begin("the inbox of commands", inbox::watch(log.clone(), clock()));
         if plan.stopped_clock.is_none() {
             beside.begin("the look at the clock", clock::watch(log.clone(), clock()));
@@ -187,7 +209,7 @@ impl Life {
     ) -> anyhow::Result<()> {
         self.begin(plan, ready)?;
         let (recorder, clock, gauges) = (self.log.clone(), Arc::clone(&self.clock), self.gauges.clone());
-        let with = With { callers, recorder, clock, gauges };
+        let with = With { callers, recorder, states: self.states.clone(), clock, gauges };
         let service = Arc::new(service::service(&plan.deployment, &plan.built, with)?);
         let listener = address.listen()?;
         self.announce(listener.local_addr().context("the address could not be told")?, plan);
@@ -207,18 +229,19 @@ impl Life {
 
     /// Ends what runs; what went wrong. No request is under way any more, for [`assent_server::serve`] waits.
     ///
-    /// 1. What runs beside ends, so that nothing writes into a log that is being closed.
+    /// 1. What runs beside ends, so that nothing writes into a log that is being closed; and it is noted how far the
+    ///    state follows the logs.
     /// 2. Each log takes that the service stopped, and is closed with a last checkpoint.
     /// 3. Witnesses are shown that checkpoint, and exporters deliver up to it: at once, and for some seconds.
     ///
     /// A kill in between leaves logs as any crash does: the next start recovers them, and shows and delivers the rest.
     async fn stop(self) -> Vec<anyhow::Error> {
-        let Self { clock, log, beside, exporters, witnessing, gauges: _ } = self;
+        let Self { clock, log, states, beside, exporters, witnessing, gauges: _ } = self;
         beside.end().await;
-        let mut problems = match log {
-            Some(log) => log::close(&log, clock.now()).await,
-            None => vec![],
-        };
+        let mut problems = state::close(&states, &*clock).await;
+        if let Some(log) = log {
+            problems.extend(log::close(&log, clock.now()).await);
+        }
         let shown = async {
             if let Some(witnessing) = witnessing {
                 witnesses::last(&witnessing).await;

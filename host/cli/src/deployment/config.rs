@@ -2,6 +2,7 @@
 
 mod audit;
 mod export;
+mod state;
 mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use super::places::Places;
 pub use audit::{AuditConfig, CopyConfig, RetentionConfig};
 pub use export::{EXPORTERS_MAX, ExportConfig};
 pub(crate) use export::{check_exports, part};
+pub use state::StateConfig;
 pub use witness::WitnessConfig;
 
 /// `assent.toml`.
@@ -36,6 +38,9 @@ pub struct DeploymentConfig {
     pub plugins: PluginsConfig,
     /// Where decisions are recorded. Without it in memory, which is for trying things out.
     pub audit: Option<AuditConfig>,
+    /// Where entities, consents, approvals and what else changes without a release are kept. Without it the entities
+    /// of the files are all there are.
+    pub state: Option<StateConfig>,
     /// Who may ask.
     #[serde(default, rename = "caller")]
     pub callers: Vec<CallerConfig>,
@@ -233,6 +238,7 @@ pub(crate) fn check_deployment(config: &DeploymentConfig, places: &Places) -> Ve
     problems.extend(config.audit.iter().flat_map(|audit| audit.problems(places)));
     problems.extend(config.audit.iter().flat_map(|audit| witness::check(audit, places)));
     problems.extend(config.audit.iter().flat_map(|config| audit::check(config, places)));
+    problems.extend(state::check(config, places));
     problems
 }
 

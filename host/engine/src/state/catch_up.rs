@@ -30,9 +30,7 @@ impl Keeper {
         }
         // Of years that were let go only their marks are left, which say nothing any more. A log of another
         // node is that node's to read.
-        let versions = self.store.versions().await?;
-        let version = versions.into_iter().find(|(name, _)| name == organization);
-        Ok(version.map_or(0, |(_, version)| version))
+        self.stored_version().await
     }
 
     async fn read(&self, year: i32, log: &str, known: Option<Place>) -> Result<(), StateError> {

@@ -1,6 +1,7 @@
 //! Why state cannot be opened or changed.
 
 use assent_audit::shelf::ShelfError;
+use assent_policy::LoadErrors;
 use assent_store::{InvalidEdit, StoreError};
 
 use crate::record::RecordError;
@@ -21,6 +22,20 @@ pub enum StateError {
     /// What was to change has no form in the log.
     #[error("what is to be stored cannot be recorded")]
     Payload(#[from] assent_audit::record::RecordError),
+    /// Entities do not fit the schema, or each other.
+    #[error("the entities do not fit the organization's schema, or each other")]
+    Facts(#[from] LoadErrors),
+    /// A stored document is not what this software writes.
+    #[error(
+        "a stored `{kind}` cannot be read: it was written by a newer version, or the database was damaged"
+    )]
+    Unreadable {
+        /// Its section.
+        kind: &'static str,
+    },
+    /// The runtime ends.
+    #[error("the service ends")]
+    Ended,
     /// The audit log cannot be read.
     #[error("the state cannot be compared with the audit log")]
     Log(#[from] ShelfError),

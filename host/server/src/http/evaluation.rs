@@ -8,17 +8,15 @@ use std::sync::Arc;
 
 use assent_engine::{Caller, Release, Right};
 use assent_model::OrganizationId;
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::callers::Connection;
+use crate::http::content::{check_content, read_body};
 use crate::http::decide::{Answers, Asked, Asker, decide};
 use crate::http::edge::{Noted, X_REQUEST_ID};
 use crate::http::log::loggable;
@@ -118,48 +116,6 @@ fn explain(query: Option<&str>, caller: &Caller, release: &Release) -> Result<bo
     }
 }
 
-fn check_content(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let single = types.next().filter(|_| types.next().is_none());
-    if !single.and_then(|value| value.to_str().ok()).is_some_and(is_json) {
-        return Err(Refusal::ContentType);
-    }
-    match headers.get(CONTENT_ENCODING) {
-        None => Ok(()),
-        Some(encoding) if encoding == "identity" => Ok(()),
-        // A compressed body would grow past the size limit after it was checked.
-        Some(_) => Err(Refusal::ContentEncoding),
-    }
-}
-
-/// `application/json`, alone or with parameters; a charset must be UTF-8, which JSON is anyway.
-fn is_json(content_type: &str) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
-    let utf_8 = |parameter: &str| match parameter.split_once('=') {
-        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
-            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        Some(_) | None => true,
-    };
-    is_json && parts.all(utf_8)
-}
-
-async fn read_body(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::BodyTooLarge(limits.body_max_bytes);
-    let stated = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if stated.is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limits.body_max_bytes)) {
-        return Err(too_large());
-    }
-    let collected = timeout(limits.body_timeout(), Limited::new(body, limits.body_max_bytes).collect()).await;
-    match collected {
-        Err(_elapsed) => Err(Refusal::BodyTimeout),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::BodyBroken),
-    }
-}
-
 /// Decides and records in a task of its own, and waits for it.
 ///
 /// axum drops a handler whose client hangs up. The task is not dropped with it: it holds its
@@ -203,27 +159,4 @@ fn reply(answers: Answers, noted: &mut Noted) -> Response {
         }
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_types_that_are_json_and_those_that_are_not() {
-        for (content_type, expected) in [
-            ("application/json", true),
-            ("application/json; charset=utf-8", true),
-            ("application/json;charset=\"UTF-8\"", true),
-            ("Application/JSON ; profile=x", true),
-            ("application/json; charset=latin1", false),
-            ("text/plain", false),
-            ("text/json", false),
-            ("application/jsonp", false),
-            ("application/fhir+json", false),
-            ("", false),
-        ] {
-            assert_eq!(is_json(content_type), expected, "{content_type}");
-        }
-    }
 }

@@ -115,6 +115,21 @@ impl Refusal {
         }
     }
 
+    /// What it is, as a stable code: the last part of a problem's type.
+    pub(super) const fn code(&self) -> &'static str {
+        match self.status() {
+            StatusCode::UNAUTHORIZED => "unauthenticated",
+            StatusCode::FORBIDDEN => "no-right",
+            StatusCode::NOT_FOUND => "not-found",
+            StatusCode::METHOD_NOT_ALLOWED => "method",
+            StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+            StatusCode::REQUEST_TIMEOUT => "body-timeout",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            StatusCode::INTERNAL_SERVER_ERROR => "internal",
+            _ => "malformed",
+        }
+    }
+
     /// Why a caller is turned away, as a code; `None` where it is not the caller that is refused.
     const fn turns_away(&self) -> Option<Reason> {
         match self {

@@ -9,7 +9,7 @@ use axum::routing::any;
 
 use crate::http::edge::edge;
 use crate::http::refusal::Refusal;
-use crate::http::{audit, evaluation, health, metadata, metrics};
+use crate::http::{audit, evaluation, health, metadata, metrics, state};
 use crate::service::Service;
 
 /// A path and the methods that it serves.
@@ -37,11 +37,37 @@ const EXPORT: Route = Route { path: "/{organization}/audit/v1/export", methods: 
 const YEAR_CHECKPOINT: Route =
     Route { path: "/{organization}/audit/v1/log/{year}/checkpoint", methods: READ };
 const TILE: Route = Route { path: "/{organization}/audit/v1/log/{year}/tile/{*tile}", methods: READ };
+const ENTITIES: Route = Route { path: "/{organization}/state/v1/entities", methods: "GET, HEAD, POST" };
+const ENTITY: Route =
+    Route { path: "/{organization}/state/v1/entities/{type}/{id}", methods: "GET, HEAD, PUT, PATCH, DELETE" };
+const CONSENTS: Route = Route { path: "/{organization}/state/v1/consents", methods: READ };
+const CONSENT: Route = Route { path: "/{organization}/state/v1/consents/{id}", methods: "GET, HEAD, PUT" };
+const CONSENT_STEP: Route = Route { path: "/{organization}/state/v1/consents/{id}/{step}", methods: "POST" };
+const APPROVALS: Route = Route { path: "/{organization}/state/v1/approvals", methods: "GET, HEAD, POST" };
+const APPROVAL: Route = Route { path: "/{organization}/state/v1/approvals/{id}", methods: READ };
+const APPROVAL_STEP: Route =
+    Route { path: "/{organization}/state/v1/approvals/{id}/{step}", methods: "POST" };
+const EMERGENCIES: Route = Route { path: "/{organization}/state/v1/emergencies", methods: "GET, HEAD, POST" };
+const EMERGENCY: Route = Route { path: "/{organization}/state/v1/emergencies/{id}", methods: READ };
+const EMERGENCY_STEP: Route =
+    Route { path: "/{organization}/state/v1/emergencies/{id}/{step}", methods: "POST" };
+const CLINICIANS: Route =
+    Route { path: "/{organization}/state/v1/disclosure-decisions", methods: "GET, HEAD, POST" };
+const CLINICIAN: Route = Route { path: "/{organization}/state/v1/disclosure-decisions/{id}", methods: READ };
+const CLINICIAN_STEP: Route =
+    Route { path: "/{organization}/state/v1/disclosure-decisions/{id}/{step}", methods: "POST" };
+const HOLDS: Route = Route { path: "/{organization}/state/v1/holds", methods: "GET, HEAD, POST" };
+const HOLD: Route = Route { path: "/{organization}/state/v1/holds/{id}", methods: READ };
+const HOLD_STEP: Route = Route { path: "/{organization}/state/v1/holds/{id}/{step}", methods: "POST" };
+const LAPSES: Route = Route { path: "/{organization}/state/v1/lapses", methods: READ };
 const METADATA: Route = Route { path: "/.well-known/authzen-configuration/{organization}", methods: READ };
 const HEALTH: Route = Route { path: "/healthz", methods: READ };
 const READINESS: Route = Route { path: "/readyz", methods: READ };
 const METRICS: Route = Route { path: "/metrics", methods: READ };
 const OPENAPI: Route = Route { path: "/openapi.json", methods: READ };
+
+/// What the paths of the state begin with. One handler serves them all, and reads the path.
+const STATE: &str = "/{organization}/state/v1/";
 
 /// Everything that is served.
 pub const ROUTES: &[Route] = &[
@@ -58,6 +84,24 @@ pub const ROUTES: &[Route] = &[
     EXPORT,
     YEAR_CHECKPOINT,
     TILE,
+    ENTITIES,
+    ENTITY,
+    CONSENTS,
+    CONSENT,
+    CONSENT_STEP,
+    APPROVALS,
+    APPROVAL,
+    APPROVAL_STEP,
+    EMERGENCIES,
+    EMERGENCY,
+    EMERGENCY_STEP,
+    CLINICIANS,
+    CLINICIAN,
+    CLINICIAN_STEP,
+    HOLDS,
+    HOLD,
+    HOLD_STEP,
+    LAPSES,
     METADATA,
     HEALTH,
     READINESS,
@@ -71,7 +115,9 @@ pub const ROUTES: &[Route] = &[
 /// Every route takes any method and checks it itself, so that what is refused, and in what order,
 /// is said in one place and in our own words.
 pub fn router(service: Arc<Service>) -> Router {
-    Router::new()
+    let of_state = ROUTES.iter().filter(|route| route.path.starts_with(STATE));
+    let router = of_state.fold(Router::new(), |router, route| router.route(route.path, any(state::state)));
+    router
         .route(EVALUATION.path, any(evaluation::single))
         .route(EVALUATIONS.path, any(evaluation::batch))
         .route(RECORD.path, any(audit::record))

@@ -175,6 +175,7 @@ fn world_with(records: Arc<MemoryRecorder>, recorder: Arc<dyn Recorder>, limits:
 fn parts() -> ServiceParts {
     ServiceParts {
         releases: vec![bay()],
+        states: std::collections::BTreeMap::new(),
         callers: callers(),
         recorder: Arc::new(MemoryRecorder::new(10)),
         audit: None,

@@ -38,6 +38,7 @@ pub(super) fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<(Opened, Pl
         server: ServerConfig::default(),
         plugins: PluginsConfig::default(),
         audit,
+        state: None,
         callers: vec![],
     };
     let settings = serde_json::Value::Null;

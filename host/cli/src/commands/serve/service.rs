@@ -9,6 +9,7 @@ use assent_server::{
     Callers, Clock, Credential, Gauges, RandomIds, RegisteredCaller, Service, ServiceParts, SystemClock,
 };
 
+use super::state::States;
 use crate::deployment::Deployment;
 use crate::deployment::archive::Rebuilder;
 use crate::deployment::build::{self, Built};
@@ -22,6 +23,7 @@ pub(super) struct With {
     pub(super) callers: Callers,
     /// The durable log; without one records are kept in memory.
     pub(super) recorder: Option<AuditRecorder>,
+    pub(super) states: States,
     pub(super) clock: Arc<dyn Clock>,
     /// What runs beside it and is measured.
     pub(super) gauges: Vec<Arc<dyn Gauges>>,
@@ -32,13 +34,14 @@ pub(super) struct With {
 /// # Errors
 /// When a limit cannot be used.
 pub(super) fn service(deployment: &Deployment, built: &Built, with: With) -> anyhow::Result<Service> {
-    let With { callers, recorder: audit, clock, gauges } = with;
+    let With { callers, recorder: audit, states, clock, gauges } = with;
     let recorder: Arc<dyn Recorder> = match &audit {
         Some(recorder) => Arc::new(recorder.clone()),
         None => Arc::new(MemoryRecorder::new(RECORDS_KEPT)),
     };
     let parts = ServiceParts {
         releases: built.organizations.iter().map(|organization| organization.release.clone()).collect(),
+        states,
         callers,
         recorder,
         audit,
@@ -60,7 +63,8 @@ pub(super) fn service(deployment: &Deployment, built: &Built, with: With) -> any
 /// What clashes or cannot be used.
 pub fn check(deployment: &Deployment, built: &Built) -> anyhow::Result<()> {
     let (callers, clock) = (callers(deployment)?, Arc::new(SystemClock));
-    service(deployment, built, With { callers, recorder: None, clock, gauges: vec![] }).map(drop)
+    service(deployment, built, With { callers, recorder: None, states: States::new(), clock, gauges: vec![] })
+        .map(drop)
 }
 
 /// The callers of `assent.toml`.

@@ -1,0 +1,288 @@
+//! The state as decisions see it: the release's own facts with everything laid over them that changed since.
+//!
+//! Decisions read memory only: [`LiveState::release`] is one immutable value, put in the place of the former one
+//! when a change is durable, and never before. What a change would make is built and checked against the schema
+//! before it is recorded, so that nothing is recorded that could not be loaded again. INVARIANT (one release per
+//! decision): facts, version and holds are swapped together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use assent_audit::record::StateItem;
+use assent_model::{EntityId, Instant};
+use assent_policy::{Edit, Snapshot, SourceFile};
+use assent_store::{Document, Key, Store};
+use assent_workflow::hold::Hold;
+use tokio::task::spawn_blocking;
+
+use super::{Committed, ENTITIES, HOLDS, Keeper, PROVENANCE, Plan, StateError, Turn};
+use crate::hold::Holds;
+use crate::release::Release;
+
+/// The state of one organization, and the release that decides on it.
+#[derive(Debug)]
+pub struct LiveState {
+    keeper: Keeper,
+    /// The release on the facts of its own files alone.
+    base: Release,
+    release: ArcSwap<Release>,
+}
+
+/// A document of the state.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    key: Key,
+    /// The version of the state in which it was last changed.
+    pub version: u64,
+    /// What it says: JSON, in the form of its section.
+    pub body: String,
+}
+
+impl StoredDocument {
+    fn of(Document { key, version, body }: Document) -> Option<Self> {
+        Some(Self { key, version, body: body? })
+    }
+
+    /// Its id. It may be a patient's: never to be logged.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.key.id()
+    }
+}
+
+/// INVARIANT (no patient in logs): its section is printed.
+impl std::fmt::Debug for StoredDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}@{}", self.key, self.version)
+    }
+}
+
+/// The right to make the next change, with the facts that it is decided on.
+#[derive(Debug)]
+pub struct LiveTurn<'a> {
+    state: &'a LiveState,
+    turn: Turn<'a>,
+    release: Arc<Release>,
+}
+
+impl LiveState {
+    /// Lays the stored state over a release.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds what this release's schema does not take.
+    pub async fn open(keeper: Keeper, base: Release) -> Result<Self, StateError> {
+        let release = ArcSwap::from_pointee(base.clone());
+        let state = Self { keeper, base, release };
+        state.reload().await?;
+        Ok(state)
+    }
+
+    /// The release that decides now.
+    #[must_use]
+    pub fn release(&self) -> Arc<Release> {
+        self.release.load_full()
+    }
+
+    /// The version of the state that decisions see.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        version(&self.release.load())
+    }
+
+    /// The facts of the release's own files: those of its entities cannot be removed.
+    #[must_use]
+    pub const fn base(&self) -> &Arc<Snapshot> {
+        self.base.snapshot()
+    }
+
+    const fn store(&self) -> &Store {
+        self.keeper.store()
+    }
+
+    /// A document; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the name is none.
+    pub async fn document(&self, kind: &str, id: &str) -> Result<Option<StoredDocument>, StateError> {
+        let found = self.store().get(self.keeper.organization.as_str(), &Key::new(kind, id)?).await?;
+        Ok(found.and_then(StoredDocument::of))
+    }
+
+    /// Documents of a kind in the order of their ids, after this one; never more than a thousand.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn page(&self, kind: &str, after: &str, limit: u32) -> Result<Vec<StoredDocument>, StateError> {
+        let organization = self.keeper.organization.as_str();
+        let found = self.store().page(organization, kind, Some(after), limit).await?;
+        Ok(found.into_iter().filter_map(StoredDocument::of).collect())
+    }
+
+    /// Keeps the state, and notes how far logs were read.
+    #[must_use]
+    pub const fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// Waits for the right to make the next change, on the newest state there is. `at` is the host's clock.
+    ///
+    /// # Errors
+    /// When an earlier change is in doubt and cannot be cleared up now, or the store cannot be read.
+    pub async fn turn(&self, at: Instant) -> Result<LiveTurn<'_>, StateError> {
+        let turn = self.keeper.turn(at).await?;
+        if turn.version() != self.version() {
+            self.follow().await?;
+        }
+        Ok(LiveTurn { state: self, turn, release: self.release() })
+    }
+
+    /// Makes decisions see what other nodes changed, and what was in doubt.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    pub async fn catch_up(&self, at: Instant) -> Result<(), StateError> {
+        self.turn(at).await.map(drop)
+    }
+
+    /// Lays over what changed since. Only under the right to change.
+    async fn follow(&self) -> Result<(), StateError> {
+        let now = self.release();
+        let mut changed = vec![];
+        let organization = self.keeper.organization.as_str();
+        let position = self.keeper.store().load(organization, version(&now), |found| changed.push(found));
+        let position = position.await?;
+        let is_of_base = |document: &Document| {
+            let removed = (document.body.is_none() && document.key.kind() == ENTITIES)
+                .then(|| entity_id(document.key.id()))
+                .flatten();
+            removed.is_some_and(|id| self.base().facts().get(&id).is_some())
+        };
+        if changed.iter().any(is_of_base) {
+            // What stands in the files counts again.
+            return self.reload().await;
+        }
+        let release = laid_over(&now, changed, position.version).await?;
+        self.release.store(Arc::new(release));
+        Ok(())
+    }
+
+    async fn reload(&self) -> Result<(), StateError> {
+        let mut documents = vec![];
+        let organization = self.keeper.organization.as_str();
+        let position = self.keeper.store().load(organization, 0, |found| documents.push(found)).await?;
+        let release = laid_over(&self.base, documents, position.version).await?;
+        self.release.store(Arc::new(release));
+        Ok(())
+    }
+}
+
+impl LiveTurn<'_> {
+    /// The release on the state as it is: what a change is decided on.
+    #[must_use]
+    pub fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// The version of the state as it is.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.turn.version()
+    }
+
+    /// The facts of the release's own files.
+    #[must_use]
+    pub const fn base(&self) -> &Arc<Snapshot> {
+        self.state.base()
+    }
+
+    /// A document as it is; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the name is none.
+    pub async fn document(&self, kind: &str, id: &str) -> Result<Option<StoredDocument>, StateError> {
+        self.state.document(kind, id).await
+    }
+
+    /// Makes a change: checked, recorded, applied, and then seen by every decision. It holds when this returns.
+    ///
+    /// A caller that stops waiting leaves the change in doubt; so this belongs into a task of its own.
+    ///
+    /// # Errors
+    /// As [`Turn::commit`]; and [`StateError::Facts`] where entities do not fit the schema or each other, with
+    /// every problem: then nothing changed.
+    pub async fn commit(self, at: Instant, plan: Plan) -> Result<Committed, StateError> {
+        let Self { state, turn, release } = self;
+        let documents = plan.items.iter().map(document).collect::<Result<_, _>>()?;
+        let next = laid_over(&release, documents, turn.version() + 1).await?;
+        // The turn is kept until the change is seen, or a later one could be seen before it.
+        let (_turn, committed) = turn.commit(at, plan).await?;
+        state.release.store(Arc::new(next));
+        Ok(committed)
+    }
+}
+
+fn version(release: &Release) -> u64 {
+    release.state().map_or(0, |state| state.seen.version)
+}
+
+/// What a change leaves behind, as the store will have it.
+fn document(item: &StateItem) -> Result<Document, StateError> {
+    let key = Key::new(item.section.clone(), super::document_id(item))?;
+    Ok(Document { key, version: 0, body: (!item.payload.is_null()).then(|| item.payload.to_string()) })
+}
+
+/// The release on what these documents make of its facts and holds.
+async fn laid_over(release: &Release, documents: Vec<Document>, version: u64) -> Result<Release, StateError> {
+    let release = release.clone();
+    let work = move || {
+        let mut holds = release.state().map(|state| (*state.holds).clone()).unwrap_or_default();
+        let mut edits = vec![];
+        for (index, document) in documents.iter().enumerate() {
+            match document.key.kind() {
+                // Problems name the place of the entity among what changes.
+                ENTITIES => edits.push(entity_edit(&index.to_string(), document)?),
+                HOLDS => set_hold(&mut holds, document)?,
+                _ => {}
+            }
+        }
+        let snapshot = match edits.is_empty() {
+            true => Arc::clone(release.snapshot()),
+            false => Arc::new(release.policies().change(release.snapshot(), &edits)?),
+        };
+        Ok(release.with_state(version, snapshot, Arc::new(holds)))
+    };
+    // Some 0.1 ms for each entity, and a thousand of them may come at once.
+    spawn_blocking(work).await.unwrap_or(Err(StateError::Ended))
+}
+
+fn entity_edit(name: &str, document: &Document) -> Result<Edit, StateError> {
+    Ok(match &document.body {
+        None => {
+            let id = entity_id(document.key.id());
+            Edit::Remove(id.ok_or(StateError::Unreadable { kind: ENTITIES })?)
+        }
+        Some(body) => {
+            let mut entity: BTreeMap<String, serde_json::Value> =
+                serde_json::from_str(body).map_err(|_| StateError::Unreadable { kind: ENTITIES })?;
+            entity.remove(PROVENANCE);
+            let text = serde_json::to_string(&entity);
+            let text = text.map_err(|_| StateError::Unreadable { kind: ENTITIES })?;
+            Edit::Put(SourceFile::new(name, text))
+        }
+    })
+}
+
+fn set_hold(holds: &mut Holds, document: &Document) -> Result<(), StateError> {
+    let hold = document.body.as_deref().map(serde_json::from_str::<Hold>).transpose();
+    let hold = hold.map_err(|_| StateError::Unreadable { kind: HOLDS })?;
+    let target = hold.filter(Hold::holds).map(|hold| hold.target().clone());
+    holds.set(document.key.id(), target);
+    Ok(())
+}
+
+/// The entity that a document's id names.
+fn entity_id(document: &str) -> Option<EntityId> {
+    let (kind, id) = document.split_once('/')?;
+    Some(EntityId::new(kind, id))
+}
