@@ -2,15 +2,15 @@
 //!
 //! In this order: `provision.type` of the root, which IHE PCF requires and R4's text forbids; `policyRule`, which R4
 //! has for it; `policy.uri`, where the settings know the policy; or nothing, and the base is indeterminate.
-//! Policies that contradict each other are unsupported, whichever of them would count.
-
-use serde_json::Value;
+//! Policies that contradict each other are unsupported, whichever of them would count, and so is a policy rule
+//! of which any coding is not known: it may say the contrary.
 
 use crate::coding::ACT_CODE;
 use crate::outcome::{BaseSource, Remark, Why};
 use crate::provision::Provision;
 use crate::reader::{Element, Reader};
 use crate::settings::Effect;
+use crate::shapes::POLICY;
 
 /// All of v3-ActCode's policies of opting in: without and with restrictions, which are the provisions.
 const OPT_IN: [&str; 2] = ["OPTIN", "OPTINR"];
@@ -25,9 +25,12 @@ impl Reader<'_> {
     ) -> (Option<Effect>, BaseSource) {
         let by_rule = self.policy_rule(root);
         let by_uri = self.policy_uris(root);
+        if by_rule.zip(by_uri).is_some_and(|(rule, uri)| rule != uri) {
+            self.unsupported(root.path_of("policy"), Why::Contradiction);
+        }
         if let Some(own) = provision.and_then(|provision| provision.effect) {
-            if by_rule.is_some_and(|rule| rule != own) {
-                self.note(root.path_of("provision.type"), Remark::PolicyRuleOverruled);
+            if [by_rule, by_uri].into_iter().flatten().any(|policy| policy != own) {
+                self.note(root.path_of("provision.type"), Remark::PolicyOverruled);
             }
             (Some(own), BaseSource::RootType)
         } else if let Some(effect) = by_rule {
@@ -41,25 +44,29 @@ impl Reader<'_> {
 
     fn policy_rule(&mut self, root: &Element<'_>) -> Option<Effect> {
         let at = root.member("policyRule")?;
+        let malformed = self.found.malformed();
         let codings = self.codings(&at);
-        let effect = |code| match code {
-            code if OPT_IN.contains(&code) => Some(Effect::Permit),
-            code if OPT_OUT.contains(&code) => Some(Effect::Deny),
-            _ => None,
-        };
-        let codes = codings.iter().filter(|coding| coding.system == Some(ACT_CODE));
-        let effects: Vec<_> = codes.filter_map(|coding| coding.code.and_then(effect)).collect();
+        if codings.is_empty() && self.found.malformed() == malformed {
+            self.unsupported(at.path.as_str(), Why::TextOnly);
+        }
+        let mut effects = Vec::new();
+        for coding in codings {
+            match (coding.system, coding.code) {
+                (Some(ACT_CODE), Some(code)) if OPT_IN.contains(&code) => effects.push(Effect::Permit),
+                (Some(ACT_CODE), Some(code)) if OPT_OUT.contains(&code) => effects.push(Effect::Deny),
+                (Some(ACT_CODE), _) => self.unsupported(coding.path, Why::Code),
+                _ => self.unsupported(coding.path, Why::CodeSystem),
+            }
+        }
         self.agreed(&effects, at.path)
     }
 
     fn policy_uris(&mut self, root: &Element<'_>) -> Option<Effect> {
         let mut effects = Vec::new();
-        for policy in self.list(root, "policy") {
-            match policy.value.get("uri") {
-                None => {}
-                Some(Value::String(uri)) => effects.extend(self.settings.policies.get(uri)),
-                Some(_) => self.problem(format!("{}.uri", policy.path), "the URI of a policy"),
-            }
+        for at in self.list(root, "policy") {
+            let Some(policy) = self.element(&at, &POLICY) else { continue };
+            let uri = self.text(&policy, "uri");
+            effects.extend(uri.and_then(|uri| self.settings.policies.get(uri)));
         }
         self.agreed(&effects, root.path_of("policy"))
     }

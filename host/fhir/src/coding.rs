@@ -1,11 +1,13 @@
 //! Codes of consents, and the systems that they are known in.
 //!
-//! Systems that are small and closed are checked code by code: a deny of a class that does not exist would
-//! otherwise never match. Codes of the big ones go through as they are; `consent-directive` treats one that
-//! it does not know as doubt, and doubt never opens.
+//! Systems that are small and closed are checked code by code, and so are labels: a deny of a class or label
+//! that does not exist would otherwise never match, and keep back nothing. Of the big ones a code only has to
+//! look like one: whether they have it is not known here. `consent-directive` takes a purpose or role that it
+//! does not know for doubt, and doubt never opens; clinical codes and classes of documents it only compares.
 
 use crate::outcome::Why;
 use crate::reader::{At, Reader};
+use crate::shapes::{CODING, CONCEPT};
 
 /// Policies, sensitivity labels and marks.
 pub(crate) const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
@@ -48,14 +50,14 @@ pub(crate) const CLINICAL: &[&str] = &[
 /// FHIR R4's types of resources, in words.
 const RESOURCES: &str = include_str!("../data/resource-types.txt");
 
-const CODING: [&str; 5] = ["system", "version", "code", "display", "userSelected"];
-const CONCEPT: [&str; 2] = ["coding", "text"];
+/// The labels of sensitivity and marks of privacy law that `consent-directive` knows, in words.
+const SENSITIVITY: &str = include_str!("../data/labels.txt");
 
 /// A coding as it stands.
 pub(crate) struct Coding<'a> {
     pub(crate) system: Option<&'a str>,
     pub(crate) code: Option<&'a str>,
-    path: String,
+    pub(crate) path: String,
 }
 
 impl Coding<'_> {
@@ -116,9 +118,9 @@ impl Reader<'_> {
     }
 
     fn known_concept(&mut self, at: &At<'_>, systems: &[&str]) -> Vec<String> {
-        let problems = self.problems.len();
+        let malformed = self.found.malformed();
         let codings = self.codings(at);
-        if codings.is_empty() && self.problems.len() == problems {
+        if codings.is_empty() && self.found.malformed() == malformed {
             self.unsupported(at.path.as_str(), Why::TextOnly);
         }
         codings.iter().filter_map(|coding| self.known(coding, systems)).collect()
@@ -131,6 +133,7 @@ fn is_code(system: &str, code: &str) -> bool {
         CONSENT_ACTION => ["access", "collect", "correct", "disclose", "use"].contains(&code),
         CONFIDENTIALITY => ["U", "L", "M", "N", "R", "V"].contains(&code),
         RESOURCE_TYPES => RESOURCES.split_whitespace().any(|known| known == code),
+        ACT_CODE => SENSITIVITY.split_whitespace().any(|known| known == code),
         _ => code.chars().all(|c| c.is_ascii_graphic()),
     }
 }

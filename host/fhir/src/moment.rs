@@ -2,20 +2,46 @@
 //!
 //! A value that names no exact moment is a span: a year, a month, a day, or a second. A start is the first
 //! moment of it, an end the first moment after it, since FHIR's periods include whatever their end
-//! matches. Days are those of UTC, as a document does not say where it was written.
+//! matches. A document does not say in which time zone a day was meant: where a day begins and ends, two
+//! moments are known, between which it does in every time zone there is.
 //! Source: FHIR R4, datatypes, `dateTime` and `Period`.
 
 use assent_model::{Date, Instant};
 
-const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
+/// A day begins that long before it does in UTC, in the zone furthest east: UTC+14.
+const EAST_MS: i64 = 14 * HOUR_MS;
+/// And that long after, in the zone furthest west: UTC-12.
+const WEST_MS: i64 = 12 * HOUR_MS;
+
+/// A moment that is known, or between which two it lies, both included.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edge {
+    pub(crate) earliest: Instant,
+    pub(crate) latest: Instant,
+}
+
+impl Edge {
+    const fn exact(moment: Instant) -> Self {
+        Self { earliest: moment, latest: moment }
+    }
+
+    /// The midnight with which a day begins.
+    fn midnight(date: Date) -> Option<Self> {
+        let utc: Instant = format!("{date}T00:00:00Z").parse().ok()?;
+        // At the ends of the calendar it is as early, or as late, as can be said.
+        let earliest = later(utc, -EAST_MS).unwrap_or(utc);
+        Some(Self { earliest, latest: later(utc, WEST_MS)? })
+    }
+}
 
 /// The span that a value names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     /// Its first moment.
-    pub(crate) first: Instant,
+    pub(crate) first: Edge,
     /// The first moment after it; none: the calendar ends with it.
-    pub(crate) after: Option<Instant>,
+    pub(crate) after: Option<Edge>,
     /// Whether it is a day or longer.
     pub(crate) is_date: bool,
 }
@@ -32,19 +58,22 @@ pub(crate) fn span(text: &str) -> Option<Span> {
     if parts.next().is_some() {
         return None;
     }
+    let january = |year| Date::new(year, 1, 1).ok();
     let (first, after) = match (month, day) {
-        (None, _) => (Date::new(year, 1, 1).ok(), midnight(Date::new(year + 1, 1, 1).ok())),
-        (Some(month), None) => {
-            let month = month?;
-            let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-            (Date::new(year, month, 1).ok(), midnight(Date::new(next.0, next.1, 1).ok()))
-        }
+        (None, _) => (january(year)?, january(year + 1)),
+        (Some(month), None) => (Date::new(year, month?, 1).ok()?, month_after(year, month?)),
         (Some(month), Some(day)) => {
-            let date = Date::new(year, month?, day?).ok();
-            (date, midnight(date).and_then(|first| later(first, DAY_MS)))
+            let (month, day) = (month?, day?);
+            let next = Date::new(year, month, day.saturating_add(1)).ok();
+            (Date::new(year, month, day).ok()?, next.or_else(|| month_after(year, month)))
         }
     };
-    Some(Span { first: midnight(first)?, after, is_date: true })
+    Some(Span { first: Edge::midnight(first)?, after: after.and_then(Edge::midnight), is_date: true })
+}
+
+/// The first day of the month after; none: the calendar ends.
+fn month_after(year: i32, month: u8) -> Option<Date> {
+    if month == 12 { Date::new(year + 1, 1, 1).ok() } else { Date::new(year, month + 1, 1).ok() }
 }
 
 const DATE_LEN: usize = "2026-01-05".len();
@@ -66,7 +95,7 @@ fn moment(text: &str) -> Option<Span> {
     }
     let first: Instant = text.parse().ok()?;
     let after = later(first, if fraction.is_some() { 1 } else { 1_000 });
-    Some(Span { first, after, is_date: false })
+    Some(Span { first: Edge::exact(first), after: after.map(Edge::exact), is_date: false })
 }
 
 /// As entity files take it: milliseconds have three digits, or are left out.
@@ -76,10 +105,6 @@ pub(crate) fn written(moment: Instant) -> String {
         Ok(second) if millis != 0 => format!("{}.{millis:03}Z", second.to_string().trim_end_matches('Z')),
         _ => moment.to_string(),
     }
-}
-
-fn midnight(date: Option<Date>) -> Option<Instant> {
-    format!("{}T00:00:00Z", date?).parse().ok()
 }
 
 fn later(moment: Instant, millis: i64) -> Option<Instant> {
@@ -96,26 +121,62 @@ fn digits(text: &str, len: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> Option<(String, String)> {
+    fn shown(text: &str) -> Option<[String; 4]> {
         let span = span(text)?;
-        Some((written(span.first), span.after.map_or_else(|| "never".to_owned(), written)))
+        let after =
+            |of: fn(Edge) -> Instant| span.after.map_or_else(|| "never".to_owned(), |at| written(of(at)));
+        Some([
+            written(span.first.earliest),
+            written(span.first.latest),
+            after(|at| at.earliest),
+            after(|at| at.latest),
+        ])
     }
 
     #[test]
-    fn a_value_is_the_span_it_names() {
+    fn a_date_is_the_span_it_names_in_some_time_zone() {
         for (text, first, after) in [
-            ("2026", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            ("2026-02", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
-            ("2026-12", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            ("2024-02-29", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"),
+            (
+                "2026",
+                ["2025-12-31T10:00:00Z", "2026-01-01T12:00:00Z"],
+                ["2026-12-31T10:00:00Z", "2027-01-01T12:00:00Z"],
+            ),
+            (
+                "2026-02",
+                ["2026-01-31T10:00:00Z", "2026-02-01T12:00:00Z"],
+                ["2026-02-28T10:00:00Z", "2026-03-01T12:00:00Z"],
+            ),
+            (
+                "2026-12",
+                ["2026-11-30T10:00:00Z", "2026-12-01T12:00:00Z"],
+                ["2026-12-31T10:00:00Z", "2027-01-01T12:00:00Z"],
+            ),
+            (
+                "2024-02-29",
+                ["2024-02-28T10:00:00Z", "2024-02-29T12:00:00Z"],
+                ["2024-02-29T10:00:00Z", "2024-03-01T12:00:00Z"],
+            ),
+            ("9999-12-31", ["9999-12-30T10:00:00Z", "9999-12-31T12:00:00Z"], ["never", "never"]),
+            ("9999", ["9998-12-31T10:00:00Z", "9999-01-01T12:00:00Z"], ["never", "never"]),
+            (
+                "0001-01-01",
+                ["0000-12-31T10:00:00Z", "0001-01-01T12:00:00Z"],
+                ["0001-01-01T10:00:00Z", "0001-01-02T12:00:00Z"],
+            ),
+        ] {
+            let expected = [first[0], first[1], after[0], after[1]].map(str::to_owned);
+            assert_eq!(shown(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_exact_and_as_long_as_its_last_digit() {
+        for (text, first, after) in [
             ("2026-01-05T10:00:00-08:00", "2026-01-05T18:00:00Z", "2026-01-05T18:00:01Z"),
             ("2026-01-05T10:00:00.250Z", "2026-01-05T10:00:00.250Z", "2026-01-05T10:00:00.251Z"),
-            ("9999", "9999-01-01T00:00:00Z", "never"),
-            ("9999-12-31", "9999-12-31T00:00:00Z", "never"),
             ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "never"),
-            ("0001-01-01", "0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z"),
         ] {
-            assert_eq!(shown(text), Some((first.to_owned(), after.to_owned())), "{text}");
+            assert_eq!(shown(text), Some([first, first, after, after].map(str::to_owned)), "{text}");
         }
     }
 

@@ -5,18 +5,47 @@
 
 use std::fmt;
 
+use assent_model::EntityId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::settings::Effect;
 
+/// Defines an enum and `ALL` of it, so that no list of its variants is kept by hand.
+macro_rules! listed {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$own:meta])* $variant:ident,)* }) => {
+        $(#[$meta])*
+        pub enum $name { $($(#[$own])* $variant,)* }
+
+        impl $name {
+            /// All of them, in their order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
 /// What a Consent is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// A privacy directive, to be stored.
+    /// A privacy directive, or an objection: to be stored, in place of what had this id.
     Directive(Box<Directive>),
-    /// A consent to something else, which says nothing of who may see records.
-    Other(OtherScope),
+    /// A consent to something else, which says nothing of who may see records: nothing to be stored, and
+    /// what had this id is to be removed.
+    Other(Box<Other>),
+}
+
+/// A consent to something else than who may see records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Other {
+    /// What it is about.
+    pub scope: OtherScope,
+    /// Its own id.
+    pub consent: EntityId,
+    /// Whose it is; stored.
+    pub patient: EntityId,
+    /// What is unsupported in it, sorted, each once. All of it stands where only that other matter is
+    /// settled; anything that could change what the consent is about makes it an objection instead.
+    pub unsupported: Vec<Unsupported>,
 }
 
 /// What else a consent can be about (FHIR's `consentscope`).
@@ -36,13 +65,17 @@ pub enum OtherScope {
 pub struct Directive {
     /// The entity, as entity files take it: `{"uid", "attrs", "parents"}`.
     pub entity: Value,
+    /// Its id. A document without one gets `unnamed-` and a digest of its text.
+    pub consent: EntityId,
+    /// Whose it is; stored.
+    pub patient: EntityId,
     /// Where the document stands. Only an active one counts.
     pub status: Status,
     /// What holds where no provision says otherwise; none: it does not say.
     pub base: Option<Effect>,
     /// Which rule decided that, and how the provisions go together.
     pub rule: Rule,
-    /// What could not be carried into the entity, sorted; with any, the entity is an objection.
+    /// What could not be carried into the entity, sorted, each once; with any, the entity is an objection.
     pub unsupported: Vec<Unsupported>,
     /// What was read in a way worth knowing, sorted; none of it is an objection.
     pub notes: Vec<Note>,
@@ -62,6 +95,8 @@ impl Directive {
 impl fmt::Debug for Directive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directive")
+            .field("consent", &self.consent)
+            .field("patient", &self.patient)
             .field("status", &self.status)
             .field("base", &self.base)
             .field("rule", &self.rule)
@@ -132,8 +167,9 @@ pub struct Rule {
 pub enum Combining {
     /// The base holds for everything; provisions are exceptions to it.
     ExceptionsToBase,
-    /// The root provision has criteria, which the schema has no place for: the entity's base is deny, and
-    /// the document's base one provision with these criteria (`root`), which the others are exceptions to.
+    /// The root provision has criteria, which the schema has no place for, or days between which some is
+    /// permitted and some denied: the entity's base is deny, and the document's base one provision with
+    /// these criteria (`root`), which the others are exceptions to.
     BaseWithinCriteria,
     /// Something is unsupported: until somebody resolves it, the consent is an objection.
     Objection,
@@ -156,22 +192,34 @@ pub enum BaseSource {
 /// Something that could not be carried into the entity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Unsupported {
-    /// Where: a FHIRPath.
+    /// Where: a FHIRPath, such as `Consent.provision.actor[0].role`. A member that FHIR does not know is not
+    /// named: the path is that of what it stands in.
     pub path: String,
     /// Why.
     pub why: Why,
+    /// What should have been there, of what is malformed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<&'static str>,
 }
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.why)
+        let Self { path, why, expected } = self;
+        match expected {
+            Some(expected) => write!(f, "{path}: {why}: expected {expected}"),
+            None => write!(f, "{path}: {why}"),
+        }
     }
 }
 
+listed! {
 /// Why something is unsupported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
+    /// Something is missing, said twice, or of another shape than FHIR R4 gives it.
+    #[error("not as FHIR R4 has it")]
+    Malformed,
     /// `modifierExtension`, wherever it stands.
     #[error("an extension that may change what is said")]
     ModifierExtension,
@@ -196,12 +244,15 @@ pub enum Why {
     /// The scope is none of FHIR's.
     #[error("a scope that is not known")]
     Scope,
-    /// An exception that says neither permit nor deny.
+    /// A provision that says neither permit nor deny, where nothing else tells.
     #[error("it cannot be told whether this permits or denies")]
     Untyped,
     /// Two policies, of which one permits and one denies.
     #[error("the policies named contradict each other")]
     Contradiction,
+    /// It says that it was given later than now.
+    #[error("a date in the future")]
+    Future,
     /// `verified` is false.
     #[error("it was not verified with the patient")]
     NotVerified,
@@ -248,6 +299,7 @@ pub enum Why {
     #[error("a reference to what is not stored")]
     ReferenceUnknown,
 }
+}
 
 /// Something worth knowing about how the document was read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -258,26 +310,28 @@ pub struct Note {
     pub remark: Remark,
 }
 
+listed! {
 /// What is worth knowing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remark {
-    /// A day, month or year: its first moment in UTC.
-    #[error("a date without a time, read as its first moment in UTC")]
-    FirstMoment,
-    /// A day, month or year: to its last moment in UTC.
-    #[error("a date without a time, read up to its last moment in UTC")]
-    LastMoment,
+    /// A day, month or year: it begins and ends at different moments in different time zones.
+    #[error("a date without a time, read so that it only narrows in whatever time zone it was meant")]
+    AnyTimeZone,
+    /// A period of days that may be over in one time zone before it begins in another.
+    #[error("too short to be sure of in every time zone: what it permits is never permitted")]
+    TooShort,
     /// An end at the end of the calendar.
     #[error("the end of the calendar, read as no end")]
     NoEnd,
     /// `dateTime` is missing: older than any other.
     #[error("when it was given is not said, read as the beginning of 1970")]
     NotDated,
-    /// A root provision without type, with purposes or a period: some mean an exception to their policy by it.
+    /// A root provision without type, whose exceptions tell that it has the effect of its policy.
     #[error("a root provision without type, read as when and for what its policy holds")]
     NarrowsPolicy,
-    /// The root provision's type won over the policy rule, which says otherwise.
-    #[error("the root provision's type counts, not the policy rule")]
-    PolicyRuleOverruled,
+    /// The root provision's type won over the policy rule or a policy, which says otherwise.
+    #[error("the root provision's type counts, not the policy")]
+    PolicyOverruled,
+}
 }

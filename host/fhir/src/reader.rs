@@ -1,4 +1,4 @@
-//! Walks a resource, and gathers what is wrong, what is unsupported and what is worth knowing.
+//! Walks a resource, and gathers what is unsupported, what is malformed among it, and what is worth knowing.
 //!
 //! INVARIANT (nothing is passed over): an object that may mean something is read by [`Reader::element`] with
 //! all the names it may have, so that any other member, and any extension in it, is listed. What is copied
@@ -7,29 +7,11 @@
 use assent_model::EntityId;
 use serde_json::{Map, Value};
 
-use crate::outcome::{Note, Remark, Unsupported, Why};
-use crate::problem::Problem;
+use crate::findings::Findings;
+use crate::outcome::{Note, Remark, Why};
 use crate::settings::Settings;
+use crate::shapes::{Shape, path_to};
 
-/// Elements that R5 has and R4 does not, of Consent and its provisions.
-const R5_ELEMENTS: [&str; 16] = [
-    "controller",
-    "date",
-    "decision",
-    "documentType",
-    "expression",
-    "grantee",
-    "grantor",
-    "manager",
-    "period",
-    "policyBasis",
-    "policyText",
-    "regulatoryBasis",
-    "resourceType",
-    "subject",
-    "verificationDate",
-    "verificationType",
-];
 /// R4's own extensions of Consent, and those of data types, that say nothing of who may see what.
 const HARMLESS_EXTENSIONS: [&str; 6] = [
     "http://hl7.org/fhir/StructureDefinition/consent-NotificationEndpoint",
@@ -39,9 +21,6 @@ const HARMLESS_EXTENSIONS: [&str; 6] = [
     "http://hl7.org/fhir/StructureDefinition/originalText",
     "http://hl7.org/fhir/StructureDefinition/translation",
 ];
-/// A member's name is shown in a path up to this length: FHIR's longest has 36 letters.
-const NAME_MAX_CHARS: usize = 64;
-
 const AN_OBJECT: &str = "an object with at least one member";
 const A_LIST: &str = "a list with at least one item";
 const TEXT: &str = "text that is not blank";
@@ -87,18 +66,18 @@ pub(crate) struct Reader<'s> {
     pub(crate) settings: &'s Settings,
     /// Whether an entity is stored.
     pub(crate) is_stored: &'s dyn Fn(&EntityId) -> bool,
-    pub(crate) problems: Vec<Problem>,
-    pub(crate) unsupported: Vec<Unsupported>,
+    /// What is unsupported, malformed or not.
+    pub(crate) found: Findings,
     pub(crate) notes: Vec<Note>,
 }
 
 impl Reader<'_> {
-    pub(crate) fn problem(&mut self, path: impl Into<String>, expected: &'static str) {
-        self.problems.push(Problem { path: path.into(), expected });
+    pub(crate) fn malformed(&mut self, path: impl Into<String>, expected: &'static str) {
+        self.found.add(|| path.into(), Why::Malformed, Some(expected));
     }
 
     pub(crate) fn unsupported(&mut self, path: impl Into<String>, why: Why) {
-        self.unsupported.push(Unsupported { path: path.into(), why });
+        self.found.add(|| path.into(), why, None);
     }
 
     pub(crate) fn note(&mut self, path: impl Into<String>, remark: Remark) {
@@ -106,14 +85,14 @@ impl Reader<'_> {
     }
 
     /// Whether nothing was found since there were this many findings.
-    pub(crate) fn is_clean_since(&self, unsupported: usize) -> bool {
-        self.unsupported.len() == unsupported
+    pub(crate) fn is_clean_since(&self, count: usize) -> bool {
+        self.found.count() == count
     }
 
-    /// An object that has these members and no others, beside `id` and extensions.
-    pub(crate) fn element<'a>(&mut self, at: &At<'a>, known: &[&str]) -> Option<Element<'a>> {
+    /// An object of this shape: it has these members and no others, beside `id` and extensions.
+    pub(crate) fn element<'a>(&mut self, at: &At<'a>, shape: &Shape) -> Option<Element<'a>> {
         let Some(members) = at.value.as_object().filter(|members| !members.is_empty()) else {
-            self.problem(at.path.as_str(), AN_OBJECT);
+            self.malformed(at.path.as_str(), AN_OBJECT);
             return None;
         };
         let element = Element { members, path: at.path.clone() };
@@ -124,19 +103,16 @@ impl Reader<'_> {
                     self.unsupported(element.path_of(name), Why::ModifierExtension);
                 }
                 "extension" => self.extensions(&At { value, path: element.path_of(name) }),
-                name if known.contains(&name) => {}
-                name => match name.strip_prefix('_').filter(|name| known.contains(name)) {
+                name if shape.has(name) => {}
+                name => match name.strip_prefix('_').filter(|name| shape.has(name)) {
                     Some(primitive) => self.beside(&At { value, path: element.path_of(primitive) }),
-                    None => self.unknown(&element.path, name),
+                    None if shape.has_in_r5(name) => self.unsupported(element.path_of(name), Why::R5),
+                    // Its name may be anything, and is not shown.
+                    None => self.unsupported(element.path.as_str(), Why::UnknownElement),
                 },
             }
         }
         Some(element)
-    }
-
-    fn unknown(&mut self, path: &str, name: &str) {
-        let why = if R5_ELEMENTS.contains(&name) { Why::R5 } else { Why::UnknownElement };
-        self.unsupported(child(path, name), why);
     }
 
     /// What stands beside a primitive value, under its name with `_`.
@@ -149,22 +125,22 @@ impl Reader<'_> {
                         "extension" => {
                             self.extensions(&At { value, path: format!("{}.extension", at.path) });
                         }
-                        name => self.unknown(&at.path, name),
+                        _ => self.unsupported(at.path.as_str(), Why::UnknownElement),
                     }
                 }
             }
-            None => self.problem(at.path.as_str(), "an object with extensions beside the value"),
+            None => self.malformed(at.path.as_str(), "an object with extensions beside the value"),
         }
     }
 
     fn extensions(&mut self, at: &At<'_>) {
         let Some(extensions) = at.value.as_array().filter(|extensions| !extensions.is_empty()) else {
-            return self.problem(at.path.as_str(), EXTENSIONS);
+            return self.malformed(at.path.as_str(), EXTENSIONS);
         };
         for (position, extension) in extensions.iter().enumerate() {
             let path = format!("{}[{position}]", at.path);
             match extension.get("url").and_then(Value::as_str) {
-                None => self.problem(path, EXTENSIONS),
+                None => self.malformed(path, EXTENSIONS),
                 Some(url) if HARMLESS_EXTENSIONS.contains(&url) => {}
                 Some(url) if self.settings.harmless_extensions.contains(url) => {}
                 Some(_) => self.unsupported(path, Why::Extension),
@@ -187,9 +163,9 @@ impl Reader<'_> {
                 Value::Object(members) => {
                     for (name, value) in members {
                         if name == "modifierExtension" {
-                            self.unsupported(child(&at.path, name), Why::ModifierExtension);
+                            self.unsupported(path_to(&at.path, name), Why::ModifierExtension);
                         } else {
-                            waiting.push(At { value, path: child(&at.path, name) });
+                            waiting.push(At { value, path: path_to(&at.path, name) });
                         }
                     }
                 }
@@ -203,7 +179,7 @@ impl Reader<'_> {
         let at = element.member(name)?;
         let text = at.text();
         if text.is_none() {
-            self.problem(at.path, TEXT);
+            self.malformed(at.path, TEXT);
         }
         text
     }
@@ -212,19 +188,10 @@ impl Reader<'_> {
     pub(crate) fn list<'a>(&mut self, element: &Element<'a>, name: &str) -> Vec<At<'a>> {
         let Some(at) = element.member(name) else { return Vec::new() };
         let Some(items) = at.value.as_array().filter(|items| !items.is_empty()) else {
-            self.problem(at.path, A_LIST);
+            self.malformed(at.path, A_LIST);
             return Vec::new();
         };
         let item = |(position, value)| At { value, path: format!("{}[{position}]", at.path) };
         items.iter().enumerate().map(item).collect()
     }
-}
-
-/// The path of a member. A name that no element could have may be anything, and is left out.
-fn child(path: &str, name: &str) -> String {
-    let letters = name.strip_prefix('_').unwrap_or(name);
-    let is_name = letters.starts_with(|c: char| c.is_ascii_lowercase())
-        && letters.len() <= NAME_MAX_CHARS
-        && letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_name { format!("{path}.{name}") } else { path.to_owned() }
 }

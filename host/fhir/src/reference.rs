@@ -8,9 +8,8 @@ use assent_model::EntityId;
 
 use crate::outcome::Why;
 use crate::reader::{At, Reader};
+use crate::shapes::{IDENTIFIER, REFERENCE};
 
-const REFERENCE: [&str; 4] = ["reference", "type", "identifier", "display"];
-const IDENTIFIER: [&str; 6] = ["use", "type", "system", "value", "period", "assigner"];
 /// FHIR: ids of resources have 1 to 64 letters, digits, `-` and `.`.
 const ID_MAX_CHARS: usize = 64;
 
@@ -21,21 +20,23 @@ pub(crate) fn is_id(text: &str) -> bool {
 }
 
 impl Reader<'_> {
-    /// The entity that a reference means, of one of these types; none: it is wrong, and reported.
+    /// The entity that a reference means, of one of these types. What is malformed beside is reported.
     ///
     /// # Errors
-    /// Why it cannot be told.
-    pub(crate) fn reference(
-        &mut self,
-        at: &At<'_>,
-        kinds: &[&str],
-    ) -> Option<Result<EntityId, (String, Why)>> {
-        let problems = self.problems.len();
-        let element = self.element(at, &REFERENCE)?;
+    /// Where and why it cannot be told.
+    pub(crate) fn reference(&mut self, at: &At<'_>, kinds: &[&str]) -> Result<EntityId, (String, Why)> {
+        let Some(element) = self.element(at, &REFERENCE) else {
+            return Err((at.path.clone(), Why::Malformed));
+        };
         let literal = self.text(&element, "reference");
         let of_type = self.text(&element, "type");
         let found = match (literal, element.member("identifier")) {
-            (Some(literal), _) => self.literal(literal).map_err(|why| (element.path_of("reference"), why)),
+            (Some(literal), beside) => {
+                if let Some(beside) = beside {
+                    self.described(beside);
+                }
+                self.literal(literal).map_err(|why| (element.path_of("reference"), why))
+            }
             (None, Some(identifier)) => {
                 let known = self.identified(&identifier);
                 known.ok_or((identifier.path, Why::ReferenceIdentifier))
@@ -43,15 +44,12 @@ impl Reader<'_> {
             (None, None) if element.has("display") => Err((at.path.clone(), Why::ReferenceDisplay)),
             (None, None) => Err((at.path.clone(), Why::ReferenceForm)),
         };
-        if self.problems.len() > problems {
-            return None;
-        }
-        Some(found.and_then(|entity| match of_type {
+        found.and_then(|entity| match of_type {
             Some(of_type) if of_type != entity.kind => Err((element.path_of("type"), Why::ReferenceType)),
             _ if !kinds.contains(&entity.kind.as_str()) => Err((at.path.clone(), Why::ReferenceKind)),
             _ if !(self.is_stored)(&entity) => Err((at.path.clone(), Why::ReferenceUnknown)),
             _ => Ok(entity),
-        }))
+        })
     }
 
     fn literal(&self, text: &str) -> Result<EntityId, Why> {

@@ -1,34 +1,53 @@
 //! Every case says what comes of its document; what it does not say of what is unsupported must be nothing.
 
-use assent_fhir::{Outcome, Problems, Why};
+use assent_fhir::{Outcome, Remark, Why};
 use serde_json::{Value, json};
 
-use crate::support::{CASES, Case, read_consent};
+use crate::support::{CASES, Case, read_text};
 
 fn pairs<T>(list: &[T], pair: impl Fn(&T) -> Value) -> Value {
     list.iter().map(pair).collect()
 }
 
+const KNOWN: [&str; 14] = [
+    "name",
+    "document",
+    "change",
+    "replace",
+    "error",
+    "other",
+    "id",
+    "base",
+    "rule",
+    "attrs",
+    "status",
+    "unsupported",
+    "notes",
+    "provenance",
+];
+
 fn check(case: &Case) {
-    let Case { name, document, expected } = case;
-    let known = ["name", "document", "change", "problems", "other", "base", "rule", "attrs", "status"];
-    let known = |key: &String| {
-        known.contains(&key.as_str()) || ["unsupported", "notes", "provenance"].contains(&key.as_str())
-    };
+    let Case { name, document, text, expected } = case;
+    let known = |key: &String| KNOWN.contains(&key.as_str());
     assert!(expected.as_object().unwrap().keys().all(known), "{name}: an expectation that is not checked");
-    let directive = match read_consent(document) {
-        Err(Problems(problems)) => {
-            let paths = pairs(&problems, |problem| json!(problem.path));
-            return assert_eq!(Some(&paths), expected.get("problems"), "{name}: {problems:?}");
-        }
-        Ok(Outcome::Other(scope)) => {
-            return assert_eq!(Some(&json!(scope)), expected.get("other"), "{name}");
+    let none = json!([]);
+    let found = |list: &[_]| pairs(list, |found: &assent_fhir::Unsupported| json!([found.path, found.why]));
+    let unsupported = expected.get("unsupported").unwrap_or(&none);
+    let directive = match read_text(text.as_bytes()) {
+        Err(error) => return assert_eq!(expected.get("error"), Some(&json!(error.to_string())), "{name}"),
+        Ok(Outcome::Other(other)) => {
+            assert_eq!(Some(&json!(other.scope)), expected.get("other"), "{name}");
+            assert_eq!((&*other.consent.id, &*other.patient.id), ("c2", "p1"), "{name}");
+            return assert_eq!(&found(&other.unsupported), unsupported, "{name}");
         }
         Ok(Outcome::Directive(directive)) => directive,
     };
-    assert!(expected.get("problems").or(expected.get("other")).is_none(), "{name}: it is a directive");
-    let unsupported = pairs(&directive.unsupported, |found| json!([found.path, found.why]));
-    assert_eq!(&unsupported, expected.get("unsupported").unwrap_or(&json!([])), "{name}");
+    assert!(expected.get("error").or(expected.get("other")).is_none(), "{name}: it is a directive");
+    assert_eq!(&found(&directive.unsupported), unsupported, "{name}");
+    let id = expected.get("id").unwrap_or(&document["id"]);
+    assert_eq!(directive.entity["uid"], json!({"type": "Consent", "id": id}), "{name}");
+    assert_eq!(directive.entity["uid"], json!(directive.consent), "{name}");
+    assert_eq!(directive.entity["attrs"]["patient"], json!(directive.patient), "{name}");
     let attributes = &directive.entity["attrs"];
     // The mark is what is unsupported, no more and no less.
     let marks = pairs(&directive.unsupported, |found| json!(found.to_string()));
@@ -65,41 +84,24 @@ fn every_case_holds() {
     CASES.iter().for_each(check);
 }
 
+/// The codes that any case expects there.
+fn expected_codes(key: &str) -> Vec<Value> {
+    let all = CASES.iter().filter_map(|case| case.expected.get(key)?.as_array());
+    all.flatten().map(|found| found[1].clone()).collect()
+}
+
 #[test]
 fn every_reason_has_a_case() {
-    let all = [
-        Why::ModifierExtension,
-        Why::Extension,
-        Why::UnknownElement,
-        Why::R5,
-        Why::ImplicitRules,
-        Why::Incomplete,
-        Why::Narrative,
-        Why::Scope,
-        Why::Untyped,
-        Why::Contradiction,
-        Why::NotVerified,
-        Why::NoPlace,
-        Why::CodeSystem,
-        Why::Code,
-        Why::TextOnly,
-        Why::SeveralCodes,
-        Why::ReferenceAbsolute,
-        Why::ReferenceContained,
-        Why::ReferenceIdentifier,
-        Why::ReferenceDisplay,
-        Why::ReferenceVersion,
-        Why::ReferenceForm,
-        Why::ReferenceType,
-        Why::ReferenceKind,
-        Why::ReferenceUnknown,
-    ];
-    for why in all {
-        let code = json!(why);
-        let has = |case: &Case| {
-            let unsupported = case.expected["unsupported"].as_array().into_iter().flatten();
-            unsupported.into_iter().any(|found| found[1] == code)
-        };
-        assert!(CASES.iter().any(has), "{why:?} has no case");
+    let expected = expected_codes("unsupported");
+    for why in Why::ALL {
+        assert!(expected.contains(&json!(why)), "{why:?} has no case");
+    }
+}
+
+#[test]
+fn every_remark_has_a_case() {
+    let expected = expected_codes("notes");
+    for remark in Remark::ALL {
+        assert!(expected.contains(&json!(remark)), "{remark:?} has no case");
     }
 }

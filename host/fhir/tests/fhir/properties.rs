@@ -1,12 +1,12 @@
 //! Properties of any document: nothing panics, order changes nothing, and marks that are taken away open
 //! nothing.
 
-use assent_fhir::{Outcome, Problems};
+use assent_fhir::{Outcome, Unreadable, Unsupported};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
-use crate::support::{CASES, directive, document, read_consent};
+use crate::support::{CASES, directive, document, read_consent, read_text};
 
 /// Names and words that mean something, so that random values get past the first check.
 const WORDS: [&str; 24] = [
@@ -133,15 +133,21 @@ fn below(provisions: &[Value], parent: Option<&str>) -> Vec<String> {
 }
 
 /// Everything that comes of a document, but for positions in lists.
-fn but_for_order(outcome: Result<Outcome, Problems>) -> Value {
+fn but_for_order(outcome: Result<Outcome, Unreadable>) -> Value {
+    let all = |found: &[Unsupported]| {
+        let mut all = sorted(found.iter().map(|one| anywhere(&one.to_string())).collect());
+        all.dedup();
+        all
+    };
     match outcome {
-        Err(Problems(problems)) => {
-            let shown = problems.iter().map(|one| anywhere(&one.to_string())).collect();
-            json!({ "problems": sorted(shown) })
-        }
-        Ok(Outcome::Other(scope)) => json!({ "other": scope }),
+        Err(error) => json!({ "error": anywhere(&error.to_string()) }),
+        Ok(Outcome::Other(other)) => json!({ "other": other.scope, "unsupported": all(&other.unsupported) }),
         Ok(Outcome::Directive(directive)) => {
             let mut entity = directive.entity.clone();
+            // A document without an id gets one from its text.
+            if directive.consent.id.starts_with("unnamed-") {
+                entity["uid"]["id"] = json!("unnamed");
+            }
             let attributes = entity["attrs"].as_object_mut().unwrap();
             attributes.shift_remove("unsupported");
             let provisions = attributes.shift_remove("provisions").unwrap_or(json!([]));
@@ -150,7 +156,7 @@ fn but_for_order(outcome: Result<Outcome, Problems>) -> Value {
                 "provisions": below(provisions.as_array().unwrap(), None),
                 "rule": directive.rule,
                 "base": directive.base,
-                "unsupported": sorted(directive.unsupported.iter().map(|one| anywhere(&one.to_string())).collect()),
+                "unsupported": all(&directive.unsupported),
                 "notes": sorted(directive.notes.iter().map(|one| anywhere(&one.path)).collect()),
             })
         }
@@ -225,6 +231,44 @@ fn entity_permits(attributes: &Value, purpose: &str) -> bool {
     level(all, None, attributes["base"] == "permit", purpose)
 }
 
+/// The members of all objects.
+fn members(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(members).sum(),
+        Value::Object(object) => object.len() + object.values().map(members).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// Writes a value with one of its members there twice, the second time with another value.
+fn say_twice(value: &Value, left: &mut usize, by: &Value, text: &mut String) {
+    match value {
+        Value::Array(items) => {
+            text.push('[');
+            for (position, item) in items.iter().enumerate() {
+                text.push_str(if position == 0 { "" } else { "," });
+                say_twice(item, left, by, text);
+            }
+            text.push(']');
+        }
+        Value::Object(object) => {
+            text.push('{');
+            for (position, (name, member)) in object.iter().enumerate() {
+                text.push_str(if position == 0 { "" } else { "," });
+                let is_here = *left == 1;
+                *left = left.saturating_sub(1);
+                text.push_str(&format!("{}:", json!(name)));
+                say_twice(member, left, by, text);
+                if is_here {
+                    text.push_str(&format!(",{}:{by}", json!(name)));
+                }
+            }
+            text.push('}');
+        }
+        other => text.push_str(&other.to_string()),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -234,14 +278,18 @@ proptest! {
     }
 
     #[test]
+    fn no_text_panics(text in any::<Vec<u8>>(), document in a_document(), at in any::<Index>()) {
+        let _outcome = read_text(&text);
+        let cut = document.to_string();
+        let _outcome = read_text(&cut.as_bytes()[..at.index(cut.len())]);
+    }
+
+    #[test]
     fn no_document_with_a_part_replaced_panics(mut document in a_document(), at in any::<Index>(), by in any_json()) {
         let mut at = at.index(count(&document));
         replace(&mut document, &mut at, &by);
         let once = read_consent(&document);
         prop_assert!(once == read_consent(&document), "reading twice gives two answers");
-        if let Err(problems) = once {
-            prop_assert!(!problems.0.is_empty());
-        }
     }
 
     #[test]
@@ -256,6 +304,33 @@ proptest! {
         let mut turned = document.clone();
         turn_members(&mut turned);
         prop_assert_eq!(but_for_order(read_consent(&document)), but_for_order(read_consent(&turned)));
+    }
+
+    #[test]
+    fn whatever_has_a_patient_is_no_error(document in a_document(), at in any::<Index>(), by in any_json()) {
+        let mut changed = document.clone();
+        replace(&mut changed, &mut at.index(count(&document)), &by);
+        let same = |name: &str| changed.get(name) == document.get(name);
+        prop_assume!(same("resourceType") && same("patient") && same("subject"));
+        let (before, after) = (read_consent(&document), read_consent(&changed));
+        prop_assert_eq!(before.is_err(), after.is_err());
+    }
+
+    #[test]
+    fn what_is_said_twice_is_never_read(document in a_document(), at in any::<Index>(), by in any_json()) {
+        let members = members(&document);
+        let mut left = at.index(members) + 1;
+        let mut text = String::new();
+        say_twice(&document, &mut left, &by, &mut text);
+        prop_assert_eq!(left, 0);
+        match read_text(text.as_bytes()) {
+            Ok(Outcome::Directive(directive)) => {
+                prop_assert!(directive.is_objection());
+                prop_assert!(directive.entity["attrs"].get("base").is_none());
+            }
+            Ok(Outcome::Other(_)) => prop_assert!(false, "an objection, as the scope may be what is there twice"),
+            Err(error) => prop_assert!(!matches!(error, Unreadable::NotJson { .. }), "{error}"),
+        }
     }
 
     #[test]

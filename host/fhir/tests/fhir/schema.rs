@@ -1,118 +1,88 @@
-//! What is written is what the base schema declares.
-//!
-//! A reader of Cedar's schema language is a heavy library, and `policy` alone names it. These tests read the
-//! one entity that matters here, in the few forms that it uses, and fail on any other.
+//! What is written is what decisions are made on: each entity goes into a snapshot under the base schema, and
+//! labels are those that `consent-directive` knows.
 
-use std::collections::BTreeMap;
-use std::iter::Peekable;
-
-use serde_json::Value;
+use std::collections::BTreeSet;
 
 use assent_fhir::Outcome;
+use assent_policy::{Edit, Names, SourceFile, load};
+use serde_json::json;
 
-use crate::support::{CASES, read_consent};
+use crate::support::{CASES, STORED, read_text};
 
 const SCHEMA: &str = include_str!("../../../../policies/base/health.cedarschema");
 
-type Attributes = BTreeMap<String, (bool, Type)>;
-
-#[derive(Debug)]
-enum Type {
-    Text,
-    Boolean,
-    Instant,
-    Entity(String),
-    Set(Box<Type>),
-    Record(Attributes),
+/// Attributes that the base schema demands of those whom the cases name.
+fn stored() -> SourceFile {
+    let hospital = json!({"type": "Organization", "id": "hospital"});
+    let entities = STORED.iter().map(|&(kind, id)| {
+        let attributes = match kind {
+            "Organization" => json!({}),
+            "Patient" => json!({
+                "organization": hospital, "birthDate": "1970-01-01", "timeZone": "America/Chicago", "state": "TX",
+                "active": true,
+            }),
+            "Practitioner" => json!({"organization": hospital, "accountType": "individual", "active": true}),
+            "RelatedPerson" => json!({"active": true}),
+            kind => panic!("what has a {kind}?"),
+        };
+        json!({"uid": {"type": kind, "id": id}, "attrs": attributes, "parents": []})
+    });
+    SourceFile::new("stored.json", entities.collect::<serde_json::Value>().to_string())
 }
 
-/// The attributes of `entity Consent`.
-fn consent() -> Attributes {
-    let text: String = SCHEMA.lines().map(|line| line.split("//").next().unwrap().to_owned() + " ").collect();
-    let (_, text) = text.split_once("entity Consent =").unwrap();
-    let spaced: String =
-        text.chars().map(|c| if "{}<>:,?".contains(c) { format!(" {c} ") } else { c.into() }).collect();
-    let mut words = spaced.split_whitespace().peekable();
-    let Type::Record(attributes) = read_type(&mut words) else { panic!("Consent is no record") };
-    attributes
-}
-
-fn read_type<'a>(words: &mut Peekable<impl Iterator<Item = &'a str>>) -> Type {
-    match words.next().unwrap() {
-        "String" => Type::Text,
-        "Bool" => Type::Boolean,
-        "datetime" => Type::Instant,
-        "Set" => {
-            assert_eq!(words.next(), Some("<"));
-            let members = read_type(words);
-            assert_eq!(words.next(), Some(">"));
-            Type::Set(Box::new(members))
-        }
-        "{" => {
-            let mut attributes = Attributes::new();
-            loop {
-                let name = words.next().unwrap();
-                if name == "}" {
-                    return Type::Record(attributes);
-                }
-                let optional = words.next_if_eq(&"?").is_some();
-                assert_eq!(words.next(), Some(":"), "{name}");
-                attributes.insert(name.to_owned(), (optional, read_type(words)));
-                words.next_if_eq(&",");
-            }
-        }
-        entity => {
-            assert!(SCHEMA.contains(&format!("entity {entity} ")), "`{entity}` is no type");
-            Type::Entity(entity.to_owned())
+#[test]
+fn every_entity_is_taken_into_a_snapshot_under_the_base_schema() {
+    let schema = SourceFile::new("health.cedarschema", SCHEMA);
+    let policies = load(&[schema], &[], Names::default()).unwrap();
+    let others = policies.load_entities(&[stored()]).unwrap();
+    let mut taken = 0;
+    for case in CASES.iter() {
+        if let Ok(Outcome::Directive(directive)) = read_text(case.text.as_bytes()) {
+            let put = Edit::Put(SourceFile::new(&case.name, directive.entity.to_string()));
+            let snapshot = policies.change(&others, &[put]).unwrap_or_else(|errors| panic!("{errors}"));
+            assert!(snapshot.facts().get(&directive.consent).is_some(), "{}", case.name);
+            taken += 1;
         }
     }
+    assert!(taken > 100, "{taken} entities");
 }
 
-fn check(value: &Value, of: &Type, at: &str) {
-    match of {
-        Type::Text => assert!(value.is_string(), "{at}: {value}"),
-        Type::Boolean => assert!(value.is_boolean(), "{at}: {value}"),
-        Type::Instant => {
-            let text = value.as_str().unwrap();
-            assert!(text.parse::<assent_model::Instant>().is_ok(), "{at}: {text}");
-            assert!(
-                [20, 24].contains(&text.len()),
-                "Cedar takes three digits of milliseconds or none: {text}"
-            );
-        }
-        Type::Entity(kind) => {
-            assert_eq!(value["type"], **kind, "{at}: {value}");
-            assert!(value["id"].is_string() && value.as_object().unwrap().len() == 2, "{at}: {value}");
-        }
-        Type::Set(members) => value.as_array().unwrap().iter().for_each(|value| check(value, members, at)),
-        Type::Record(attributes) => {
-            let value = value.as_object().unwrap();
-            for name in value.keys() {
-                assert!(attributes.contains_key(name), "{at}: the schema has no `{name}`");
-            }
-            for (name, (optional, of)) in attributes {
-                match value.get(name) {
-                    Some(value) => check(value, of, &format!("{at}.{name}")),
-                    None => assert!(optional, "{at}: `{name}` is missing"),
-                }
-            }
-        }
+#[test]
+fn an_entity_that_does_not_fit_is_refused() {
+    let schema = SourceFile::new("health.cedarschema", SCHEMA);
+    let policies = load(&[schema], &[], Names::default()).unwrap();
+    let others = policies.load_entities(&[stored()]).unwrap();
+    let case = CASES.iter().find(|case| case.expected["base"] == "permit").unwrap();
+    let Ok(Outcome::Directive(directive)) = read_text(case.text.as_bytes()) else { panic!("{}", case.name) };
+    for (attribute, wrong) in [
+        ("givenAt", json!("2026")),
+        ("givenAt", json!(1)),
+        ("patient", json!({"type": "Patient", "id": "p9"})),
+        ("patient", json!({"type": "Practitioner", "id": "drb"})),
+        ("forms", json!("part2-tpo")),
+        ("provisions", json!([{"key": "0"}])),
+        ("provisions", json!([{"key": "0", "effect": "deny", "colour": "red"}])),
+        ("colour", json!("red")),
+    ] {
+        let mut entity = directive.entity.clone();
+        entity["attrs"][attribute] = wrong;
+        let put = Edit::Put(SourceFile::new("wrong", entity.to_string()));
+        assert!(policies.change(&others, &[put]).is_err(), "{attribute}");
     }
 }
 
 #[test]
-fn every_entity_has_the_attributes_that_the_base_schema_declares() {
-    let schema = Type::Record(consent());
-    let mut checked = 0;
-    for case in CASES.iter() {
-        if let Ok(Outcome::Directive(directive)) = read_consent(&case.document) {
-            let entity = &directive.entity;
-            assert_eq!(entity["uid"]["type"], "Consent", "{}", case.name);
-            assert_eq!(entity["uid"]["id"], case.document["id"], "{}", case.name);
-            assert_eq!(entity["parents"], serde_json::json!([]), "{}", case.name);
-            check(&entity["attrs"], &schema, &case.name);
-            checked += 1;
-        }
-    }
-    assert!(checked > 60, "{checked} entities");
+fn the_labels_that_are_known_are_those_of_consent_directive() {
+    let codes = include_str!("../../../../plugins/consent-directive/data/codes.toml");
+    let (_, section) = codes.split_once("\n[sensitivity]\n").unwrap();
+    let (section, _) = section.split_once("\n[").unwrap();
+    let theirs: BTreeSet<_> = section
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(code, _)| code)
+        .collect();
+    let ours: BTreeSet<_> = include_str!("../../data/labels.txt").split_whitespace().collect();
+    assert!(ours.len() > 40, "{} labels", ours.len());
+    assert_eq!(ours, theirs);
 }

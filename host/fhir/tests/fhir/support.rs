@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use assent_fhir::{Directive, Outcome, Problems, Settings, normalise};
-use assent_model::EntityId;
+use assent_fhir::{Directive, Outcome, Settings, Unreadable, normalise};
+use assent_model::{EntityId, Instant};
 use serde_json::{Value, json};
 
-const STORED: [(&str, &str); 5] = [
+pub(crate) const STORED: [(&str, &str); 5] = [
     ("Organization", "hospital"),
     ("Patient", "p1"),
     ("Practitioner", "drb"),
@@ -15,10 +15,15 @@ const STORED: [(&str, &str); 5] = [
     ("RelatedPerson", "mother"),
 ];
 
+/// When the documents are read.
+const NOW: &str = "2026-11-26T12:00:00Z";
+
 /// A case: a document with a change, and what must come of it.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) document: Value,
+    /// The document as it is read: as JSON, with what the case replaces in that.
+    pub(crate) text: String,
     pub(crate) expected: Value,
 }
 
@@ -46,7 +51,13 @@ fn cases() -> Vec<Case> {
         cases.into_iter().map(move |expected| {
             let mut document = document(expected["document"].as_str().unwrap());
             merge(&mut document, &expected["change"]);
-            Case { name: format!("{file}: {}", expected["name"]), document, expected }
+            let name = format!("{file}: {}", expected["name"]);
+            let mut text = document.to_string();
+            for (what, by) in expected.get("replace").and_then(Value::as_object).into_iter().flatten() {
+                assert_eq!(text.matches(what.as_str()).count(), 1, "{name}: {what}");
+                text = text.replace(what, by.as_str().unwrap());
+            }
+            Case { name, document, text, expected }
         })
     };
     files.flat_map(of_file).collect()
@@ -93,8 +104,16 @@ pub(crate) fn is_stored(entity: &EntityId) -> bool {
     STORED.contains(&(entity.kind.as_str(), entity.id.as_str()))
 }
 
-pub(crate) fn read_consent(document: &Value) -> Result<Outcome, Problems> {
-    normalise(document, &settings(), &is_stored)
+pub(crate) fn read_consent(document: &Value) -> Result<Outcome, Unreadable> {
+    read_text(document.to_string().as_bytes())
+}
+
+pub(crate) fn read_text(text: &[u8]) -> Result<Outcome, Unreadable> {
+    normalise(text, &settings(), now(), &is_stored)
+}
+
+pub(crate) fn now() -> Instant {
+    NOW.parse().unwrap()
 }
 
 pub(crate) fn directive(document: &Value) -> Directive {
