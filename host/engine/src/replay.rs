@@ -6,19 +6,21 @@
 //! is not what it was. What is merely not there, or depended on how busy the machine was, is [`NotTried`], and
 //! never passes for the same.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
 use assent_audit::archive::{Archive, ArchiveError, File};
-use assent_audit::record::{DecisionEvent, Outcome, Record};
-use assent_audit::shelf::{Archived, Place, Shelf, ShelfError};
+use assent_audit::record::{DecisionEvent, Event, Outcome, Record};
+use assent_audit::shelf::{self, Archived, Place, Shelf, ShelfError};
 use assent_model::{Digest, FailureKind, Instant, OrganizationId};
+use assent_store::Document;
 
 use crate::combine::ProblemCode;
 use crate::decide::{Question, judge};
 use crate::describe;
 use crate::release::Release;
+use crate::state::{document, lay_over};
 
 /// Builds a release of the files that an archive holds, in memory: patients are among them.
 pub trait Rebuild: Send + Sync + fmt::Debug {
@@ -134,6 +136,10 @@ pub enum NotTried {
     /// The archive was never finished.
     #[error("the year's log has only a part of the archive")]
     Incomplete,
+    /// The facts were those of a state that this node's logs do not have all changes of: another node made some, or
+    /// they were let go.
+    #[error("the logs do not have all changes of the state that it was made on")]
+    NoState,
     /// A plugin ran out of time, or had no slot: then, or now.
     #[error("the answer depended on how busy the machine was")]
     Circumstances,
@@ -145,12 +151,13 @@ impl NotTried {
         match self {
             Self::NoArchive => "no-archive",
             Self::Incomplete => "incomplete-archive",
+            Self::NoState => "no-state",
             Self::Circumstances => "circumstances",
         }
     }
 }
 
-/// The year of a log, and the digests of release and facts.
+/// The year of a log, and the digests of the release and of the facts in its files.
 type Key = (i32, Digest, Digest);
 
 /// Releases that were built again, and what came of those that could not be; the newest few.
@@ -158,12 +165,21 @@ type Key = (i32, Digest, Digest);
 pub struct Releases {
     kept: VecDeque<(Key, Result<Arc<Release>, Replayed>)>,
     capacity: usize,
+    history: History,
+}
+
+/// The changes of the state by their versions, and the newest state that was made of them: decisions are mostly made
+/// again in their order, so that each needs only what changed since the one before.
+#[derive(Debug, Default)]
+struct History {
+    version_to_place: BTreeMap<u64, Place>,
+    newest: Option<(Key, u64, Arc<Release>)>,
 }
 
 impl Releases {
     /// Keeps so many. One can hold as much memory as the facts of an organization take.
-    pub const fn new(capacity: usize) -> Self {
-        Self { kept: VecDeque::new(), capacity }
+    pub fn new(capacity: usize) -> Self {
+        Self { kept: VecDeque::new(), capacity, history: History::default() }
     }
 
     /// The release that decided, with the facts of then, from the archive in the log of that year.
@@ -248,11 +264,68 @@ pub fn replay(
             expected: shelf.organization().clone(),
         }));
     }
-    let release = releases.get(shelf, rebuild, (place.year, event.release, event.facts.snapshot))?;
-    Ok(match release {
-        Ok(release) => again(&release, at, event),
-        Err(without) => without,
-    })
+    let seen = event.facts.state;
+    let key = (place.year, event.release, seen.map_or(event.facts.snapshot, |seen| seen.base));
+    let release = match (releases.get(shelf, rebuild, key)?, seen) {
+        (Err(without), _) => return Ok(without),
+        (Ok(release), None) => release,
+        (Ok(release), Some(seen)) => match releases.history.release(shelf, (key, &release), seen.version)? {
+            Some(release) => release,
+            None => return Ok(Replayed::NotTried(NotTried::NoState)),
+        },
+    };
+    // The changes lead elsewhere: one of them is another node's of the same version.
+    if release.snapshot().digest() != event.facts.snapshot {
+        return Ok(Replayed::NotTried(NotTried::NoState));
+    }
+    Ok(again(&release, at, event))
+}
+
+impl History {
+    /// A release on the state of this version; `None` where the logs do not have all that led to it.
+    fn release(
+        &mut self,
+        shelf: &Shelf,
+        (key, base): (Key, &Arc<Release>),
+        version: u64,
+    ) -> Result<Option<Arc<Release>>, ShelfError> {
+        if version > 0 && !self.version_to_place.contains_key(&version) {
+            self.look(shelf)?;
+        }
+        let newest = self.newest.take().filter(|(of, reached, _)| *of == key && *reached <= version);
+        let (reached, start) = newest.map_or_else(|| (0, Arc::clone(base)), |(_, at, release)| (at, release));
+        let mut documents = BTreeMap::new();
+        for version in reached + 1..=version {
+            let Some(place) = self.version_to_place.get(&version) else { return Ok(None) };
+            let Some(entry) = shelf.entry(*place)? else { return Ok(None) };
+            let (_, record) = shelf::decoded(place.year, &entry)?;
+            let Event::StateChanged(change) = record.event else { return Ok(None) };
+            // What is no name was never applied.
+            for document in change.items.iter().filter_map(|item| document(item).ok()) {
+                documents.insert(document.key.clone(), document);
+            }
+        }
+        let documents: Vec<Document> = documents.into_values().collect();
+        let Ok(release) = lay_over(&start, &documents, version).map(Arc::new) else { return Ok(None) };
+        self.newest = Some((key, version, Arc::clone(&release)));
+        Ok(Some(release))
+    }
+
+    /// Where each change is, of all that there are by now.
+    fn look(&mut self, shelf: &Shelf) -> Result<(), ShelfError> {
+        self.version_to_place.clear();
+        for year in shelf.years()? {
+            for entry in shelf.reader(year)?.entries(0).map_err(ShelfError::from)? {
+                let (place, record) = shelf::decoded(year, &entry.map_err(ShelfError::from)?)?;
+                if let Event::StateChanged(change) = record.event
+                    && !change.items.is_empty()
+                {
+                    self.version_to_place.insert(change.version, place);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Makes a recorded decision again with this release, which must be the one that decided; `None` where its
@@ -261,7 +334,8 @@ pub fn replay_with(release: &Release, record: &Record) -> Option<Replayed> {
     let event = record.decision()?;
     let is_the_one = release.organization() == &event.organization
         && release.digest() == event.release
-        && release.snapshot().digest() == event.facts.snapshot;
+        && release.snapshot().digest() == event.facts.snapshot
+        && release.state().map(|state| state.seen) == event.facts.state;
     is_the_one.then(|| again(release, record.at, event))
 }
 

@@ -25,6 +25,7 @@ pub use assent_store::{Store, Target};
 pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
 pub use error::StateError;
 pub use live::{LiveState, LiveTurn, StoredDocument};
+pub(crate) use live::{document, lay_over};
 
 /// The section of entities. Their documents are Cedar's JSON of an entity, with [`PROVENANCE`] beside.
 pub const ENTITIES: &str = "entity";

@@ -227,33 +227,42 @@ fn version(release: &Release) -> u64 {
 }
 
 /// What a change leaves behind, as the store will have it.
-fn document(item: &StateItem) -> Result<Document, StateError> {
+pub(crate) fn document(item: &StateItem) -> Result<Document, StateError> {
     let key = Key::new(item.section.clone(), super::document_id(item))?;
     Ok(Document { key, version: 0, body: (!item.payload.is_null()).then(|| item.payload.to_string()) })
 }
 
-/// The release on what these documents make of its facts and holds.
+/// [`lay_over`] on a thread of its own: some 0.1 ms for each entity, and a thousand of them may come at once.
 async fn laid_over(release: &Release, documents: Vec<Document>, version: u64) -> Result<Release, StateError> {
     let release = release.clone();
-    let work = move || {
-        let mut holds = release.state().map(|state| (*state.holds).clone()).unwrap_or_default();
-        let mut edits = vec![];
-        for (index, document) in documents.iter().enumerate() {
-            match document.key.kind() {
-                // Problems name the place of the entity among what changes.
-                ENTITIES => edits.push(entity_edit(&index.to_string(), document)?),
-                HOLDS => set_hold(&mut holds, document)?,
-                _ => {}
-            }
-        }
-        let snapshot = match edits.is_empty() {
-            true => Arc::clone(release.snapshot()),
-            false => Arc::new(release.policies().change(release.snapshot(), &edits)?),
-        };
-        Ok(release.with_state(version, snapshot, Arc::new(holds)))
-    };
-    // Some 0.1 ms for each entity, and a thousand of them may come at once.
+    let work = move || lay_over(&release, &documents, version);
     spawn_blocking(work).await.unwrap_or(Err(StateError::Ended))
+}
+
+/// The release on what these documents make of its facts and holds.
+///
+/// # Errors
+/// When entities do not fit the schema or each other, or a document cannot be read.
+pub(crate) fn lay_over(
+    release: &Release,
+    documents: &[Document],
+    version: u64,
+) -> Result<Release, StateError> {
+    let mut holds = release.state().map(|state| (*state.holds).clone()).unwrap_or_default();
+    let mut edits = vec![];
+    for (index, document) in documents.iter().enumerate() {
+        match document.key.kind() {
+            // Problems name the place of the entity among what changes.
+            ENTITIES => edits.push(entity_edit(&index.to_string(), document)?),
+            HOLDS => set_hold(&mut holds, document)?,
+            _ => {}
+        }
+    }
+    let snapshot = match edits.is_empty() {
+        true => Arc::clone(release.snapshot()),
+        false => Arc::new(release.policies().change(release.snapshot(), &edits)?),
+    };
+    Ok(release.with_state(version, snapshot, Arc::new(holds)))
 }
 
 fn entity_edit(name: &str, document: &Document) -> Result<Edit, StateError> {

@@ -143,7 +143,7 @@ fn a_change_is_recorded_and_applied() {
         let turn = keeper.turn(now()).await.unwrap();
         assert_eq!(turn.version(), 2);
         drop(turn);
-        let key = Key::new(ENTITIES, "Patient::\"p1\"").unwrap();
+        let key = Key::new(ENTITIES, "Patient/p1").unwrap();
         let stored = keeper.store().get("clinic", &key).await.unwrap().unwrap();
         assert_eq!(stored.body.as_deref(), Some(r#"{"born":{"at":2,"on":1},"name":"Ann"}"#));
         stop((keeper, recorder)).await;
@@ -165,8 +165,7 @@ fn what_was_recorded_and_not_applied_is_applied_at_the_next_start() {
         let (keeper, recorder) = deployment.keeper().await;
         assert_eq!(keeper.turn(now()).await.unwrap().version(), 2);
         let mut expected = Sum::default();
-        expected
-            .add(&Key::new(ENTITIES, "Patient::\"p2\"").unwrap(), r#"{"born":{"at":2,"on":1},"name":"Ben"}"#);
+        expected.add(&Key::new(ENTITIES, "Patient/p2").unwrap(), r#"{"born":{"at":2,"on":1},"name":"Ben"}"#);
         assert_eq!(sum(&keeper).await, expected);
         stop((keeper, recorder)).await;
     });

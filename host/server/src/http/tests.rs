@@ -13,6 +13,7 @@ mod recording;
 mod replay;
 mod requests;
 mod sockets;
+mod state;
 mod turned_away;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -115,6 +116,8 @@ fn callers() -> Callers {
         keyed(caller("console", &[Right::Decide, Right::Explain]), "console-key"),
         keyed(caller("auditor", &[Right::Audit]), "auditor-key"),
         keyed(caller("watcher", &[Right::Metrics]), "watcher-key"),
+        keyed(caller("admin", &[Right::ReadState, Right::WriteState]), "admin-key"),
+        keyed(caller("reader", &[Right::ReadState]), "reader-key"),
         keyed(elsewhere, "hill-key"),
         RegisteredCaller { caller: caller("here", &[Right::Decide]), credential: Credential::Loopback },
     ])

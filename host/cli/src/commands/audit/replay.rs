@@ -116,7 +116,9 @@ impl Again<'_> {
             Replayed::NotTried(NotTried::NoArchive | NotTried::Incomplete) => {
                 self.at_hand().and_then(|release| replay_with(release, record))
             }
-            Replayed::NotTried(NotTried::Circumstances) | Replayed::Same | Replayed::Alarm(_) => None,
+            Replayed::NotTried(NotTried::Circumstances | NotTried::NoState)
+            | Replayed::Same
+            | Replayed::Alarm(_) => None,
         };
         Ok(other.unwrap_or(replayed))
     }

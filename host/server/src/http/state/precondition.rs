@@ -126,6 +126,9 @@ mod tests {
             assert_eq!(of(&[(IF_MATCH, value)]), None, "{value}");
         }
         assert_eq!(of(&[(IF_NONE_MATCH, "\"7\"")]), None);
-        assert_eq!(of(&[(IF_MATCH, "*"), (IF_MATCH, "*")]).map(|found| found.is_any()), Some(true));
+        let twice = [IF_MATCH, IF_MATCH].map(|name| (name, HeaderValue::from_static("*")));
+        let mut headers = HeaderMap::new();
+        twice.into_iter().for_each(|(name, value)| drop(headers.append(name, value)));
+        assert!(Precondition::of(&headers).is_err());
     }
 }

@@ -30,7 +30,18 @@ pub(super) struct Audited {
     pub(super) world: World,
     pub(super) logs: Arc<Logs>,
     /// Removed when the test ends.
-    _directory: tempfile::TempDir,
+    pub(super) directory: tempfile::TempDir,
+}
+
+/// The log of a deployment in this directory.
+pub(super) fn recorder(directory: &std::path::Path, now: Instant) -> AuditRecorder {
+    let config = LogsConfig {
+        directory: directory.join("audit"),
+        name: "pdp.example.org".into(),
+        signing_seed: [3; 32].into(),
+        kek: Arc::new(MasterKey::from_bytes(&[4; 32]).unwrap()),
+    };
+    AuditRecorder::new(Arc::new(Logs::open(config, [organization("bay")], now).unwrap().0))
 }
 
 impl Audited {
@@ -41,15 +52,13 @@ impl Audited {
     /// With these parts but for log and recorder.
     pub(super) fn with(parts: ServiceParts) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = LogsConfig {
-            directory: directory.path().join("audit"),
-            name: "pdp.example.org".into(),
-            signing_seed: [3; 32].into(),
-            kek: Arc::new(MasterKey::from_bytes(&[4; 32]).unwrap()),
-        };
-        let (logs, _) = Logs::open(config, [organization("bay")], parts.clock.now()).unwrap();
-        let logs = Arc::new(logs);
-        let recorder = AuditRecorder::new(Arc::clone(&logs));
+        let recorder = recorder(directory.path(), parts.clock.now());
+        Self::on(directory, recorder, parts)
+    }
+
+    /// The same with a log that is open already.
+    pub(super) fn on(directory: tempfile::TempDir, recorder: AuditRecorder, parts: ServiceParts) -> Self {
+        let logs = Arc::clone(recorder.logs());
         let lines = Arc::new(Lines::default());
         let parts = ServiceParts {
             recorder: Arc::new(recorder.clone()),
@@ -60,7 +69,7 @@ impl Audited {
         let service = Arc::new(Service::new(parts).unwrap());
         let app = router(Arc::clone(&service));
         let world = World { app, service, recorder: Arc::new(MemoryRecorder::new(1)), lines };
-        Self { world, logs, _directory: directory }
+        Self { world, logs, directory }
     }
 
     /// Asks for a decision; its id.

@@ -17,7 +17,7 @@ const LATER: &str = "\n// later\n";
 
 /// Builds what [`archived`] archives; where a gate is set, once that opens.
 #[derive(Debug, Default)]
-struct Rebuilder {
+pub(super) struct Rebuilder {
     gate: Option<Mutex<mpsc::Receiver<()>>>,
     builds: AtomicU64,
 }
@@ -41,7 +41,7 @@ fn later(times: usize) -> Release {
 }
 
 /// The archive of a release, of these files.
-fn archived(release: &Release, files: &[(&str, &str)]) -> Vec<Event> {
+pub(super) fn archived(release: &Release, files: &[(&str, &str)]) -> Vec<Event> {
     let about = About {
         organization: organization("bay"),
         release: release.digest(),
@@ -52,7 +52,7 @@ fn archived(release: &Release, files: &[(&str, &str)]) -> Vec<Event> {
     parts.into_iter().map(Event::ReleaseArchived).collect()
 }
 
-const FILES: [(&str, &str); 3] = [("a", SCHEMA), ("b", POLICIES), ("c", ENTITIES)];
+pub(super) const FILES: [(&str, &str); 3] = [("a", SCHEMA), ("b", POLICIES), ("c", ENTITIES)];
 
 struct Replaying {
     audited: Audited,
