@@ -13,6 +13,7 @@ mod cases;
 mod coverage;
 mod matrix;
 mod mistakes;
+mod state;
 mod stories;
 mod support;
 mod tidy;

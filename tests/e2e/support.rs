@@ -143,7 +143,13 @@ impl Server {
             log,
             gauges: vec![],
         };
-        let service = Arc::new(Service::new(parts).unwrap());
+        let mut server = Self::serve(Arc::new(Service::new(parts).unwrap()));
+        server.recorder = recorder;
+        server
+    }
+
+    /// Serves this, which records elsewhere.
+    pub(crate) fn serve(service: Arc<Service>) -> Self {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let listener = runtime().block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -153,6 +159,7 @@ impl Server {
             };
             assent_server::serve(service, listener, stopped).await.unwrap();
         });
+        let recorder = Arc::new(MemoryRecorder::new(1));
         Self { address, recorder, stop: Some(stop), serving: Some(serving) }
     }
 

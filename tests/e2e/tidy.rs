@@ -15,9 +15,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("outbound", &["model", "audit"]),
     ("store", &["model"]),
     ("fhir", &["model"]),
-    ("engine", &["model", "policy", "plugin", "audit", "store"]),
-    ("server", &["model", "policy", "plugin", "audit", "engine"]),
-    ("cli", &["model", "policy", "plugin", "audit", "outbound", "engine", "server"]),
+    ("workflow", &["model"]),
+    ("engine", &["model", "policy", "plugin", "audit", "store", "workflow"]),
+    ("server", &["model", "policy", "plugin", "audit", "workflow", "engine"]),
+    ("cli", &["model", "policy", "plugin", "audit", "outbound", "workflow", "engine", "server"]),
 ];
 
 /// Libraries that only one crate may name.

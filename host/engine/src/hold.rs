@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use assent_model::{DecisionFacts, EntityId, Value};
+use assent_model::{DecisionFacts, Entity, EntityId, Value};
 use assent_workflow::hold::Target;
 
 use crate::caller::Caller;
@@ -74,26 +74,26 @@ impl Holds {
 
     /// Whether the subject is on hold.
     pub(crate) fn of_subject(&self, facts: &DecisionFacts) -> Option<Held> {
-        if self.id_to_target.is_empty() {
-            return None;
-        }
-        let subject = &facts.subject;
-        let organization = subject.attributes.get("organization").and_then(Value::as_entity);
         let client = facts.attribute("context.app.client").ok().and_then(Value::as_entity);
-        let of_client = client.and_then(|client| facts.facts.get(client));
-        let through = of_client.into_iter().flat_map(|client| {
-            let organization = client.attributes.get("organization").and_then(Value::as_entity);
-            client.ancestors.iter().chain(organization)
-        });
-        let concerned: Vec<&EntityId> = [&subject.id]
-            .into_iter()
-            .chain(subject.ancestors.iter())
-            .chain(organization)
-            .chain(client)
-            .chain(through)
-            .collect();
-        self.any(|target| matches!(target, Target::Entity(id) if concerned.contains(&id)))
-            .then_some(Held::Subject)
+        let is_held = self.of_entity(&facts.subject)
+            || client.is_some_and(|client| match facts.facts.get(client) {
+                Some(client) => self.of_entity(client),
+                None => self.any(|target| matches!(target, Target::Entity(id) if id == client)),
+            });
+        is_held.then_some(Held::Subject)
+    }
+
+    /// Whether this person is on hold. A hold on a group or an organization is none on its people's work on the state:
+    /// somebody must be able to release it.
+    pub(crate) fn of_actor(&self, person: &EntityId) -> bool {
+        self.any(|target| matches!(target, Target::Entity(id) if id == person))
+    }
+
+    /// Whether an entity is on hold, or a group or organization that it is in.
+    fn of_entity(&self, entity: &Entity) -> bool {
+        let organization = entity.attributes.get("organization").and_then(Value::as_entity);
+        let concerned = || [&entity.id].into_iter().chain(entity.ancestors.iter()).chain(organization);
+        self.any(|target| matches!(target, Target::Entity(id) if concerned().any(|known| known == id)))
     }
 
     /// Whether a plugin is on hold.

@@ -20,7 +20,7 @@ use crate::combine::ProblemCode;
 use crate::decide::{Question, judge};
 use crate::describe;
 use crate::release::Release;
-use crate::state::{document, lay_over};
+use crate::state::{document_of, lay_over};
 
 /// Builds a release of the files that an archive holds, in memory: patients are among them.
 pub trait Rebuild: Send + Sync + fmt::Debug {
@@ -301,7 +301,7 @@ impl History {
             let (_, record) = shelf::decoded(place.year, &entry)?;
             let Event::StateChanged(change) = record.event else { return Ok(None) };
             // What is no name was never applied.
-            for document in change.items.iter().filter_map(|item| document(item).ok()) {
+            for document in change.items.iter().filter_map(|item| document_of(item).ok()) {
                 documents.insert(document.key.clone(), document);
             }
         }

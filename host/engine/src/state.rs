@@ -10,6 +10,8 @@ mod catch_up;
 mod entities;
 mod error;
 mod live;
+mod spend;
+mod workflow;
 
 use assent_audit::logs::LogsConfig;
 use assent_audit::record::{Actor, Event, StateChange, StateItem, canonical};
@@ -24,8 +26,10 @@ use crate::record::Receipt;
 pub use assent_store::{Store, Target};
 pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
 pub use error::StateError;
-pub use live::{LiveState, LiveTurn, StoredDocument};
-pub(crate) use live::{document, lay_over};
+pub use live::{LiveState, LiveTurn, Rules, StoredDocument};
+pub(crate) use live::{document_of, lay_over};
+pub use spend::{approval_used, spent};
+pub use workflow::{Person, document, items, person};
 
 /// The section of entities. Their documents are Cedar's JSON of an entity, with [`PROVENANCE`] beside.
 pub const ENTITIES: &str = "entity";

@@ -4,7 +4,6 @@
 //! a mismatch, never rounded, cut or guessed. Recursion follows the schema's types, which are finite,
 //! and not the depth of the JSON. Mismatches name the path and what was expected, never the value.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use assent_model::{Date, Decimal, EntityId, Instant, Record, Value};
@@ -292,16 +291,18 @@ pub(crate) fn to_cedar(
     }
 }
 
-/// A moment as Cedar's `datetime`: its text has exactly three decimals and ends in `Z`.
 fn cedar_instant(instant: Instant) -> Option<ast::Value> {
+    extension_value("datetime", &instant_text(instant))
+}
+
+/// A moment as Cedar's `datetime` takes it: with exactly three decimals, and `Z`.
+pub(crate) fn instant_text(instant: Instant) -> String {
     let milliseconds = instant.as_millis();
     let (year, month, day) = civil(milliseconds.div_euclid(86_400_000));
     let rest = milliseconds.rem_euclid(86_400_000);
     let (hours, minutes) = (rest / 3_600_000, rest / 60_000 % 60);
     let (seconds, fraction) = (rest / 1_000 % 60, rest % 1_000);
-    let mut text = String::with_capacity(24);
-    write!(text, "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{fraction:03}Z").ok()?;
-    extension_value("datetime", &text)
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{fraction:03}Z")
 }
 
 /// Year, month and day of a count of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).

@@ -211,6 +211,11 @@ impl Service {
         self.organization_to_served.get(organization)
     }
 
+    /// Whether any organization keeps a state.
+    pub(crate) fn keeps_state(&self) -> bool {
+        self.organization_to_served.values().any(|served| served.state().is_some())
+    }
+
     /// All releases, by organization.
     pub fn releases(&self) -> impl Iterator<Item = Arc<Release>> {
         self.organization_to_served.values().map(Served::release)

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use assent_engine::state::Rules;
 use assent_engine::{Binding, Caller, Release, Scope, caller::Obligations};
 use assent_model::{EntityKind, Facts, ObligationCode, Value};
 use assent_plugin::{AdmissionProblem, BindingSpec, HostConfig, PluginHost, PluginPre};
 use assent_policy::{LoadErrors, LoadProblem, Names, Policies, SourceFile};
 
-use super::config::{CallerConfig, PluginConfig, ScopeConfig};
+use super::config::{self, CallerConfig, PluginConfig, ScopeConfig};
 use super::files::Files;
 use super::places::{Places, step};
 use super::{Deployment, ORGANIZATION_FILE, OrganizationFiles, files};
@@ -22,6 +23,8 @@ pub struct BuiltOrganization {
     pub release: Release,
     /// The entity files that the facts came from; cases lay their own over them.
     pub entity_files: Vec<SourceFile>,
+    /// What it sets for its workflows.
+    pub rules: Rules,
     /// The decision cases; of an archive, none.
     pub case_files: Vec<SourceFile>,
     /// What else it was built from.
@@ -133,6 +136,7 @@ pub(super) fn build_organization(
     let bindings: Vec<Option<(Binding, Component)>> =
         numbered.map(|(index, plugin)| bind((index, plugin), &world, host, &mut problems)).collect();
     problems.extend(check_binding_ids(organization));
+    problems.extend(config::check_workflows(config, places));
 
     match (policies, snapshot, entity_files.zip(case_files)) {
         (Some(policies), Some(snapshot), Some((entity_files, case_files))) if problems.is_empty() => {
@@ -147,7 +151,8 @@ pub(super) fn build_organization(
             let written = SourceFile::new(files::shown(&root.join(ORGANIZATION_FILE)), text.as_str());
             let texts = [written].into_iter().chain(schema.into_iter().chain(policy_files).flatten());
             let sources = Sources { root: root.clone(), texts: texts.collect(), components };
-            Ok(BuiltOrganization { release, entity_files, case_files, sources })
+            let rules = config::rules(config);
+            Ok(BuiltOrganization { release, entity_files, rules, case_files, sources })
         }
         _ => Err(LoadErrors(problems)),
     }

@@ -4,6 +4,7 @@ mod audit;
 mod export;
 mod state;
 mod witness;
+mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ pub use export::{EXPORTERS_MAX, ExportConfig};
 pub(crate) use export::{check_exports, part};
 pub use state::StateConfig;
 pub use witness::WitnessConfig;
+pub use workflow::ApprovalConfig;
+pub(crate) use workflow::{check as check_workflows, rules};
 
 /// `assent.toml`.
 #[derive(Debug, Deserialize)]
@@ -162,6 +165,9 @@ pub struct OrganizationConfig {
     /// Plugins.
     #[serde(default, rename = "plugin")]
     pub plugins: Vec<PluginConfig>,
+    /// Who approves what.
+    #[serde(default, rename = "approval")]
+    pub approvals: Vec<ApprovalConfig>,
 }
 
 /// `[[plugin]]`.

@@ -13,7 +13,9 @@ use assent_audit::record::StateItem;
 use assent_model::{EntityId, Instant};
 use assent_policy::{Edit, Snapshot, SourceFile};
 use assent_store::{Document, Key, Store};
+use assent_workflow::approval;
 use assent_workflow::hold::Hold;
+use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
 use super::{Committed, ENTITIES, HOLDS, Keeper, PROVENANCE, Plan, StateError, Turn};
@@ -26,6 +28,7 @@ pub struct LiveState {
     keeper: Keeper,
     /// The release on the facts of its own files alone.
     base: Release,
+    rules: Rules,
     release: ArcSwap<Release>,
 }
 
@@ -44,6 +47,14 @@ impl StoredDocument {
         Some(Self { key, version, body: body? })
     }
 
+    /// What it says, as a document of this section.
+    ///
+    /// # Errors
+    /// When it is not what this software writes.
+    pub fn parsed<T: DeserializeOwned>(&self, section: &'static str) -> Result<T, StateError> {
+        serde_json::from_str(&self.body).map_err(|_| StateError::Unreadable { kind: section })
+    }
+
     /// Its id. It may be a patient's: never to be logged.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -56,6 +67,13 @@ impl std::fmt::Debug for StoredDocument {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}@{}", self.key, self.version)
     }
+}
+
+/// What an organization sets for its workflows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Who approves what.
+    pub approvals: Vec<approval::Rule>,
 }
 
 /// The right to make the next change, with the facts that it is decided on.
@@ -71,9 +89,9 @@ impl LiveState {
     ///
     /// # Errors
     /// When the store cannot be read, or holds what this release's schema does not take.
-    pub async fn open(keeper: Keeper, base: Release) -> Result<Self, StateError> {
+    pub async fn open(keeper: Keeper, base: Release, rules: Rules) -> Result<Self, StateError> {
         let release = ArcSwap::from_pointee(base.clone());
-        let state = Self { keeper, base, release };
+        let state = Self { keeper, base, rules, release };
         state.reload().await?;
         Ok(state)
     }
@@ -82,6 +100,12 @@ impl LiveState {
     #[must_use]
     pub fn release(&self) -> Arc<Release> {
         self.release.load_full()
+    }
+
+    /// What the organization sets for its workflows.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The version of the state that decisions see.
@@ -180,7 +204,7 @@ impl LiveState {
 impl LiveTurn<'_> {
     /// The release on the state as it is: what a change is decided on.
     #[must_use]
-    pub fn release(&self) -> &Release {
+    pub const fn release(&self) -> &Arc<Release> {
         &self.release
     }
 
@@ -213,7 +237,7 @@ impl LiveTurn<'_> {
     /// every problem: then nothing changed.
     pub async fn commit(self, at: Instant, plan: Plan) -> Result<Committed, StateError> {
         let Self { state, turn, release } = self;
-        let documents = plan.items.iter().map(document).collect::<Result<_, _>>()?;
+        let documents = plan.items.iter().map(document_of).collect::<Result<_, _>>()?;
         let next = laid_over(&release, documents, turn.version() + 1).await?;
         // The turn is kept until the change is seen, or a later one could be seen before it.
         let (_turn, committed) = turn.commit(at, plan).await?;
@@ -227,7 +251,7 @@ fn version(release: &Release) -> u64 {
 }
 
 /// What a change leaves behind, as the store will have it.
-pub(crate) fn document(item: &StateItem) -> Result<Document, StateError> {
+pub(crate) fn document_of(item: &StateItem) -> Result<Document, StateError> {
     let key = Key::new(item.section.clone(), super::document_id(item))?;
     Ok(Document { key, version: 0, body: (!item.payload.is_null()).then(|| item.payload.to_string()) })
 }

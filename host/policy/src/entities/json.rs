@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Snapshot;
 use super::edges::parents;
+use crate::value::instant_text;
 
 impl Snapshot {
     /// An entity in the form of entity files, `{"uid": {"type", "id"}, "attrs": {}, "parents": []}`; `None` if
@@ -36,7 +37,7 @@ fn of(value: &Value) -> Json {
         // A date is text to Cedar.
         Value::Date(date) => json!(date.to_string()),
         Value::Decimal(decimal) => extension("decimal", decimal.to_string()),
-        Value::Instant(instant) => extension("datetime", instant.to_string()),
+        Value::Instant(instant) => extension("datetime", instant_text(*instant)),
         Value::Duration(milliseconds) => extension("duration", format!("{milliseconds}ms")),
         Value::Ip(address) => extension("ip", address.to_string()),
         Value::Entity(id) => json!({ "__entity": reference(id) }),

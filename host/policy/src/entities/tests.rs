@@ -211,6 +211,17 @@ fn cedar_and_everything_else_see_the_same_entities() {
 }
 
 #[test]
+fn every_entity_reads_back_from_its_json_as_the_same() {
+    let policies = world();
+    let snapshot = snapshot(&policies);
+    let all: Vec<Json> = snapshot.facts().iter().map(|entity| snapshot.json(&entity.id).unwrap()).collect();
+    assert_eq!(all.len(), snapshot.facts().len());
+    let file = SourceFile::new("again.json", serde_json::to_string(&all).unwrap());
+    assert_eq!(policies.load_entities(&[file]).unwrap().digest(), snapshot.digest());
+    assert!(snapshot.json(&EntityId::new("User", "nobody")).is_none());
+}
+
+#[test]
 fn the_digest_follows_content_and_not_order() {
     let policies = world();
     let items: Vec<Json> = serde_json::from_str(ENTITIES).unwrap();

@@ -30,7 +30,9 @@ fn known(place: Place) -> &'static [(&'static str, &'static [&'static str])] {
         Place::EntityType => {
             &[("kind", KINDS), ("from", &[]), ("to", &[]), ("supplied", &["caller"]), ("doc", &[])]
         }
-        Place::EntityAttribute => &[("supplied", &["caller"]), ("format", FORMATS), ("doc", &[])],
+        Place::EntityAttribute => {
+            &[("supplied", &["caller"]), ("format", FORMATS), ("lapses", &[]), ("doc", &[])]
+        }
         Place::ContextAttribute | Place::SharedAttribute => {
             &[("supplied", &["caller", "host"]), ("format", FORMATS), ("doc", &[])]
         }

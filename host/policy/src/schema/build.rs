@@ -347,7 +347,14 @@ impl<'a> Declared<'a> {
                     Some("host") => Some(Supplier::Host),
                     _ => None,
                 };
-                (name.clone(), Attribute { value, required: attribute.is_required, supplied })
+                let lapses = annotation(annotations, "lapses").map(smol_str::SmolStr::from);
+                if let (Some(_), Some((scope, _)), false) = (&lapses, as_written, value == Type::Instant) {
+                    let at = place(scope.file.file, annotations, "lapses");
+                    let message = format!("`@lapses` is for moments, and attribute `{name}` is none");
+                    let problem = scope.file.file.problem(at, message);
+                    self.misplaced.borrow_mut().push(problem.with_help("put it on a `datetime`"));
+                }
+                (name.clone(), Attribute { value, required: attribute.is_required, supplied, lapses })
             })
             .collect()
     }

@@ -41,6 +41,8 @@ pub(crate) struct Attribute {
     pub(crate) value: Type,
     pub(crate) required: bool,
     pub(crate) supplied: Option<Supplier>,
+    /// What ends at this moment, in a word for people (`@lapses`).
+    pub(crate) lapses: Option<SmolStr>,
 }
 
 /// Who provides an attribute with a request (`@supplied`).

@@ -9,15 +9,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use assent_audit::record::Actor;
+use assent_engine::state::{Plan, StateError, approval_used, spent};
 use assent_engine::{
-    Caller, ProblemCode, Provenance, Question, Release, caller_view, full_view, record_decision,
+    Caller, Judged, ProblemCode, Provenance, Question, Release, caller_view, full_view, record_decision,
 };
-use assent_model::{DecisionId, Request};
+use assent_model::{DecisionId, Effect, Remedy, Request};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::http::lane::Lane;
 use crate::http::log::Tally;
-use crate::service::Service;
+use crate::service::{Served, Service};
 use crate::wire::{Evaluations, Response, Semantic, WireError};
 
 /// How many items of a batch the last four digits of an id can count.
@@ -133,19 +136,22 @@ async fn one_by_one(
 }
 
 async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
-    let Asker { service, caller, lane, release, at, explain, .. } = asker;
+    let Asker { service, caller, lane, at, explain, .. } = asker;
     let question = Question { id, at: *at, request, explain: *explain };
     // The explanation needs the question after the record has taken it.
     let explained = explain.then(|| question.clone());
     let patience = service.limits.thread_patience();
     let begun = Instant::now();
-    let (question, judged) = lane.judge(release, caller, question, patience).await;
+    let (question, judged) = lane.judge(&asker.release, caller, question, patience).await;
+    let (release, question, judged) = counted(asker, question, judged).await;
+    let release = &release;
     let provenance = Provenance {
         request_id: asker.request_id.clone(),
         address: asker.address.clone(),
         latency_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
     };
     let recorder = service.recorder.as_ref();
+    let template = template(asker, &judged);
     let answer = record_decision(release, caller, question, judged, provenance, recorder).await;
     if let Some(served) = service.served(release.organization()) {
         served.decisions.count(answer.decision.cause());
@@ -159,8 +165,16 @@ async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
     for problem in problems {
         *tally.problems.entry(problem.code).or_default() += 1;
     }
+    let response = Response::of(&answer.decision, &view, full.as_ref());
+    let response = match template {
+        // Only what may be said: a denial that must look like an absent record has no remedies either.
+        Some(template) if view.remedies.iter().any(|remedy| matches!(remedy, Remedy::Approval { .. })) => {
+            response.requestable(requests(service, release), &template)
+        }
+        _ => response,
+    };
     Item {
-        response: Response::of(&answer.decision, &view, full.as_ref()),
+        response,
         record: match answer.receipt {
             Some(receipt) => Recorded::At(receipt.position),
             None => Recorded::Failed,
@@ -168,6 +182,77 @@ async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
         tally,
         panicked,
     }
+}
+
+/// What an approval that would turn this denial into a permit is asked for with; `None` where none would, or nobody
+/// could ask here.
+fn template(asker: &Asker, judged: &Judged) -> Option<Value> {
+    let Asker { service, release, .. } = asker;
+    service.served(release.organization()).and_then(Served::state)?;
+    let facts = judged.facts.as_ref()?;
+    let remedies = judged.decision.remedies();
+    let (kind, data_set) = remedies.into_iter().find_map(|remedy| match remedy {
+        Remedy::Approval { kind, data_set, .. } => Some((kind, data_set)),
+        _ => None,
+    })?;
+    let records = facts.resource.attributes.get("recordCount").and_then(assent_model::Value::as_integer);
+    Some(json!({
+        "kind": kind,
+        "dataSet": data_set.clone().unwrap_or_else(|| facts.resource.id.id.to_string()),
+        "action": facts.action,
+        "purpose": facts.purpose,
+        "records": records,
+    }))
+}
+
+/// Where approvals are asked for: an absolute URL where the service knows its own.
+fn requests(service: &Service, release: &Release) -> String {
+    let url = service.public_url.as_ref().map_or("", |url| url.as_str());
+    format!("{url}/{}/state/v1/approvals", release.organization())
+}
+
+/// Counts the use of the approval that a permit uses, if it uses one: on the state as it then is, which may have
+/// changed its answer. Gives the release that decided.
+async fn counted(asker: &Asker, question: Question, judged: Judged) -> (Arc<Release>, Question, Judged) {
+    let Asker { service, caller, lane, release, at, .. } = asker;
+    let release = Arc::clone(release);
+    let state = service.served(release.organization()).and_then(Served::state);
+    let uses = |release: &Release, judged: &Judged| {
+        let permits = judged.decision.effect() == Effect::Permit;
+        judged.facts.as_ref().filter(|_| permits).and_then(|facts| approval_used(release, facts))
+    };
+    let Some(state) = state.filter(|_| uses(&release, &judged).is_some()) else {
+        return (release, question, judged);
+    };
+    let turn = match state.turn(*at).await {
+        Ok(turn) => turn,
+        Err(error) => return (release, question, uncounted(judged, &error)),
+    };
+    let release = Arc::clone(turn.release());
+    let (question, judged) = lane.judge(&release, caller, question, service.limits.thread_patience()).await;
+    let Some(approval) = uses(&release, &judged) else { return (release, question, judged) };
+    let items = match spent(&turn, &approval, (&question.id, *at)).await {
+        Ok(Some(items)) => items,
+        Ok(None) => return (release, question, unusable(judged)),
+        Err(error) => return (release, question, uncounted(judged, &error)),
+    };
+    let plan = Plan { by: Actor::service(), decision: Some(question.id.clone()), items };
+    match turn.commit(*at, plan).await {
+        Ok(_committed) => (release, question, judged),
+        Err(error) => (release, question, uncounted(judged, &error)),
+    }
+}
+
+fn uncounted(judged: Judged, error: &StateError) -> Judged {
+    let decision =
+        judged.decision.unrecorded(format!("the use of an approval could not be counted: {error}"));
+    Judged { decision, ..judged }
+}
+
+/// The entity says what its workflow does not, which is a fault within.
+fn unusable(judged: Judged) -> Judged {
+    let decision = judged.decision.unrecorded("the approval that would be used cannot be used any more");
+    Judged { decision, ..judged }
 }
 
 /// What became of one question.

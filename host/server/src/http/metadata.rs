@@ -27,6 +27,10 @@ struct Metadata {
     policy_decision_point: String,
     access_evaluation_endpoint: String,
     access_evaluations_endpoint: String,
+    /// Where an approval is asked for (Access Request and Approval Profile, draft 1); where some organization of the
+    /// service keeps a state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_request_endpoint: Option<String>,
     /// The obligations profile, draft 1, asks for the types that may be sent.
     supported_obligations: Vec<&'static str>,
 }
@@ -43,6 +47,7 @@ pub(super) async fn metadata(
     let metadata = Metadata {
         access_evaluation_endpoint: format!("{identifier}/access/v1/evaluation"),
         access_evaluations_endpoint: format!("{identifier}/access/v1/evaluations"),
+        access_request_endpoint: service.keeps_state().then(|| format!("{identifier}/state/v1/approvals")),
         supported_obligations: obligation_types(),
         policy_decision_point: identifier,
     };

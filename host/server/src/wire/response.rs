@@ -6,7 +6,7 @@
 //! fields are private and there is no other constructor that could.
 //!
 //! Members of `context`, in this order and only where there is something to say: `reason_user`,
-//! `reasons`, `remedies`, `obligations`, `advice`, `reason_admin`, `explanation`, `error`.
+//! `reasons`, `remedies`, `access_request`, `obligations`, `advice`, `reason_admin`, `explanation`, `error`.
 
 use std::collections::BTreeMap;
 
@@ -44,6 +44,8 @@ struct Context {
     reasons: Vec<Reason>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remedies: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_request: Option<Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     obligations: Vec<WireObligation>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -93,6 +95,7 @@ impl Response {
             reason_user: reason_user(&view.reasons),
             reasons: view.reasons.clone(),
             remedies: view.remedies.iter().map(without_nulls).collect(),
+            access_request: None,
             obligations: view.obligations.iter().map(&mut obligation).collect(),
             advice: view.advice.iter().map(&mut obligation).collect(),
             reason_admin: full.map(reason_admin).unwrap_or_default(),
@@ -100,6 +103,15 @@ impl Response {
             error: None,
         };
         Self { decision: decision.effect() == Effect::Permit, context }
+    }
+
+    /// The same denial, naming where an approval can be asked for, and with what (AuthZEN Access Request and Approval
+    /// Profile, draft 1: a requestable denial).
+    #[must_use]
+    pub fn requestable(mut self, endpoint: String, template: &impl Serialize) -> Self {
+        self.context.access_request =
+            (!self.decision).then(|| json!({ "endpoint": endpoint, "template": without_nulls(template) }));
+        self
     }
 
     /// The answer to an item of a batch that could not be decided: false, and why.

@@ -52,7 +52,8 @@ pub(super) async fn open(
         let id = organization.release.organization();
         let of = || format!("the state of `{id}`");
         let keeper = Keeper::open(store.clone(), recorder.clone(), id.clone()).await.with_context(of)?;
-        let state = LiveState::open(keeper, organization.release.clone()).await.with_context(of)?;
+        let (release, rules) = (organization.release.clone(), organization.rules.clone());
+        let state = LiveState::open(keeper, release, rules).await.with_context(of)?;
         say(&format!("the state of `{id}` is of version {}", state.version()));
         states.insert(id.clone(), Arc::new(state));
     }

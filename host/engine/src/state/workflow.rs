@@ -1,0 +1,88 @@
+//! What a step of a workflow is on the log: its document, and the entity that decisions see of it, in one change.
+
+use std::collections::BTreeSet;
+
+use assent_audit::record::{StateItem, StateVerb};
+use assent_model::{EntityId, Value};
+use assent_workflow::{Machine, Step, Verb};
+
+use super::{ENTITIES, LiveTurn, StateError, entity_item};
+
+/// The items that a step makes.
+///
+/// # Errors
+/// When the document has no form in JSON.
+pub fn items<M: Machine>(turn: &LiveTurn<'_>, step: &Step<M>) -> Result<Vec<StateItem>, StateError> {
+    let unreadable = || StateError::Unreadable { kind: M::SECTION };
+    let (document, change) = (&step.to, verb(step.verb));
+    let target = EntityId::new(M::TYPE, document.id());
+    let known = turn.release().snapshot().facts().get(&target).is_some();
+    let of_entity = match document.entity() {
+        Some(entity) => Some(entity_item(change, entity).ok_or_else(unreadable)?),
+        None if known => Some(StateItem {
+            change: StateVerb::Deleted,
+            section: ENTITIES.to_owned(),
+            target: target.clone(),
+            patient: document.patient().cloned(),
+            payload: serde_json::Value::Null,
+        }),
+        None => None,
+    };
+    let of_document = StateItem {
+        change,
+        section: M::SECTION.to_owned(),
+        target,
+        patient: document.patient().cloned(),
+        payload: serde_json::to_value(document).map_err(|_| unreadable())?,
+    };
+    Ok([Some(of_document), of_entity].into_iter().flatten().collect())
+}
+
+/// The document of a workflow as it is; `None` if there is none.
+///
+/// # Errors
+/// When the store cannot be read, or the document is not what this software writes.
+pub async fn document<M: Machine>(turn: &LiveTurn<'_>, id: &str) -> Result<Option<M>, StateError> {
+    let found = turn.document(M::SECTION, id).await?;
+    found.map(|found| found.parsed(M::SECTION)).transpose()
+}
+
+/// A person who takes a step.
+#[derive(Clone)]
+pub struct Person {
+    /// Who.
+    pub id: EntityId,
+    /// The roles that the person has, those that a role is part of included.
+    pub roles: BTreeSet<String>,
+}
+
+/// INVARIANT (no patient in logs): the type is printed.
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Person({:?})", self.id)
+    }
+}
+
+/// The person of this name, if it is one who may act now: known, active, and on no hold.
+#[must_use]
+pub fn person(turn: &LiveTurn<'_>, id: &EntityId) -> Option<Person> {
+    let release = turn.release();
+    let entity = release.snapshot().facts().get(id)?;
+    let flag = |name: &str| entity.attributes.get(name).and_then(Value::as_boolean);
+    let is_held = release.state().is_some_and(|state| state.holds.of_actor(id));
+    if is_held || flag("active") == Some(false) || flag("quarantined") == Some(true) {
+        return None;
+    }
+    let roles = entity.ancestors.iter().filter(|group| group.kind == "Role");
+    Some(Person { id: id.clone(), roles: roles.map(|role| role.id.to_string()).collect() })
+}
+
+const fn verb(verb: Verb) -> StateVerb {
+    match verb {
+        Verb::Created => StateVerb::Created,
+        Verb::Updated => StateVerb::Updated,
+        Verb::Activated => StateVerb::Activated,
+        Verb::Ended => StateVerb::Ended,
+        Verb::Reviewed => StateVerb::Reviewed,
+    }
+}

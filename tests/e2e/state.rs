@@ -1,0 +1,277 @@
+//! Stories of the state, end to end over HTTP: what people ask for, decide and take back, and what the next decision
+//! says. The example hospital, a real log, a real database, and a clock that the story moves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use assent_audit::keys::MasterKey;
+use assent_audit::logs::{Logs, LogsConfig};
+use assent_audit::record::Event;
+use assent_audit::shelf::Shelf;
+use assent_engine::AuditRecorder;
+use assent_engine::state::{Keeper, LiveState, Store, Target};
+use assent_model::{Instant, OrganizationId};
+use assent_server::{Callers, Credential, RegisteredCaller, Service, ServiceParts};
+use serde_json::{Value, json};
+
+use crate::support::{CLINICS, Lines, Reply, Server, root, runtime};
+
+/// A clock that stories move.
+#[derive(Debug)]
+struct Hand(AtomicI64);
+
+impl assent_server::Clock for Hand {
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The example clinics with a state.
+struct Clinics {
+    server: Server,
+    clock: Arc<Hand>,
+    logs: Arc<Logs>,
+    _directory: tempfile::TempDir,
+}
+
+impl Clinics {
+    fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let start: Instant = "2026-11-21T18:00:00Z".parse().unwrap();
+        let config = LogsConfig {
+            directory: directory.path().join("audit"),
+            name: "clinics.example.org".into(),
+            signing_seed: [3; 32].into(),
+            kek: Arc::new(MasterKey::from_bytes(&[4; 32]).unwrap()),
+        };
+        let organizations =
+            CLINICS.built.organizations.iter().map(|built| built.release.organization().clone());
+        let logs = Arc::new(Logs::open_briefly(config, organizations, start).unwrap().0);
+        let recorder = AuditRecorder::new(Arc::clone(&logs));
+        let states = runtime().block_on(async {
+            let target = Target::Sqlite(directory.path().join("state.db"));
+            let store = Store::open(target, "clinics.example.org").await.unwrap();
+            let mut states = BTreeMap::new();
+            for built in &CLINICS.built.organizations {
+                let id = built.release.organization().clone();
+                let keeper = Keeper::open(store.clone(), recorder.clone(), id.clone()).await.unwrap();
+                let state =
+                    LiveState::open(keeper, built.release.clone(), built.rules.clone()).await.unwrap();
+                states.insert(id, Arc::new(state));
+            }
+            states
+        });
+        let registered = CLINICS.deployment.config.callers.iter().map(|config| RegisteredCaller {
+            caller: assent_cli::deployment::build::caller(config),
+            credential: Credential::KeySha256(assent_server::key_digest(&config.id)),
+        });
+        let clock = Arc::new(Hand(AtomicI64::new(start.as_millis())));
+        let parts = ServiceParts {
+            releases: CLINICS.built.organizations.iter().map(|built| built.release.clone()).collect(),
+            states,
+            callers: Callers::new(registered).unwrap(),
+            recorder: Arc::new(recorder.clone()),
+            audit: Some(recorder),
+            rebuild: None,
+            limits: assent_server::Limits::default(),
+            public_url: Some("https://pdp.example.org".to_owned()),
+            allow_remote_peers: false,
+            clock: Arc::clone(&clock) as Arc<dyn assent_server::Clock>,
+            ids: Arc::new(assent_server::RandomIds),
+            log: Arc::new(Lines::default()),
+            gauges: vec![],
+        };
+        let server = Server::serve(Arc::new(Service::new(parts).unwrap()));
+        Self { server, clock, logs, _directory: directory }
+    }
+
+    fn later(&self, milliseconds: i64) {
+        self.clock.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
+    /// A request of the administration's tool on behalf of this person.
+    fn state(&self, method: &str, organization: &str, path: &str, person: &str, body: &Value) -> Reply {
+        let headers = [
+            ("Authorization", "Bearer administration"),
+            ("Content-Type", "application/json"),
+            ("Assent-Person", person),
+        ];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.server.send(method, &format!("/{organization}/state/v1/{path}"), &headers, &body)
+    }
+
+    /// What the portal is answered.
+    fn ask(&self, organization: &str, request: &Value) -> Value {
+        let headers = [("Authorization", "Bearer portal"), ("Content-Type", "application/json")];
+        let path = format!("/{organization}/access/v1/evaluation");
+        let reply = self.server.send("POST", &path, &headers, &request.to_string());
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()
+    }
+
+    fn permits(&self, organization: &str, request: &Value) -> bool {
+        self.ask(organization, request)["decision"].as_bool().unwrap()
+    }
+
+    /// What each change did, as the log has it.
+    fn changes(&self, organization: &str) -> Vec<Vec<(String, String)>> {
+        let shelf = Shelf::new(self.logs.config().clone(), OrganizationId::new(organization).unwrap());
+        let records = shelf.records().unwrap().map(|found| found.unwrap().1.event);
+        records
+            .filter_map(|event| match event {
+                Event::StateChanged(change) if !change.items.is_empty() => Some(change.items),
+                _ => None,
+            })
+            .map(|items| {
+                let word = |item: &assent_audit::record::StateItem| {
+                    let verb = serde_json::to_value(item.change).unwrap().as_str().unwrap().to_owned();
+                    (item.section.clone(), verb)
+                };
+                items.iter().map(word).collect()
+            })
+            .collect()
+    }
+}
+
+fn request(name: &str) -> Value {
+    let path = root().join("examples/clinics/requests").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The hospital's export of 1,200 records, of another data set.
+fn export(data_set: &str) -> Value {
+    let mut export = request("export-lacks-approver.json");
+    export["resource"]["properties"]["digest"] = json!(data_set);
+    export
+}
+
+const HOSPITAL: &str = "lone-star-hospital";
+const REQUESTER: &str = "Practitioner/him-ellis";
+const OFFICER: &str = "Practitioner/po-whitfield";
+const PHYSICIAN: &str = "Practitioner/cmo-baker";
+
+/// What must be true of an answer.
+fn good(reply: &Reply, status: u16) -> Value {
+    assert_eq!(reply.status, status, "{}", reply.body);
+    reply.json()
+}
+
+fn refused(reply: &Reply, status: u16, code: &str) {
+    assert_eq!(reply.status, status, "{}", reply.body);
+    assert_eq!(reply.json()["type"], format!("urn:assent:problem:{code}"), "{}", reply.body);
+}
+
+#[test]
+fn a_denied_export_is_asked_for_approved_by_two_permitted_once_and_then_denied() {
+    let clinics = Clinics::open();
+    let export = export("sha256:registry-q4");
+    let denied = clinics.ask(HOSPITAL, &export);
+    assert_eq!(denied["decision"], false);
+    let access = &denied["context"]["access_request"];
+    assert_eq!(access["endpoint"], "https://pdp.example.org/lone-star-hospital/state/v1/approvals");
+    let mut ask = access["template"].clone();
+    ask["justification"] = json!("stroke registry, fourth quarter of 2026");
+    let made = good(&clinics.state("POST", HOSPITAL, "approvals", REQUESTER, &ask), 201);
+    assert_eq!((&made["status"], &made["quorum"]), (&json!("pending"), &json!(2)));
+    let id = made["id"].as_str().unwrap().to_owned();
+    let answer = |person: &str, approves: bool| {
+        let path = format!("approvals/{id}/answer");
+        clinics.state("POST", HOSPITAL, &path, person, &json!({ "approves": approves }))
+    };
+    refused(&answer(REQUESTER, true), 403, "own-request");
+    refused(&answer("Practitioner/him-reyes", true), 403, "role-missing");
+    assert_eq!(good(&answer(OFFICER, true), 200)["status"], "pending");
+    refused(&answer(OFFICER, true), 409, "answered-already");
+    assert!(!clinics.permits(HOSPITAL, &export));
+    assert_eq!(good(&answer(PHYSICIAN, true), 200)["status"], "approved");
+
+    // Bound to the data set, the action, the number of records.
+    let mut more = export.clone();
+    more["resource"]["properties"]["recordCount"] = json!(1_201);
+    assert!(!clinics.permits(HOSPITAL, &more));
+    assert!(clinics.permits(HOSPITAL, &export));
+    assert!(!clinics.permits(HOSPITAL, &export));
+    let shown = good(&clinics.state("GET", HOSPITAL, &format!("approvals/{id}"), OFFICER, &Value::Null), 200);
+    assert_eq!((&shown["status"], &shown["usesLeft"]), (&json!("spent"), &json!(0)));
+    let listed = clinics.state("GET", HOSPITAL, "approvals?status=spent", OFFICER, &Value::Null);
+    assert_eq!(good(&listed, 200)["items"].as_array().unwrap().len(), 1);
+    let of =
+        |verb: &str| vec![("approval".to_owned(), verb.to_owned()), ("entity".to_owned(), verb.to_owned())];
+    let expected = ["created", "updated", "activated", "ended"].map(of);
+    assert_eq!(clinics.changes(HOSPITAL), expected);
+}
+
+#[test]
+fn an_approval_ends_when_it_is_revoked_withdrawn_refused_or_over() {
+    let clinics = Clinics::open();
+    let approved = |data_set: &str| {
+        let export = export(data_set);
+        let mut ask = clinics.ask(HOSPITAL, &export)["context"]["access_request"]["template"].clone();
+        ask["justification"] = json!("stroke registry, fourth quarter of 2026");
+        let made = good(&clinics.state("POST", HOSPITAL, "approvals", REQUESTER, &ask), 201);
+        let path = format!("approvals/{}", made["id"].as_str().unwrap());
+        for person in [OFFICER, PHYSICIAN] {
+            let body = json!({ "approves": true });
+            good(&clinics.state("POST", HOSPITAL, &format!("{path}/answer"), person, &body), 200);
+        }
+        (export, path)
+    };
+    let (export, path) = approved("sha256:a");
+    let body = json!({ "comment": "the registry closed" });
+    good(&clinics.state("POST", HOSPITAL, &format!("{path}/revoke"), OFFICER, &body), 200);
+    assert!(!clinics.permits(HOSPITAL, &export));
+    let (export, path) = approved("sha256:b");
+    refused(
+        &clinics.state("POST", HOSPITAL, &format!("{path}/withdraw"), OFFICER, &json!({})),
+        403,
+        "not-requester",
+    );
+    good(&clinics.state("POST", HOSPITAL, &format!("{path}/withdraw"), REQUESTER, &json!({})), 200);
+    assert!(!clinics.permits(HOSPITAL, &export));
+    let (export, path) = approved("sha256:c");
+    // A week, to the millisecond; the session and its log-in are of today in each question.
+    clinics.later(168 * HOUR_MS);
+    assert_eq!(good(&clinics.state("GET", HOSPITAL, &path, OFFICER, &Value::Null), 200)["status"], "expired");
+    assert!(!clinics.permits(HOSPITAL, &export));
+}
+
+#[test]
+fn a_hold_is_felt_by_the_next_decision_and_needs_two_to_be_released() {
+    let clinics = Clinics::open();
+    let export = request("export-approved.json");
+    let place = |target: Value| {
+        let body = json!({ "target": target, "reason": "credentials found in a paste" });
+        good(&clinics.state("POST", HOSPITAL, "holds", OFFICER, &body), 201)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let release = |id: &str| {
+        let path = format!("holds/{id}");
+        let body = json!({ "comment": "keys were changed" });
+        good(&clinics.state("POST", HOSPITAL, &format!("{path}/propose-release"), OFFICER, &body), 200);
+        let confirm =
+            |person| clinics.state("POST", HOSPITAL, &format!("{path}/confirm-release"), person, &json!({}));
+        refused(&confirm(OFFICER), 403, "same-person");
+        assert!(!clinics.permits(HOSPITAL, &export));
+        assert_eq!(good(&confirm(PHYSICIAN), 200)["status"], "released");
+    };
+    for target in [
+        json!({ "entity": { "type": "Practitioner", "id": "him-ellis" } }),
+        json!({ "entity": { "type": "Organization", "id": "lone-star-hospital" } }),
+        json!({ "caller": "portal" }),
+        json!({ "plugin": "exports" }),
+        json!("organization"),
+    ] {
+        let id = place(target.clone());
+        // Nothing is said to whoever asks: a hold can be part of an investigation.
+        assert_eq!(clinics.ask(HOSPITAL, &export), json!({ "decision": false }), "{target}");
+        release(&id);
+    }
+    assert!(clinics.permits(HOSPITAL, &export));
+    let unknown = json!({ "target": { "caller": "protal" }, "reason": "credentials found in a paste" });
+    refused(&clinics.state("POST", HOSPITAL, "holds", OFFICER, &unknown), 422, "unknown-target");
+}
