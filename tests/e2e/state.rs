@@ -10,7 +10,7 @@ use assent_audit::logs::{Logs, LogsConfig};
 use assent_audit::record::Event;
 use assent_audit::shelf::Shelf;
 use assent_engine::AuditRecorder;
-use assent_engine::state::{Keeper, LiveState, Store, Target};
+use assent_engine::state::{Keeper, LiveState, Sharing, Store, Target};
 use assent_model::{Instant, OrganizationId};
 use assent_server::{Callers, Credential, RegisteredCaller, Service, ServiceParts};
 use serde_json::{Value, json};
@@ -59,7 +59,9 @@ impl Clinics {
                 let id = built.release.organization().clone();
                 let keeper = Keeper::open(store.clone(), recorder.clone(), id.clone()).await.unwrap();
                 let state =
-                    LiveState::open(keeper, built.release.clone(), built.rules.clone()).await.unwrap();
+                    LiveState::open(keeper, built.release.clone(), (built.rules.clone(), Sharing::default()))
+                        .await
+                        .unwrap();
                 states.insert(id, Arc::new(state));
             }
             states

@@ -76,6 +76,8 @@ pub enum ProblemCode {
     Busy,
     /// The decision could not be recorded.
     Record,
+    /// The facts are older than they may be: other nodes may have changed them.
+    Stale,
     /// Who or what the question needs is on hold.
     Held,
     /// The service failed within.
@@ -91,6 +93,7 @@ impl ProblemCode {
         Self::ObligationUnsupported,
         Self::Busy,
         Self::Record,
+        Self::Stale,
         Self::Held,
         Self::Internal,
     ];
@@ -104,6 +107,7 @@ impl ProblemCode {
             Self::ObligationUnsupported => "obligation-unsupported",
             Self::Busy => "busy",
             Self::Record => "record",
+            Self::Stale => "stale",
             Self::Held => "held",
             Self::Internal => "internal",
         }
@@ -190,6 +194,13 @@ impl Decision {
     #[must_use]
     pub fn unrecorded(self, detail: impl Into<String>) -> Self {
         self.denied_for(Problem { code: ProblemCode::Record, detail: detail.into() })
+    }
+
+    /// The same decision, denied because the facts that it was made on are older than they may be.
+    #[must_use]
+    pub fn stale(self) -> Self {
+        let detail = "the database of the state was not heard of for too long";
+        self.denied_for(Problem { code: ProblemCode::Stale, detail: detail.to_owned() })
     }
 
     /// A denial because the service itself failed.

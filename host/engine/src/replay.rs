@@ -358,7 +358,7 @@ fn again(release: &Release, at: Instant, event: &DecisionEvent) -> Replayed {
 
 /// Whether time, slots or memory of the machine are part of the answer, which is then a denial.
 fn depends_on_the_machine(outcome: &Outcome) -> bool {
-    let codes = [ProblemCode::Busy.code(), ProblemCode::Internal.code()];
+    let codes = [ProblemCode::Busy, ProblemCode::Stale, ProblemCode::Internal].map(ProblemCode::code);
     outcome.problems.iter().any(|problem| codes.contains(&problem.code.as_str()))
         || outcome.plugins.iter().any(|plugin| match &plugin.result {
             Ok(_) => false,

@@ -26,7 +26,7 @@ use crate::record::Receipt;
 pub use assent_store::{Store, Target};
 pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
 pub use error::StateError;
-pub use live::{LiveState, LiveTurn, Rules, StoredDocument};
+pub use live::{LiveState, LiveTurn, Rules, Sharing, StoredDocument};
 pub(crate) use live::{document_of, lay_over};
 pub use spend::{approval_used, spent};
 pub use workflow::{Person, document, items, person};
@@ -108,6 +108,11 @@ impl Keeper {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The name of this node among those that share the state: that of its audit log, for no two nodes write one.
+    fn node(&self) -> &str {
+        &self.recorder.logs().config().name
     }
 
     /// Waits for the right to make the next change. `at` is the host's clock.

@@ -211,6 +211,11 @@ impl Service {
         self.organization_to_served.get(organization)
     }
 
+    /// Whether all facts are no older than they may be.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.organization_to_served.values().filter_map(Served::state).all(|state| state.is_fresh())
+    }
+
     /// Whether any organization keeps a state.
     pub(crate) fn keeps_state(&self) -> bool {
         self.organization_to_served.values().any(|served| served.state().is_some())

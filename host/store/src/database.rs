@@ -169,7 +169,7 @@ impl Store {
 }
 
 /// `documents` keeps a row for what was removed, so that other nodes hear of it.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS assent_store(
         one BIGINT PRIMARY KEY, format BIGINT NOT NULL, deployment TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS assent_organizations(
@@ -180,6 +180,9 @@ const TABLES: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS assent_documents(
         organization TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL,
         body TEXT, PRIMARY KEY (organization, kind, id))",
+    "CREATE TABLE IF NOT EXISTS assent_nodes(
+        node TEXT NOT NULL, organization TEXT NOT NULL, version BIGINT NOT NULL, seen_at_ms BIGINT NOT NULL,
+        PRIMARY KEY (node, organization))",
     "CREATE INDEX IF NOT EXISTS assent_documents_by_version ON assent_documents(organization, version)",
 ];
 

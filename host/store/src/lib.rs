@@ -10,6 +10,7 @@ mod apply;
 mod database;
 mod document;
 mod error;
+mod nodes;
 mod read;
 mod sum;
 mod watch;

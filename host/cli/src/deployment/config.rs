@@ -24,7 +24,7 @@ pub use export::{EXPORTERS_MAX, ExportConfig};
 pub(crate) use export::{check_exports, part};
 pub use state::StateConfig;
 pub use witness::WitnessConfig;
-pub use workflow::ApprovalConfig;
+pub use workflow::{ApprovalConfig, OrganizationStateConfig};
 pub(crate) use workflow::{check as check_workflows, rules};
 
 /// `assent.toml`.
@@ -165,6 +165,9 @@ pub struct OrganizationConfig {
     /// Plugins.
     #[serde(default, rename = "plugin")]
     pub plugins: Vec<PluginConfig>,
+    /// What holds for its state.
+    #[serde(default)]
+    pub state: OrganizationStateConfig,
     /// Who approves what.
     #[serde(default, rename = "approval")]
     pub approvals: Vec<ApprovalConfig>,

@@ -5,8 +5,9 @@
 //! before it is recorded, so that nothing is recorded that could not be loaded again. INVARIANT (one release per
 //! decision): facts, version and holds are swapped together.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant as Monotonic};
 
 use arc_swap::ArcSwap;
 use assent_audit::record::StateItem;
@@ -22,6 +23,9 @@ use super::{Committed, ENTITIES, HOLDS, Keeper, PROVENANCE, Plan, StateError, Tu
 use crate::hold::Holds;
 use crate::release::Release;
 
+/// How often it is asked whether the other nodes see a change. They hear of it at once, so mostly one look is enough.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// The state of one organization, and the release that decides on it.
 #[derive(Debug)]
 pub struct LiveState {
@@ -30,6 +34,9 @@ pub struct LiveState {
     base: Release,
     rules: Rules,
     release: ArcSwap<Release>,
+    sharing: Sharing,
+    /// When it was last asked, with success, which version the database has; from before the question.
+    fresh_since: Mutex<Monotonic>,
 }
 
 /// A document of the state.
@@ -74,6 +81,22 @@ impl std::fmt::Debug for StoredDocument {
 pub struct Rules {
     /// Who approves what.
     pub approvals: Vec<approval::Rule>,
+    /// Actions, as policies name them, that may be permitted on facts that are older than they may be.
+    pub go_on: BTreeSet<String>,
+}
+
+/// How a state is shared with other nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sharing {
+    /// For how long facts count after the database was last heard of; the same on every node.
+    pub staleness: Duration,
+}
+
+impl Default for Sharing {
+    /// Five seconds: several looks, and no longer than somebody waits for a revocation.
+    fn default() -> Self {
+        Self { staleness: Duration::from_secs(5) }
+    }
 }
 
 /// The right to make the next change, with the facts that it is decided on.
@@ -89,11 +112,74 @@ impl LiveState {
     ///
     /// # Errors
     /// When the store cannot be read, or holds what this release's schema does not take.
-    pub async fn open(keeper: Keeper, base: Release, rules: Rules) -> Result<Self, StateError> {
+    pub async fn open(
+        keeper: Keeper,
+        base: Release,
+        (rules, sharing): (Rules, Sharing),
+    ) -> Result<Self, StateError> {
         let release = ArcSwap::from_pointee(base.clone());
-        let state = Self { keeper, base, rules, release };
+        let now = Monotonic::now();
+        let state = Self { keeper, base, rules, release, sharing, fresh_since: Mutex::new(now) };
+        // From here on whoever takes something back waits for this node.
+        state.say_seen(0).await?;
         state.reload().await?;
+        state.say_seen(state.version()).await?;
         Ok(state)
+    }
+
+    async fn say_seen(&self, version: u64) -> Result<(), StateError> {
+        let Keeper { store, organization, .. } = &self.keeper;
+        Ok(store.note_seen(self.keeper.node(), organization.as_str(), version).await?)
+    }
+
+    /// Whether an action may be permitted on the facts that are seen: as long as the database was heard of lately, and
+    /// those that go on without.
+    #[must_use]
+    pub fn may_permit(&self, action: &str) -> bool {
+        self.is_fresh() || self.rules.go_on.contains(action)
+    }
+
+    /// Whether the facts are no older than they may be. Where nobody else changes them they always are.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        let since = *self.fresh_since.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.store().is_shared() || since.elapsed() < self.sharing.staleness
+    }
+
+    /// Asks the database whether another node changed something, and makes decisions see it. To be called often: what
+    /// is not heard of counts only for so long.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    pub async fn look(&self, at: Instant) -> Result<(), StateError> {
+        let asked = Monotonic::now();
+        drop(self.turn(at).await?);
+        self.say_seen(self.version()).await?;
+        *self.fresh_since.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        Ok(())
+    }
+
+    /// Waits until no node permits anything on a version before this one any more: until each says that it sees it, or
+    /// was silent for so long that it denies. A database that cannot say is waited for as long.
+    pub async fn seen_by_all(&self, version: u64) {
+        let Keeper { store, organization, .. } = &self.keeper;
+        let asked = Monotonic::now();
+        let span_ms = u64::try_from(self.sharing.staleness.as_millis()).unwrap_or(u64::MAX);
+        while store.is_shared() && asked.elapsed() < self.sharing.staleness {
+            let wanted = (version, span_ms);
+            if matches!(store.behind(self.keeper.node(), organization.as_str(), wanted).await, Ok(0)) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Leaves the state to the other nodes, which then wait for this one no more. Nothing may be decided after it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn leave(&self) -> Result<(), StateError> {
+        Ok(self.keeper.store.forget_node(self.keeper.node()).await?)
     }
 
     /// The release that decides now.
@@ -159,14 +245,6 @@ impl LiveState {
             self.follow().await?;
         }
         Ok(LiveTurn { state: self, turn, release: self.release() })
-    }
-
-    /// Makes decisions see what other nodes changed, and what was in doubt.
-    ///
-    /// # Errors
-    /// As [`Self::turn`].
-    pub async fn catch_up(&self, at: Instant) -> Result<(), StateError> {
-        self.turn(at).await.map(drop)
     }
 
     /// Lays over what changed since. Only under the right to change.

@@ -144,7 +144,7 @@ async fn decide_one(asker: &Asker, id: DecisionId, request: Request) -> Item {
     let begun = Instant::now();
     let (question, judged) = lane.judge(&asker.release, caller, question, patience).await;
     let (release, question, judged) = counted(asker, question, judged).await;
-    let release = &release;
+    let (release, judged) = (&release, on_fresh_facts(asker, judged));
     let provenance = Provenance {
         request_id: asker.request_id.clone(),
         address: asker.address.clone(),
@@ -209,6 +209,17 @@ fn template(asker: &Asker, judged: &Judged) -> Option<Value> {
 fn requests(service: &Service, release: &Release) -> String {
     let url = service.public_url.as_ref().map_or("", |url| url.as_str());
     format!("{url}/{}/state/v1/approvals", release.organization())
+}
+
+/// A permit on facts that other nodes may have changed since, longer ago than may be, is none.
+fn on_fresh_facts(asker: &Asker, judged: Judged) -> Judged {
+    let permits = judged.decision.effect() == Effect::Permit;
+    let state = asker.service.served(asker.release.organization()).and_then(Served::state);
+    let action = judged.facts.as_ref().map_or("", |facts| &facts.action);
+    match state.filter(|state| permits && !state.may_permit(action)) {
+        Some(_stale) => Judged { decision: judged.decision.stale(), ..judged },
+        None => judged,
+    }
 }
 
 /// Counts the use of the approval that a permit uses, if it uses one: on the state as it then is, which may have

@@ -59,6 +59,8 @@ pub(super) async fn readiness(
         Some("stopping")
     } else if service.recorder.ready().is_err() {
         Some("the audit log takes no records")
+    } else if !service.is_fresh() {
+        Some("the database of the state is not heard of")
     } else {
         None
     };

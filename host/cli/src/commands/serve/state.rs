@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use assent_engine::AuditRecorder;
-use assent_engine::state::{Keeper, LiveState, Store, Target};
+use assent_engine::state::{Keeper, LiveState, Sharing, Store, Target};
 use assent_model::OrganizationId;
 use assent_server::Clock;
-use tokio::time::MissedTickBehavior;
 
 use crate::deployment::Deployment;
 use crate::deployment::build::Built;
@@ -45,6 +44,7 @@ pub(super) async fn open(
             Target::Sqlite(deployment.root.join(file))
         }
     };
+    let sharing = Sharing { staleness: Duration::from_secs(state.staleness_s) };
     let name = state.name.as_ref().unwrap_or(&audit.name);
     let store = Store::open(target, name).await.context("the state cannot be opened")?;
     let mut states = States::new();
@@ -53,7 +53,7 @@ pub(super) async fn open(
         let of = || format!("the state of `{id}`");
         let keeper = Keeper::open(store.clone(), recorder.clone(), id.clone()).await.with_context(of)?;
         let (release, rules) = (organization.release.clone(), organization.rules.clone());
-        let state = LiveState::open(keeper, release, rules).await.with_context(of)?;
+        let state = LiveState::open(keeper, release, (rules, sharing)).await.with_context(of)?;
         say(&format!("the state of `{id}` is of version {}", state.version()));
         states.insert(id.clone(), Arc::new(state));
     }
@@ -67,14 +67,14 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Makes decisions see what other nodes changed, and clears up what is in doubt. What goes wrong is said once and tried
 /// again.
 pub(super) async fn watch(states: States, clock: Arc<dyn Clock>) -> Infallible {
-    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let Some(any) = states.values().next() else { return std::future::pending().await };
+    let mut watch = any.keeper().store().watch(LOOK_INTERVAL);
     let mut problems = Problems::new();
     loop {
-        ticks.tick().await;
+        // Whatever it says, each state looks for itself.
+        let _versions = watch.next().await;
         for (organization, state) in &states {
-            let caught_up = state.catch_up(clock.now()).await;
-            let problem = caught_up.err().map(|error| {
+            let problem = state.look(clock.now()).await.err().map(|error| {
                 let error = anyhow::Error::from(error);
                 format!("the state of `{organization}` cannot be kept up: {error:#}; it is tried again")
             });
@@ -92,6 +92,9 @@ pub(super) async fn close(states: &States, clock: &dyn Clock) -> Vec<anyhow::Err
         problems.extend(noted.with_context(what).err());
     }
     if let Some(state) = states.values().next() {
+        let what =
+            "other nodes were not told that this one ended: their changes wait for it for some seconds";
+        problems.extend(state.leave().await.context(what).err());
         state.keeper().store().close().await;
     }
     problems

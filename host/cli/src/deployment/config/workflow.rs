@@ -64,7 +64,19 @@ impl ApprovalConfig {
 
 /// What the organization sets for its workflows.
 pub(crate) fn rules(config: &OrganizationConfig) -> Rules {
-    Rules { approvals: config.approvals.iter().map(ApprovalConfig::rule).collect() }
+    Rules {
+        approvals: config.approvals.iter().map(ApprovalConfig::rule).collect(),
+        go_on: config.state.go_on_when_stale.iter().cloned().collect(),
+    }
+}
+
+/// `[state]` of an organization.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OrganizationStateConfig {
+    /// Actions, as policies name them, that are still permitted where the database was not heard of for too long: on
+    /// facts that others may have changed since.
+    pub go_on_when_stale: Vec<String>,
 }
 
 /// What is wrong with it.

@@ -46,7 +46,11 @@ impl Change {
         if let Some(again) = &self.again
             && let Some(found) = turn.document(IDEMPOTENCY, again.id()).await?
         {
-            return Ok(replayed(again.answered(&found.body)?));
+            let answered = again.answered(&found.body)?;
+            drop(turn);
+            // The first time may not have waited to its end.
+            asking.state.seen_by_all(answered.version).await;
+            return Ok(replayed(answered));
         }
         if self.precondition.is_any() {
             let found = match self.command.target() {
@@ -69,6 +73,8 @@ impl Change {
         }
         let plan = Plan { by: asking.actor(), decision, items };
         let Committed { version, receipt } = turn.commit(asking.at, plan).await?;
+        // What was taken back is taken back everywhere when the answer leaves.
+        asking.state.seen_by_all(version).await;
         let mut response = done(status, &body, location.as_deref(), version);
         if let Ok(position) = HeaderValue::try_from(receipt.position.to_string()) {
             response.headers_mut().insert(X_AUDIT_POSITION, position);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use assent_audit::record::Event;
 use assent_engine::replay::{Releases, Replayed, replay, replay_with};
-use assent_engine::state::{Keeper, LiveState, Rules, Store, Target};
+use assent_engine::state::{Keeper, LiveState, Store, Target};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -33,7 +33,7 @@ impl Stateful {
         let target = Target::Sqlite(directory.path().join("state.db"));
         let store = Store::open(target, "pdp.example.org").await.unwrap();
         let keeper = Keeper::open(store, recorder.clone(), organization("bay")).await.unwrap();
-        let state = Arc::new(LiveState::open(keeper, bay(), Rules::default()).await.unwrap());
+        let state = Arc::new(LiveState::open(keeper, bay(), Default::default()).await.unwrap());
         let states = BTreeMap::from([(organization("bay"), Arc::clone(&state))]);
         let audited = Audited::on(directory, recorder, ServiceParts { states, ..parts() });
         Self { audited, state }
