@@ -12,9 +12,11 @@ mod naive;
 
 use std::collections::BTreeSet;
 
+use assent_consent_directive::ConsentDirective;
+use assent_plugin_cases::{Given, GivenProvision};
 use assent_plugin_sdk::bindings::exports::assent::plugin::rules::Value;
 use assent_plugin_sdk::prelude::*;
-use harness::{Case, Given, GivenProvision};
+use harness::Case;
 use naive::{Item, Kept, reading};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -164,11 +166,9 @@ fn handed_out(findings: &Findings, item: &Item) -> bool {
 
 fn left_out(obligation: &Obligation, item: &Item) -> bool {
     let has = |name: &str, own: &[String]| {
-        obligation
-            .parameters
-            .iter()
-            .find(|parameter| parameter.name == name)
-            .map(|parameter| harness::texts(&parameter.value).iter().any(|value| own.contains(value)))
+        obligation.parameters.iter().find(|parameter| parameter.name == name).map(|parameter| {
+            assent_plugin_cases::texts(&parameter.value).iter().any(|value| own.contains(value))
+        })
     };
     let date = assent_plugin_sdk::testing::instant(&item.date).0;
     let moment = |name: &str| {
@@ -230,7 +230,7 @@ proptest! {
     #[test]
     fn one_record_is_decided_as_the_naive_reading_decides(case in case_of(consent().boxed()), item in item()) {
         let case = about(case, &item);
-        let findings = case.findings();
+        let findings = harness::findings(&case);
         prop_assert!(findings.obligations.is_empty(), "{findings:?}");
         prop_assert_eq!(findings.allows(), reading(&case, &item) == Kept::Permitted, "{:?}", findings);
     }
@@ -240,7 +240,7 @@ proptest! {
         case in case_of(consent().boxed()),
         items in prop::collection::vec(item(), 1..6),
     ) {
-        let findings = about_list(case.clone()).findings();
+        let findings = harness::findings(&about_list(case.clone()));
         for item in &items {
             let permitted = reading(&about(case.clone(), item), item) == Kept::Permitted;
             prop_assert!(permitted || !handed_out(&findings, item), "{item:?} {findings:?}");
@@ -255,7 +255,7 @@ proptest! {
         // Several consents, of which each has a positive list, can leave out more.
         let mut case = case;
         case.consents.truncate(1);
-        let findings = about_list(case.clone()).findings();
+        let findings = harness::findings(&about_list(case.clone()));
         if findings.allows() {
             for item in &items {
                 let permitted = reading(&about(case.clone(), item), item) == Kept::Permitted;
@@ -271,7 +271,7 @@ proptest! {
     ) {
         let mut unlabelled = about(case.clone(), &item);
         unlabelled.facts.insert("resource.labels".to_owned(), toml::Value::Array(vec![]));
-        let findings = unlabelled.findings();
+        let findings = harness::findings(&unlabelled);
         let left_to_caller = findings.obligations.iter().any(|obligation| {
             obligation.parameters.iter().any(|parameter| parameter.name == "unlabelled")
         });
@@ -283,7 +283,7 @@ proptest! {
     #[test]
     fn order_never_matters(case in case_of(consent().boxed()), item in item(), list in any::<bool>(), seed in any::<u64>()) {
         let case = if list { about_list(case) } else { about(case, &item) };
-        let rule = case.rule();
+        let rule = case.rule::<ConsentDirective>();
         let mut consents: Vec<_> =
             case.consents.iter().enumerate().map(|(at, given)| shuffled(given.consent(at), seed)).collect();
         shuffle(&mut consents, seed);
@@ -306,14 +306,14 @@ proptest! {
         case.consents.push(one);
         let mut with = case.clone();
         with.consents.push(more);
-        prop_assert!(!with.findings().allows() || case.findings().allows());
+        prop_assert!(!harness::findings(&with).allows() || harness::findings(&case).allows());
     }
 
     #[test]
     fn an_objection_always_denies(case in case_of(consent().boxed()), given in consent(), list in any::<bool>(), item in item()) {
         let mut case = if list { about_list(case) } else { about(case, &item) };
         case.consents.push(Given { unsupported: vec!["provision".to_owned()], ..given });
-        prop_assert!(!case.findings().allows());
+        prop_assert!(!harness::findings(&case).allows());
     }
 
     #[test]
@@ -324,10 +324,10 @@ proptest! {
         let case = about(case, &item);
         let mut silent = case.clone();
         silent.purpose = None;
-        if silent.findings().allows() {
+        if harness::findings(&silent).allows() {
             for purpose in PURPOSES {
                 let stated = Case { purpose: Some((*purpose).to_owned()), ..case.clone() };
-                prop_assert!(stated.findings().allows(), "{purpose}");
+                prop_assert!(harness::findings(&stated).allows(), "{purpose}");
             }
         }
     }
@@ -336,7 +336,7 @@ proptest! {
     #[test]
     fn findings_are_of_a_shape_that_a_host_accepts(case in case_of(consent().boxed()), item in item(), list in any::<bool>()) {
         let case = if list { about_list(case) } else { about(case, &item) };
-        let findings = case.findings();
+        let findings = harness::findings(&case);
         prop_assert!(findings.obligations.len() + findings.denials.len() + findings.reviews.len() <= 64);
         prop_assert!(findings.notes.len() <= 32);
         for obligation in &findings.obligations {
@@ -368,7 +368,7 @@ fn a_tree_of_a_thousand_levels_is_decided() {
             settings: [("no_consent".to_owned(), "deny".into())].into(),
             ..Case::default()
         };
-        let findings = case.bare().consent(consent).evaluate(&case.rule()).unwrap();
+        let findings = case.bare().consent(consent).evaluate(&case.rule::<ConsentDirective>()).unwrap();
         assert_eq!(findings.allows(), permitted, "{depth}");
     }
 }

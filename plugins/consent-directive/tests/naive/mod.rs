@@ -2,7 +2,9 @@
 //! text, with the hierarchies written out by hand. Shares no code with the rule.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a mistake in a test must stop the test")]
 
-use crate::harness::{Case, Given, GivenProvision};
+use assent_plugin_cases::{Given, GivenProvision};
+
+use crate::harness::Case;
 
 /// A record of which everything is known.
 #[derive(Clone, Debug)]
