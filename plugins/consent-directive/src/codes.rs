@@ -135,11 +135,15 @@ pub fn with_narrower(code: &str) -> impl Iterator<Item = &str> {
     narrower.chain(Some(code).filter(|code| !is_sensitivity(code)))
 }
 
-/// The labels that one is part of: so wide that it may well be meant. Psychotherapy notes are only what
-/// is labelled so: a wide label does not make one.
+/// The labels that one is part of.
 pub fn wider(code: &str) -> impl Iterator<Item = &'static str> {
-    let notes = label_is(code, PSYCHOTHERAPY_NOTES);
-    sensitivity().filter(move |known| !notes && label_is(code, known) && !label_is(known, code))
+    sensitivity().filter(move |known| is_wider(known, code))
+}
+
+/// Whether a label is so wide that another one may well be meant. Psychotherapy notes are only what is
+/// labelled so: a wide label does not make one.
+pub fn is_wider(label: &str, than: &str) -> bool {
+    label_is(than, label) && !label_is(label, than) && !label_is(than, PSYCHOTHERAPY_NOTES)
 }
 
 /// All sensitivity labels but these.
@@ -158,8 +162,8 @@ pub fn is_demographic(code: &str) -> bool {
 
 /// The categories of care that stand for one of these labels.
 pub fn categories_of(labels: &[String]) -> impl Iterator<Item = &'static str> {
-    let stands = |of: &&str| labels.iter().any(|label| label == of);
-    CATEGORIES.iter().filter(move |(_, of)| of.iter().any(|of| stands(of))).map(|(name, _)| *name)
+    let stand = move |of: &[&str]| labels.iter().any(|label| of.contains(&label.as_str()));
+    CATEGORIES.iter().filter(move |(_, of)| stand(of)).map(|(name, _)| *name)
 }
 
 /// The action of this name.

@@ -194,7 +194,8 @@ fn redact(obligation: &mut Obligation, clause: &Clause) {
             (Criterion::OneOf(Kind::Labels, _) | Criterion::Besides(_), _) => {
                 by_label = true;
                 let mut labels = labels(criterion, *met);
-                if *met {
+                // "All labels but these" has what is wider already.
+                if *met && matches!(criterion, Criterion::OneOf(..)) {
                     let wider: Vec<_> = labels.iter().flat_map(|label| codes::wider(label)).collect();
                     wider.into_iter().for_each(|label| insert(&mut labels, label.to_owned()));
                 }
@@ -281,8 +282,7 @@ fn labels(criterion: &Criterion, met: bool) -> Vec<String> {
     match criterion {
         Criterion::OneOf(_, values) => values.iter().cloned().collect(),
         Criterion::Besides(values) => {
-            let so_wide =
-                |label: &str| values.iter().any(|value| codes::wider(value).any(|wide| wide == label));
+            let so_wide = |label: &str| values.iter().any(|value| codes::is_wider(label, value));
             codes::besides(values).filter(|label| met || !so_wide(label)).map(str::to_owned).collect()
         }
         Criterion::Dates(..) => Vec::new(),

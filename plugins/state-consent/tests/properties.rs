@@ -19,7 +19,7 @@ struct Withheld {
 }
 
 fn withheld(case: &Case) -> Withheld {
-    let findings = harness::findings(&case);
+    let findings = harness::findings(case);
     let found = harness::found(&findings, &harness::Expect::default());
     Withheld { codes: findings.codes().into_iter().map(str::to_owned).collect(), redacted: found.redacts }
 }

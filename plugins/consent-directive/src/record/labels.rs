@@ -130,9 +130,9 @@ impl Record<'_> {
         if own(&self.sensitivity) || own(&self.of_patient) || own(&self.others) {
             return Some(Answer::Yes);
         }
-        let so_wide = |wide: &str| self.sensitivity.contains(&wide) || self.of_patient.contains(&wide);
+        let so_wide = self.sensitivity.iter().chain(&self.of_patient).any(|own| codes::is_wider(own, label));
         let holds = self.entry && codes::is_demographic(label);
-        if self.unread || self.doubtful || holds || codes::wider(label).any(so_wide) {
+        if self.unread || self.doubtful || holds || so_wide {
             return Some(Answer::Unknown);
         }
         self.labelled.then_some(Answer::No)
@@ -144,8 +144,7 @@ impl Record<'_> {
             let same = |known: &String| known.as_str() == label;
             named.labels.iter().any(same) || named.unread.iter().any(same)
         };
-        let so_wide =
-            |label: &str| named.labels.iter().any(|named| codes::wider(named).any(|wide| wide == label));
+        let so_wide = |label: &str| named.labels.iter().any(|named| codes::is_wider(label, named));
         let carried = || self.sensitivity.iter().chain(&self.of_patient).chain(&self.others).copied();
         let holds = self.entry && named.labels.iter().any(|label| codes::is_demographic(label));
         let unread = || self.others.iter().any(|code| !codes::is_mark(code) && !has(code));
