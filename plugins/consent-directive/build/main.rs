@@ -1,7 +1,7 @@
 //! Checks `data/codes.toml` and writes it as Rust statics to `OUT_DIR`.
 //!
-//! INVARIANT (no code without meaning): what a code is part of or equal to is defined in the file, and no
-//! code is part of itself. All problems fail the build at once.
+//! INVARIANT (no code without meaning): every mark and role says what it means, and actions and parts are
+//! words that the rule has. All problems fail the build at once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,9 +13,7 @@ use serde::Deserialize;
 const FILE: &str = "data/codes.toml";
 /// FHIR's consentaction.
 const ACTIONS: [&str; 5] = ["access", "collect", "correct", "disclose", "use"];
-/// How a purpose can be reached, and the names of the variants in `src/codes.rs`.
-const REACHED: [(&str, &str); 2] = [("itself", "Itself"), ("itself-to-permit", "ItselfToPermit")];
-/// What an actor can be to a request, likewise.
+/// What an actor can be to a request, and the names of the variants in `src/codes.rs`.
 const PARTS: [(&str, &str); 3] =
     [("author", "Author"), ("custodian", "Custodian"), ("recipient", "Recipient")];
 
@@ -23,19 +21,9 @@ const PARTS: [(&str, &str); 3] =
 #[serde(deny_unknown_fields)]
 struct Codes {
     confidentiality: Vec<String>,
-    sensitivity: BTreeMap<String, Code>,
-    purposes: BTreeMap<String, Code>,
+    marks: BTreeMap<String, String>,
     actions: BTreeMap<String, Action>,
     roles: BTreeMap<String, Role>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Code {
-    meaning: String,
-    broader: Option<String>,
-    equals: Option<String>,
-    reached_by: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -83,30 +71,8 @@ fn main() -> ExitCode {
 
 fn problems(codes: &Codes) -> Vec<String> {
     let mut problems = Vec::new();
-    for (table, list) in [("sensitivity", &codes.sensitivity), ("purposes", &codes.purposes)] {
-        for (name, code) in list {
-            let mut problem = |message: String| problems.push(format!("{table}.{name}: {message}"));
-            if code.meaning.trim().is_empty() {
-                problem("expected a `meaning`".to_owned());
-            }
-            for other in code.broader.iter().chain(&code.equals).filter(|other| !list.contains_key(*other)) {
-                problem(format!("`{other}` is not defined"));
-            }
-            // An equal of an equal would be looked up once only.
-            if code.equals.as_ref().and_then(|other| list.get(other)).is_some_and(|of| of.equals.is_some()) {
-                problem("`equals` names a code that has an `equals` itself".to_owned());
-            }
-            if code.equals.is_some() && code.broader.is_some() {
-                problem("expected `equals` or `broader`, for the equal says what it is part of".to_owned());
-            }
-            if code.reached_by.as_ref().is_some_and(|word| REACHED.iter().all(|(known, _)| known != word)) {
-                problem("`reached_by` is neither `itself` nor `itself-to-permit`".to_owned());
-            }
-            let above = std::iter::successors(code.broader.as_ref(), |at| list.get(*at)?.broader.as_ref());
-            if above.take(list.len()).any(|at| at == name) {
-                problem("`broader` leads back to itself".to_owned());
-            }
-        }
+    for (name, _) in codes.marks.iter().filter(|(_, meaning)| meaning.trim().is_empty()) {
+        problems.push(format!("marks.{name}: expected what it means"));
     }
     for (name, action) in &codes.actions {
         for word in action.is.iter().chain(&action.may).filter(|word| !ACTIONS.contains(&word.as_str())) {
@@ -130,22 +96,8 @@ fn code(codes: &Codes) -> String {
     };
     line(format_args!("/// Confidentiality, from the least to the most."));
     line(format_args!("pub static CONFIDENTIALITY: &[&str] = &{:?};", codes.confidentiality));
-    for (doc, name, list) in [
-        ("Sensitivity labels, by code.", "SENSITIVITY", &codes.sensitivity),
-        ("Purposes of use, by code.", "PURPOSES", &codes.purposes),
-    ] {
-        line(format_args!("/// {doc}\npub static {name}: &[Code] = &["));
-        for (code, entry) in list {
-            let reached = entry.reached_by.as_deref().and_then(|word| variant(&REACHED, word));
-            line(format_args!(
-                "    Code {{ code: {code:?}, broader: {:?}, equals: {:?}, reached: Reached::{} }},",
-                entry.broader,
-                entry.equals,
-                reached.unwrap_or("ByBroader")
-            ));
-        }
-        line(format_args!("];"));
-    }
+    line(format_args!("/// Marks of privacy law, by code."));
+    line(format_args!("pub static MARKS: &[&str] = &{:?};", codes.marks.keys().collect::<Vec<_>>()));
     line(format_args!(
         "/// Actions of the policies: what each surely is, and what it may be.\npub static ACTIONS: &[Action] = &["
     ));

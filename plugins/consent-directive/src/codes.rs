@@ -1,9 +1,13 @@
 //! What is part of what among the codes of consents and labels.
 //!
-//! The codes are `data/codes.toml`, checked and compiled by the build script. INVARIANT (exact purposes):
-//! break-glass and emergency treatment are met by their own code and no other. Codes that are not known,
-//! or of a system that is not known, are equal to themselves; beyond that nothing can be told of them.
+//! Labels and purposes are those of the table of law; `data/codes.toml` has the rest, checked and compiled by
+//! the build script. INVARIANT (exact emergencies): break-glass and emergency treatment are permitted by their
+//! own code and no other, and denied by whatever they are part of. Codes that are not known, or of a system
+//! that is not known, are equal to themselves; beyond that nothing can be told of them.
 
+use assent_law::sensitive::{
+    CATEGORIES, LABELS, is_emergency, known_label, known_purpose, label_is, purpose_is,
+};
 use assent_plugin_sdk::prelude::*;
 
 use crate::answer::Answer;
@@ -26,30 +30,8 @@ pub const CONSENT_ACTIONS: [&str; 5] = ["access", "collect", "correct", "disclos
 
 const ANY_PURPOSE: &str = "PurposeOfUse";
 const PSYCHOTHERAPY_NOTES: &str = "PSYTHPN";
-
-/// A code with its place.
-#[derive(Debug)]
-pub struct Code {
-    /// The code.
-    pub code: &'static str,
-    /// What it is part of.
-    pub broader: Option<&'static str>,
-    /// Another name of the same.
-    pub equals: Option<&'static str>,
-    /// What reaches it; of purposes only.
-    pub reached: Reached,
-}
-
-/// What reaches a purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reached {
-    /// What it is part of.
-    ByBroader,
-    /// Its own code alone.
-    Itself,
-    /// Its own code alone, where a provision permits.
-    ItselfToPermit,
-}
+/// All demographic information: what a patient's own entry is.
+pub const DEMOGRAPHICS: &str = "DEMO";
 
 /// An action of the policies.
 #[derive(Debug)]
@@ -60,6 +42,18 @@ pub struct Action {
     pub is: &'static [&'static str],
     /// What it may be.
     pub may: &'static [&'static str],
+}
+
+/// How a provision is about a request in an emergency: a deny that names only what emergency treatment is
+/// part of gives way to a permit, beside it, that names the emergency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Emergency {
+    /// Like any other.
+    None,
+    /// A deny of what it is part of.
+    DeniedByWider,
+    /// A permit by its own code.
+    PermittedByName,
 }
 
 /// What an actor can be to a request.
@@ -75,42 +69,47 @@ pub enum Part {
 
 include!(concat!(env!("OUT_DIR"), "/codes.rs"));
 
-fn find(list: &'static [Code], code: &str) -> Option<&'static Code> {
-    list.binary_search_by(|known| known.code.cmp(code)).ok().and_then(|at| list.get(at))
-}
-
-/// Whether the code is the other one or part of it. The build refuses circles.
-fn within(list: &'static [Code], code: &str, of: &str) -> bool {
-    let of = find(list, of).and_then(|known| known.equals).unwrap_or(of);
-    let mut at = Some(code);
-    while let Some(code) = at {
-        let known = find(list, code);
-        let code = known.and_then(|known| known.equals).unwrap_or(code);
-        if code == of {
-            return true;
-        }
-        at = find(list, code).and_then(|known| known.broader);
-    }
-    false
-}
-
-/// Whether a provision for `of` is about a request for the purpose `asked`.
-pub fn purpose(of: &Coding, asked: Option<&str>) -> Answer {
+/// Whether a provision of this effect for `of` is about a request for the purpose `asked`.
+pub fn purpose(of: &Coding, effect: ProvisionEffect, asked: Option<&str>) -> Answer {
     let (Some(asked), true) = (asked, of.system == ACT_REASON) else { return Answer::Unknown };
     if asked == of.code {
         return Answer::Yes;
     }
     // A code that the hierarchy does not have can be part of anything, and anything of it.
-    let (Some(known), Some(_)) = (find(PURPOSES, asked), find(PURPOSES, &of.code)) else {
+    let Some(known) = known_purpose(asked) else { return Answer::Unknown };
+    let exact = known.exact || is_emergency(asked);
+    if of.code == ANY_PURPOSE {
+        // Whoever writes "any purpose" may have meant those as well that a permit must name.
+        return if exact { Answer::Unknown } else { Answer::Yes };
+    }
+    if known_purpose(&of.code).is_none() {
         return Answer::Unknown;
-    };
-    match known.reached {
-        Reached::ByBroader => Answer::of(within(PURPOSES, asked, &of.code)),
-        // Whoever writes "any purpose" may have meant that one as well.
-        Reached::Itself if of.code == ANY_PURPOSE => Answer::Unknown,
-        Reached::Itself => Answer::No,
-        Reached::ItselfToPermit if within(PURPOSES, asked, &of.code) => Answer::Unknown,
-        Reached::ItselfToPermit => Answer::No,
+    }
+    let part = Answer::of(purpose_is(asked, &of.code));
+    match effect {
+        _ if !exact => part,
+        ProvisionEffect::Permit if is_emergency(asked) => Answer::No,
+        ProvisionEffect::Deny if is_emergency(asked) => part,
+        // Machine learning: a permit must name it; whether a deny of what is wider meant it, nobody knows.
+        ProvisionEffect::Permit | ProvisionEffect::Deny => part.min(Answer::Unknown),
+    }
+}
+
+/// How a provision's purposes are about a request in an emergency.
+pub fn emergency(of: &[Coding], effect: ProvisionEffect, asked: Option<&str>) -> Emergency {
+    let Some(asked) = asked.filter(|asked| is_emergency(asked)) else { return Emergency::None };
+    let itself = |of: &Coding| of.system == ACT_REASON && of.code == asked;
+    let wider = |of: &Coding| purpose(of, effect, Some(asked)) == Answer::Yes && !itself(of);
+    match effect {
+        ProvisionEffect::Permit if of.iter().any(itself) => Emergency::PermittedByName,
+        // A purpose of which it cannot be told may name it.
+        ProvisionEffect::Deny
+            if of.iter().any(wider)
+                && of.iter().all(|of| wider(of) || purpose(of, effect, Some(asked)) == Answer::No) =>
+        {
+            Emergency::DeniedByWider
+        }
+        ProvisionEffect::Permit | ProvisionEffect::Deny => Emergency::None,
     }
 }
 
@@ -119,25 +118,52 @@ pub fn confidentiality(code: &str) -> Option<usize> {
     CONFIDENTIALITY.iter().position(|known| *known == code)
 }
 
-/// Whether the code is a sensitivity label or a mark of privacy law.
+/// Whether the code is a sensitivity label: it says what is in a record.
 pub fn is_sensitivity(code: &str) -> bool {
-    find(SENSITIVITY, code).is_some()
+    known_label(code).is_some()
 }
 
-/// A sensitivity label with its equals and all that is part of it; a code that is not known, by itself.
+/// Whether the code is a mark of privacy law: it says which law, and not what is in a record.
+pub fn is_mark(code: &str) -> bool {
+    MARKS.binary_search(&code).is_ok()
+}
+
+/// A sensitivity label with its equals and all that is part of it; another code, by itself.
 pub fn with_narrower(code: &str) -> impl Iterator<Item = &str> {
-    let narrower =
-        SENSITIVITY.iter().map(|known| known.code).filter(move |known| within(SENSITIVITY, known, code));
+    let all = LABELS.iter().map(|known| -> &str { known.code });
+    let narrower = all.filter(move |known| label_is(known, code));
     narrower.chain(Some(code).filter(|code| !is_sensitivity(code)))
 }
 
-/// The labels that one is part of: so wide that it may well be meant. Psychotherapy notes are only what
-/// is labelled so: a wide label does not make one.
+/// The labels that one is part of.
 pub fn wider(code: &str) -> impl Iterator<Item = &'static str> {
-    let notes = within(SENSITIVITY, code, PSYCHOTHERAPY_NOTES);
-    let wider =
-        move |known: &&str| !notes && within(SENSITIVITY, code, known) && !within(SENSITIVITY, known, code);
-    SENSITIVITY.iter().map(|known| known.code).filter(wider)
+    sensitivity().filter(move |known| is_wider(known, code))
+}
+
+/// Whether a label is so wide that another one may well be meant. Psychotherapy notes are only what is
+/// labelled so: a wide label does not make one.
+pub fn is_wider(label: &str, than: &str) -> bool {
+    label_is(than, label) && !label_is(label, than) && !label_is(than, PSYCHOTHERAPY_NOTES)
+}
+
+/// All sensitivity labels but these.
+pub fn besides(labels: &Set<String>) -> impl Iterator<Item = &'static str> {
+    sensitivity().filter(|label| !labels.has(*label))
+}
+
+fn sensitivity() -> impl Iterator<Item = &'static str> {
+    LABELS.iter().map(|known| known.code)
+}
+
+/// Whether the label is about what a patient's own entry holds.
+pub fn is_demographic(code: &str) -> bool {
+    known_label(code).is_some_and(|known| known.demographic)
+}
+
+/// The categories of care that stand for one of these labels.
+pub fn categories_of(labels: &[String]) -> impl Iterator<Item = &'static str> {
+    let stand = move |of: &[&str]| labels.iter().any(|label| of.contains(&label.as_str()));
+    CATEGORIES.iter().filter(move |(_, of)| stand(of)).map(|(name, _)| *name)
 }
 
 /// The action of this name.

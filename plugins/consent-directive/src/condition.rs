@@ -33,8 +33,17 @@ pub enum Kind {
 pub enum Criterion {
     /// One of these values.
     OneOf(Kind, Set<String>),
+    /// A sensitivity label that is none of these.
+    Besides(Set<String>),
     /// Of this time: from the first moment in it to the first after it.
     Dates(Option<Instant>, Option<Instant>),
+}
+
+impl Criterion {
+    /// Whether it is about security labels.
+    pub const fn is_of_labels(&self) -> bool {
+        matches!(self, Self::OneOf(Kind::Labels, _) | Self::Besides(_))
+    }
 }
 
 /// A criterion, and whether it is met.
@@ -81,8 +90,10 @@ impl Condition {
 
     /// This or one more clause.
     pub fn or_clause(&mut self, clause: Clause) {
+        // Of labels both may be so: one that says too little is left out, whether it is meant or excepted.
         let contradicts = |one: &Literal| {
-            clause.iter().any(|other| one.criterion == other.criterion && one.met != other.met)
+            let against = |other: &Literal| one.criterion == other.criterion && one.met != other.met;
+            !one.criterion.is_of_labels() && clause.iter().any(against)
         };
         if clause.iter().any(contradicts) || self.0.iter().any(|known| covers(known, &clause)) {
             return;
@@ -98,6 +109,34 @@ impl Condition {
     pub fn or(&mut self, other: Self) {
         for clause in other.0 {
             self.or_clause(clause);
+        }
+    }
+
+    /// This and that.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut both = Self::never();
+        other.0.iter().for_each(|clause| both.or(self.and_clause(clause)));
+        both
+    }
+
+    /// The same in fewer words: where everything that meets `a` is kept back, "`b` and not `a`" is `b`.
+    #[must_use]
+    pub fn simplified(mut self) -> Self {
+        // Each turn takes a literal away, so that it ends.
+        loop {
+            let alone: Clause = self.0.iter().filter(|clause| clause.len() == 1).flatten().cloned().collect();
+            let implied = |literal: &Literal| {
+                alone.iter().any(|one| one.criterion == literal.criterion && one.met != literal.met)
+            };
+            if !self.0.iter().any(|clause| clause.iter().any(implied)) {
+                return self;
+            }
+            let mut fewer = Self::never();
+            for clause in self.0 {
+                fewer.or_clause(clause.into_iter().filter(|literal| !implied(literal)).collect());
+            }
+            self = fewer;
         }
     }
 

@@ -4,12 +4,15 @@
 //! or to the provision they are nested in. The deepest that matches decides; where several beside one
 //! another match, one that denies is enough. So several consents permit what each of them permits.
 //! INVARIANT (doubt never opens): what cannot be told counts as doubt says, in each place.
+//! INVARIANT (no way around a deny): what denies treatment denies an emergency as well, except where a permit
+//! nested in it or beside it names that emergency; a permit for treatment opens none.
 //! The tree is worked off from its leaves, without recursion: a guest's stack is small, a patient's tree
 //! as deep as it is.
 
 use assent_plugin_sdk::prelude::*;
 
 use crate::answer::{Answer, Doubt};
+use crate::codes::Emergency;
 use crate::condition::{Clause, Condition, insert};
 use crate::question::Question;
 use crate::record::Match;
@@ -28,6 +31,7 @@ pub struct Doubts {
 struct Branch {
     known: Answer,
     open: Clause,
+    emergency: Emergency,
     keeps_back: Condition,
 }
 
@@ -40,7 +44,8 @@ pub struct Seen<'a> {
     /// The consent.
     pub consent: &'a Consent,
     concerned: Match,
-    provisions: Vec<Match>,
+    /// Of each provision, the ways in which it may match.
+    provisions: Vec<Vec<Match>>,
     leaves_first: Vec<usize>,
 }
 
@@ -83,12 +88,15 @@ pub fn one(seen: &Seen<'_>, doubts: Doubts) -> Condition {
         };
         let exceptions = std::mem::take(exceptions);
         let siblings = match provision.parent {
-            _ if found.known == Answer::No => continue,
+            _ if found.iter().all(|found| found.known == Answer::No) => continue,
             Some(parent) => nested.get_mut(parent as usize),
             None => Some(&mut top),
         };
         if let Some(siblings) = siblings {
-            branch(siblings, found, level(provision.effect, &exceptions, doubts.facts));
+            let keeps_back = level(provision.effect, &exceptions, doubts.facts);
+            for found in found.iter().filter(|found| found.known != Answer::No) {
+                branch(siblings, found, keeps_back.clone());
+            }
         }
     }
     let base = consent.base.unwrap_or(match doubts.bases {
@@ -99,29 +107,38 @@ pub fn one(seen: &Seen<'_>, doubts: Doubts) -> Condition {
 }
 
 fn branch(siblings: &mut Branches, found: &Match, keeps_back: Condition) {
-    insert(siblings, Branch { known: found.known, open: found.open.clone(), keeps_back });
+    let Match { known, ref open, emergency } = *found;
+    insert(siblings, Branch { known, open: open.clone(), emergency, keeps_back });
 }
 
 /// What is kept back by an effect and the exceptions to it.
 fn level(effect: ProvisionEffect, exceptions: &[Branch], doubt: Doubt) -> Condition {
     let mut kept = match effect {
         ProvisionEffect::Permit => Condition::never(),
-        ProvisionEffect::Deny => unmatched(exceptions, doubt),
+        ProvisionEffect::Deny => unmatched(exceptions.iter(), doubt),
     };
     for exception in exceptions {
         // More than everything cannot be kept back, and work is limited.
         if kept.is_always() {
             break;
         }
-        if !(exception.known == Answer::Unknown && doubt == Doubt::For) {
-            kept.or(exception.keeps_back.and_clause(&exception.open));
+        if exception.known == Answer::Unknown && doubt == Doubt::For {
+            continue;
         }
+        let keeps_back = exception.keeps_back.and_clause(&exception.open);
+        kept.or(match exception.emergency {
+            Emergency::DeniedByWider => {
+                let named = exceptions.iter().filter(|beside| beside.emergency == Emergency::PermittedByName);
+                keeps_back.and(&unmatched(named, doubt))
+            }
+            Emergency::None | Emergency::PermittedByName => keeps_back,
+        });
     }
     kept
 }
 
 /// What none of the exceptions is about.
-fn unmatched(exceptions: &[Branch], doubt: Doubt) -> Condition {
+fn unmatched<'b>(exceptions: impl Iterator<Item = &'b Branch>, doubt: Doubt) -> Condition {
     let mut unmatched = Condition::always();
     for exception in exceptions {
         if !(exception.known == Answer::Unknown && doubt == Doubt::Against) {

@@ -48,15 +48,19 @@ impl<'a> Question<'a> {
             None => Some(subject.clone()),
         };
         let private = PRIVATE.contains(&request.subject.kind.as_str());
+        let organization_known =
+            facts.destination.is_some() || facts.subject_organization.is_some() || private;
         let disclosed = match (&recipient, &facts.holder) {
-            (Some(_), _) if private && facts.destination.is_none() => Answer::No,
-            (Some(recipient), Some(holder)) => Answer::of(!recipient.contains(&holder)),
+            (Some(_), _) if private && facts.destination.is_none() => {
+                // To relatives as to anybody else; only what goes to patients themselves stays with them.
+                Answer::of(request.patient.as_ref() != Some(&request.subject))
+            }
+            (Some(recipient), Some(holder)) if recipient.contains(&holder) => Answer::No,
+            (Some(_), Some(_)) if organization_known => Answer::Yes,
             _ => Answer::Unknown,
         };
         Self {
-            organization_known: facts.destination.is_some()
-                || facts.subject_organization.is_some()
-                || private,
+            organization_known,
             record: Record::of(request, facts),
             request,
             facts,
@@ -82,17 +86,18 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether the provision is about this request, and what the known facts leave open of it.
-    pub fn matches(&self, provision: &Provision) -> Match {
+    /// Whether the provision is about this request, and what the known facts leave open of it: the ways in
+    /// which it may match, of which one is enough.
+    pub fn matches(&self, provision: &Provision) -> Vec<Match> {
+        let asked = self.request.purpose.as_deref();
         let now = Answer::of(provision.period.contains(self.request.now));
-        let asked = now
+        let known = now
             .and(Answer::one_of(&provision.actors, |actor| self.actor(actor)))
             .and(Answer::one_of(&provision.actions, |action| self.action(action)))
-            .and(Answer::one_of(&provision.purposes, |of| {
-                codes::purpose(of, self.request.purpose.as_deref())
-            }));
-        let data = self.record.matches(provision);
-        Match { known: data.known.and(asked), ..data }
+            .and(Answer::one_of(&provision.purposes, |of| codes::purpose(of, provision.effect, asked)));
+        let emergency = codes::emergency(&provision.purposes, provision.effect, asked);
+        let of_data = self.record.matches(provision).into_iter();
+        of_data.map(|data| Match { known: data.known.and(known), emergency, ..data }).collect()
     }
 
     /// Whether the consent is about this request at all.

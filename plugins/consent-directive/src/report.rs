@@ -146,9 +146,10 @@ fn redactions(
     names: Vec<String>,
 ) {
     let mut sayable = Condition::never();
-    for clause in kept.clauses() {
+    for clause in kept.clone().simplified().clauses() {
         sayable.or_clause(clause.iter().filter(|literal| can_say(configured, literal)).cloned().collect());
     }
+    let sayable = sayable.simplified();
     if sayable.is_always() || sayable.clauses().len() > REDACTIONS_MAX {
         let message = "a consent on file allows parts of this only";
         let denial =
@@ -168,6 +169,7 @@ fn redactions(
 fn can_say(configured: &Configured, literal: &Literal) -> bool {
     let criterion = match &literal.criterion {
         Criterion::OneOf(kind, _) => configured.redacts(*kind),
+        Criterion::Besides(_) => configured.redacts(Kind::Labels),
         Criterion::Dates(..) => configured.redactions.contains(&Redaction::Dates),
     };
     criterion && (literal.met || configured.redactions.contains(&Redaction::Except))
@@ -175,38 +177,65 @@ fn can_say(configured: &Configured, literal: &Literal) -> bool {
 
 /// "Leave out what is one of these, and one of those, except what is one of these."
 fn redact(obligation: &mut Obligation, clause: &Clause) {
-    for (kind, name, except) in [
-        (Kind::Labels, "labels", "except-labels"),
-        (Kind::Categories, "categories", "except-categories"),
-        (Kind::Classes, "classes", "except-classes"),
-        (Kind::Codes, "codes", "except-codes"),
-        (Kind::Data, "data", "except-data"),
-    ] {
-        let of_kind = |met: bool| {
-            clause.iter().filter(move |literal| literal.met == met).filter_map(move |literal| match &literal
-                .criterion
-            {
-                Criterion::OneOf(of, values) if *of == kind => Some(values),
-                Criterion::OneOf(..) | Criterion::Dates(..) => None,
-            })
-        };
-        // Two lists that must both be met have no words: one of them leaves out more, never less.
-        if let Some(values) = of_kind(true).next() {
-            let mut values: Vec<String> = values.iter().cloned().collect();
-            if kind == Kind::Labels {
-                let wider: Vec<_> = values.iter().flat_map(|value| codes::wider(value)).collect();
-                wider.into_iter().for_each(|value| insert(&mut values, value.to_owned()));
+    let mut lists = 0;
+    let (mut by_label, mut by_category, mut dated) = (false, false, false);
+    let mut except = Except::default();
+    for Literal { criterion, met } in clause {
+        match (criterion, met) {
+            (Criterion::OneOf(Kind::Categories, values), true) => {
+                by_category = true;
+                lists += 1;
+                with(obligation, numbered("categories", lists), values);
             }
-            obligation.with(name, values.into_iter().collect::<Set<_>>());
+            (Criterion::OneOf(Kind::Categories, values), false) => {
+                by_category = true;
+                except.add("except-categories", values);
+            }
+            (Criterion::OneOf(Kind::Labels, _) | Criterion::Besides(_), _) => {
+                by_label = true;
+                let mut labels = labels(criterion, *met);
+                // "All labels but these" has what is wider already.
+                if *met && matches!(criterion, Criterion::OneOf(..)) {
+                    let wider: Vec<_> = labels.iter().flat_map(|label| codes::wider(label)).collect();
+                    wider.into_iter().for_each(|label| insert(&mut labels, label.to_owned()));
+                }
+                // A label is carried by what is of a category that stands for it.
+                let categories: Vec<_> = codes::categories_of(&labels).map(str::to_owned).collect();
+                if *met {
+                    lists += 1;
+                    with(obligation, numbered("labels", lists), &labels);
+                    with(obligation, numbered("categories", lists), &categories);
+                } else {
+                    except.add("except-labels", &labels);
+                    except.add("except-categories", &categories);
+                }
+            }
+            (Criterion::OneOf(kind, values), true) => {
+                let name = match kind {
+                    Kind::Labels | Kind::Categories => continue,
+                    Kind::Classes => "classes",
+                    Kind::Codes => "codes",
+                    Kind::Data => "data",
+                };
+                // Two lists of these that must both be met have no words: one leaves out more, never less.
+                if obligation.parameters.iter().all(|known| known.name != name) {
+                    with(obligation, name.to_owned(), values);
+                }
+            }
+            (Criterion::OneOf(kind, values), false) => except.add(
+                match kind {
+                    Kind::Labels | Kind::Categories => continue,
+                    Kind::Classes => "except-classes",
+                    Kind::Codes => "except-codes",
+                    Kind::Data => "except-data",
+                },
+                values,
+            ),
+            (Criterion::Dates(..), _) => dated = true,
         }
-        let excepted: Set<String> = of_kind(false).flatten().cloned().collect();
-        if !excepted.is_empty() {
-            obligation.with(except, excepted);
-        }
-        if kind == Kind::Labels && (of_kind(true).next().is_some() || of_kind(false).next().is_some()) {
-            // What carries no label is left out with what carries these.
-            obligation.with("unlabelled", true);
-        }
+    }
+    for (name, values) in &except.0 {
+        with(obligation, (*name).to_owned(), values);
     }
     for (met, from, until) in
         [(true, "dates-from", "dates-until"), (false, "except-dates-from", "except-dates-until")]
@@ -214,7 +243,7 @@ fn redact(obligation: &mut Obligation, clause: &Clause) {
         let dates =
             clause.iter().filter(|literal| literal.met == met).find_map(|literal| match literal.criterion {
                 Criterion::Dates(start, end) => Some((start, end)),
-                Criterion::OneOf(..) => None,
+                Criterion::OneOf(..) | Criterion::Besides(_) => None,
             });
         let (start, end) = dates.unwrap_or_default();
         for (name, moment) in [(from, start), (until, end)] {
@@ -222,5 +251,52 @@ fn redact(obligation: &mut Obligation, clause: &Clause) {
                 obligation.with(name, moment);
             }
         }
+    }
+    // What does not say is left out with what is meant.
+    for (said, name) in [(by_label, "unlabelled"), (by_category, "uncategorised"), (dated, "undated")] {
+        if said {
+            obligation.with(name, true);
+        }
+    }
+}
+
+/// What is not left out, by parameter.
+#[derive(Default)]
+struct Except(Vec<(&'static str, Vec<String>)>);
+
+impl Except {
+    fn add<'v>(&mut self, name: &'static str, values: impl IntoIterator<Item = &'v String>) {
+        let at = self.0.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            self.0.push((name, Vec::new()));
+            self.0.len() - 1
+        });
+        if let Some((_, known)) = self.0.get_mut(at) {
+            values.into_iter().for_each(|value| insert(known, value.clone()));
+        }
+    }
+}
+
+/// The labels that a criterion names. What is so wide that it may well be one of those named is besides them
+/// where that leaves it out, and not where it would be excepted.
+fn labels(criterion: &Criterion, met: bool) -> Vec<String> {
+    match criterion {
+        Criterion::OneOf(_, values) => values.iter().cloned().collect(),
+        Criterion::Besides(values) => {
+            let so_wide = |label: &str| values.iter().any(|value| codes::is_wider(label, value));
+            codes::besides(values).filter(|label| met || !so_wide(label)).map(str::to_owned).collect()
+        }
+        Criterion::Dates(..) => Vec::new(),
+    }
+}
+
+/// `labels`, and where as many lists must be met, `labels-2`.
+fn numbered(name: &str, list: usize) -> String {
+    if list == 1 { name.to_owned() } else { format!("{name}-{list}") }
+}
+
+fn with<'v>(obligation: &mut Obligation, name: String, values: impl IntoIterator<Item = &'v String>) {
+    let values: Set<_> = values.into_iter().cloned().collect();
+    if !values.is_empty() {
+        obligation.with(name, values);
     }
 }

@@ -1,33 +1,39 @@
 //! What holds for any tree of provisions: it decides as a naive reading of it, order is nothing, what is
-//! left to the caller keeps back what the reading denies, and no consent opens more than its words.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a mistake in a test must stop the test"
-)]
+//! left to the caller keeps back what the reading denies, a list shows nothing that its records alone would
+//! not, and no consent opens more than its words.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a mistake in a test must stop the test")]
 
+mod caller;
 mod harness;
 mod naive;
 
 use std::collections::BTreeSet;
 
-use assent_plugin_sdk::bindings::exports::assent::plugin::rules::Value;
+use assent_consent_directive::ConsentDirective;
+use assent_plugin_cases::{Given, GivenProvision};
 use assent_plugin_sdk::prelude::*;
-use harness::{Case, Given, GivenProvision};
-use naive::{Item, Kept, reading};
+use caller::{Item, handed_out};
+use harness::Case;
+use naive::{Kept, reading};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-const PURPOSES: &[&str] = &["TREAT", "COC", "ETREAT", "BTG", "HPAYMT", "ENROLLM", "HOPERAT", "HRESCH"];
-const LABELS: &[&str] = &["N", "R", "V", "M", "SUD", "ETH", "OPIOIDUD", "PSY", "HIV", "SPI"];
+const PURPOSES: &[&str] =
+    &["TREAT", "COC", "ETREAT", "ERTREAT", "BTG", "HPAYMT", "ENROLLM", "HOPERAT", "HRESCH"];
+const LABELS: &[&str] =
+    &["N", "R", "V", "M", "SUD", "ETH", "OPIOIDUD", "PSY", "HIV", "SPI", "STD", "VIP", "DEMO", "GENDER"];
 /// What a record carries beside its confidentiality. Not `SPI`, which leaves open what is meant.
 const SENSITIVITY: &[&str] = &["SUD", "ETH", "OPIOIDUD", "PSY", "HIV"];
+/// Labels of an encounter; restricted ones say why.
+const ENCOUNTERS: &[&[&str]] = &[&[], &[], &["N"], &["R", "PSY"], &["N", "ETH"], &["V", "HIV"]];
+const CATEGORIES: &[&[&str]] = &[&[], &[], &["general"], &["sti_hiv"], &["substance_use"]];
 const CLASSES: &[&str] = &["Observation", "Condition", "Immunization"];
+/// And a patient's own entry.
+const ALL_CLASSES: &[&str] = &["Observation", "Condition", "Immunization", "Patient"];
 const ACTORS: &[&str] =
     &["Practitioner::dr-a", "Practitioner::dr-b", "Organization::clinic", "Organization::other"];
 const CODES: &[&str] = &["urn:c|1", "urn:c|2", "urn:c|3"];
-const ACTIONS: &[&str] = &["access", "correct"];
+const ACTIONS: &[&str] = &["access", "correct", "disclose"];
 const DATES: &[&str] = &["2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z", "2026-01-01T00:00:00Z"];
 
 fn own(words: Vec<&str>) -> Vec<String> {
@@ -99,10 +105,12 @@ fn flat_consent() -> impl Strategy<Value = Given> {
 }
 
 prop_compose! {
-    fn item()(
-        class in select(CLASSES),
+    fn item(classes: &'static [&'static str])(
+        class in select(classes),
         confidentiality in select(&["L", "N", "R", "V"][..]),
         sensitivity in subsequence(SENSITIVITY, 0..=2),
+        encounter in select(ENCOUNTERS),
+        categories in select(CATEGORIES),
         codes in subsequence(CODES, 0..=2),
         date in select(&["2024-06-01T00:00:00Z", "2025-01-01T00:00:00Z", "2025-08-01T00:00:00Z"][..]),
     ) -> Item {
@@ -110,7 +118,29 @@ prop_compose! {
         let restricted = matches!(confidentiality, "R" | "V") && sensitivity.is_empty();
         let mut labels = own(sensitivity);
         labels.push(if restricted { "N" } else { confidentiality }.to_owned());
-        Item { class: class.to_owned(), labels, codes: own(codes), date: date.to_owned() }
+        Item {
+            class: class.to_owned(),
+            labels,
+            encounter: own(encounter.to_vec()),
+            categories: own(categories.to_vec()),
+            codes: own(codes),
+            date: Some(date.to_owned()),
+        }
+    }
+}
+
+prop_compose! {
+    /// Records as they are: labelled too little, in unknown words, without category or date.
+    fn odd_item()(
+        item in item(ALL_CLASSES),
+        labels in subsequence(&["N", "R", "M", "SUD", "HIV", "SPI", "VIP", "GENDER", "XYZ", "HIPAAConsent"][..], 0..=3),
+        encounter in subsequence(&["N", "R", "PSY", "SPI", "XYZ"][..], 0..=2),
+        category in select(&["", "general", "sti_hiv", "reiki"][..]),
+        dated in any::<bool>(),
+    ) -> Item {
+        let categories = own([category].into_iter().filter(|category| !category.is_empty()).collect());
+        let date = item.date.filter(|_| dated);
+        Item { labels: own(labels), encounter: own(encounter), categories, date, ..item }
     }
 }
 
@@ -120,7 +150,8 @@ prop_compose! {
         no_consent in effect(),
         purpose in select(PURPOSES),
         action in select(&["read", "update"][..]),
-        subject in select(&["Practitioner::dr-a", "Practitioner::dr-c"][..]),
+        subject in select(&["Practitioner::dr-a", "Practitioner::dr-c", "RelatedPerson::r-1"][..]),
+        flags in subsequence(&["VIP"][..], 0..=1),
     ) -> Case {
         let mut case = Case {
             action: Some(action.to_owned()),
@@ -136,64 +167,38 @@ prop_compose! {
             "callers_redact".to_owned(),
             serde_json::json!(["classes", "codes", "data", "dates", "except"]),
         );
-        for path in ["resource.organization", "subject.organization"] {
-            case.facts.insert(path.to_owned(), "@Organization::clinic".into());
+        case.facts.insert("resource.organization".to_owned(), "@Organization::clinic".into());
+        if subject.starts_with("Practitioner") {
+            case.facts.insert("subject.organization".to_owned(), "@Organization::clinic".into());
         }
+        case.facts.insert("patient.privacyFlags".to_owned(), texts(&own(flags)));
         case
     }
 }
 
+fn texts(words: &[String]) -> toml::Value {
+    toml::Value::Array(words.iter().map(|word| word.clone().into()).collect())
+}
+
 fn about(mut case: Case, item: &Item) -> Case {
-    let texts = |words: &[String]| toml::Value::Array(words.iter().map(|word| word.clone().into()).collect());
     case.resource = Some(format!("{}::o-1", item.class));
-    case.facts.insert("resource.labels".to_owned(), texts(&item.labels));
-    case.facts.insert("resource.codes".to_owned(), texts(&item.codes));
-    case.facts.insert("resource.serviceDate".to_owned(), item.date.clone().into());
+    for (path, words) in [
+        ("resource.labels", &item.labels),
+        ("resource.encounter.labels", &item.encounter),
+        ("resource.categories", &item.categories),
+        ("resource.codes", &item.codes),
+    ] {
+        case.facts.insert(path.to_owned(), texts(words));
+    }
+    if let Some(date) = &item.date {
+        case.facts.insert("resource.serviceDate".to_owned(), date.clone().into());
+    }
     case
 }
 
 fn about_list(mut case: Case) -> Case {
     case.resource = Some("Bundle::b".to_owned());
     case
-}
-
-/// Whether a caller that does what the obligations say hands out the item.
-fn handed_out(findings: &Findings, item: &Item) -> bool {
-    findings.allows() && !findings.obligations.iter().any(|obligation| left_out(obligation, item))
-}
-
-fn left_out(obligation: &Obligation, item: &Item) -> bool {
-    let has = |name: &str, own: &[String]| {
-        obligation
-            .parameters
-            .iter()
-            .find(|parameter| parameter.name == name)
-            .map(|parameter| harness::texts(&parameter.value).iter().any(|value| own.contains(value)))
-    };
-    let date = assent_plugin_sdk::testing::instant(&item.date).0;
-    let moment = |name: &str| {
-        obligation.parameters.iter().find(|parameter| parameter.name == name).map(
-            |parameter| match &parameter.value {
-                Value::Scalar(
-                    assent_plugin_sdk::bindings::exports::assent::plugin::rules::Scalar::Instant(at),
-                ) => *at,
-                other => panic!("{other:?}"),
-            },
-        )
-    };
-    let within = |from: Option<i64>, until: Option<i64>| {
-        from.is_none_or(|from| from <= date) && until.is_none_or(|until| date < until)
-    };
-    let (except_from, except_until) = (moment("except-dates-from"), moment("except-dates-until"));
-    let own = [
-        ("labels", item.labels.clone()),
-        ("classes", vec![item.class.clone()]),
-        ("codes", item.codes.clone()),
-    ];
-    own.iter().all(|(name, own)| has(name, own).unwrap_or(true))
-        && own.iter().all(|(name, own)| !has(&format!("except-{name}"), own).unwrap_or(false))
-        && within(moment("dates-from"), moment("dates-until"))
-        && ((except_from, except_until) == (None, None) || !within(except_from, except_until))
 }
 
 fn shuffle<T>(list: &mut [T], seed: u64) {
@@ -228,9 +233,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_record_is_decided_as_the_naive_reading_decides(case in case_of(consent().boxed()), item in item()) {
+    fn one_record_is_decided_as_the_naive_reading_decides(case in case_of(consent().boxed()), item in item(ALL_CLASSES)) {
         let case = about(case, &item);
-        let findings = case.findings();
+        let findings = harness::findings(&case);
         prop_assert!(findings.obligations.is_empty(), "{findings:?}");
         prop_assert_eq!(findings.allows(), reading(&case, &item) == Kept::Permitted, "{:?}", findings);
     }
@@ -238,9 +243,9 @@ proptest! {
     #[test]
     fn of_a_list_nothing_is_handed_out_that_the_naive_reading_denies(
         case in case_of(consent().boxed()),
-        items in prop::collection::vec(item(), 1..6),
+        items in prop::collection::vec(item(ALL_CLASSES), 1..6),
     ) {
-        let findings = about_list(case.clone()).findings();
+        let findings = harness::findings(&about_list(case.clone()));
         for item in &items {
             let permitted = reading(&about(case.clone(), item), item) == Kept::Permitted;
             prop_assert!(permitted || !handed_out(&findings, item), "{item:?} {findings:?}");
@@ -250,12 +255,12 @@ proptest! {
     #[test]
     fn of_a_list_exactly_what_a_plain_consent_denies_is_left_out(
         case in case_of(flat_consent().boxed()),
-        items in prop::collection::vec(item(), 1..6),
+        items in prop::collection::vec(item(CLASSES), 1..6),
     ) {
         // Several consents, of which each has a positive list, can leave out more.
         let mut case = case;
         case.consents.truncate(1);
-        let findings = about_list(case.clone()).findings();
+        let findings = harness::findings(&about_list(case.clone()));
         if findings.allows() {
             for item in &items {
                 let permitted = reading(&about(case.clone(), item), item) == Kept::Permitted;
@@ -264,26 +269,67 @@ proptest! {
         }
     }
 
+    // From the rule alone: whatever it makes of a record, it makes no less of a list that holds it.
+    #[test]
+    fn a_list_never_shows_a_record_that_alone_would_be_denied_or_left_out(
+        case in case_of(consent().boxed()),
+        no_categories in any::<bool>(),
+        all_redacted in any::<bool>(),
+        items in prop::collection::vec(odd_item(), 1..6),
+    ) {
+        let mut case = case;
+        if !all_redacted {
+            case.settings.remove("callers_redact");
+        }
+        if let (false, Some(consent)) = (no_categories, case.consents.first_mut()) {
+            consent.categories = own(vec!["sti_hiv"]);
+        }
+        let findings = harness::findings(&about_list(case.clone()));
+        for item in &items {
+            let alone = harness::findings(&about(case.clone(), item));
+            let shown = handed_out(&alone, item);
+            prop_assert!(shown || !handed_out(&findings, item), "{item:?} alone {alone:?} in a list {findings:?}");
+        }
+    }
+
+    // With as little known as can be, nothing is handed out that is not with everything known.
     #[test]
     fn an_unlabelled_record_is_never_handed_out_where_one_of_its_labels_is_denied(
         case in case_of(consent().boxed()),
-        item in item(),
+        item in item(ALL_CLASSES),
     ) {
-        let mut unlabelled = about(case.clone(), &item);
-        unlabelled.facts.insert("resource.labels".to_owned(), toml::Value::Array(vec![]));
-        let findings = unlabelled.findings();
-        let left_to_caller = findings.obligations.iter().any(|obligation| {
-            obligation.parameters.iter().any(|parameter| parameter.name == "unlabelled")
-        });
-        if findings.allows() && !left_to_caller {
+        let mut silent = item.clone();
+        silent.labels.clear();
+        silent.categories.clear();
+        let findings = harness::findings(&about(case.clone(), &silent));
+        // A patient's own entry is normal where no label says more.
+        if item.class != "Patient" && handed_out(&findings, &silent) {
             prop_assert_eq!(reading(&about(case, &item), &item), Kept::Permitted);
         }
     }
 
+    // An exception may be for labels; beside one another, a label more meets more denies and fewer permits.
     #[test]
-    fn order_never_matters(case in case_of(consent().boxed()), item in item(), list in any::<bool>(), seed in any::<u64>()) {
+    fn a_label_more_never_opens_where_no_exception_is_nested(
+        case in case_of(flat_consent().boxed()),
+        item in item(ALL_CLASSES),
+        label in select(&["HIV", "PSY", "SUD", "V", "XYZ"][..]),
+        on_encounter in any::<bool>(),
+    ) {
+        // The first label of all may be the one that a permit names.
+        let mut item = item;
+        item.labels.push("STD".to_owned());
+        let mut more = item.clone();
+        if on_encounter { &mut more.encounter } else { &mut more.labels }.push(label.to_owned());
+        let found = harness::findings(&about(case.clone(), &item));
+        let found_more = harness::findings(&about(case, &more));
+        prop_assert!(found.allows() || !found_more.allows(), "{item:?} {found:?} {found_more:?}");
+    }
+
+    #[test]
+    fn order_never_matters(case in case_of(consent().boxed()), item in item(ALL_CLASSES), list in any::<bool>(), seed in any::<u64>()) {
         let case = if list { about_list(case) } else { about(case, &item) };
-        let rule = case.rule();
+        let rule = case.rule::<ConsentDirective>();
         let mut consents: Vec<_> =
             case.consents.iter().enumerate().map(|(at, given)| shuffled(given.consent(at), seed)).collect();
         shuffle(&mut consents, seed);
@@ -299,44 +345,44 @@ proptest! {
         case in case_of(consent().boxed()),
         one in consent(),
         more in consent(),
-        item in item(),
+        item in item(ALL_CLASSES),
     ) {
         // Without any, the organization's setting holds, which a consent may well open.
         let mut case = about(case, &item);
         case.consents.push(one);
         let mut with = case.clone();
         with.consents.push(more);
-        prop_assert!(!with.findings().allows() || case.findings().allows());
+        prop_assert!(!harness::findings(&with).allows() || harness::findings(&case).allows());
     }
 
     #[test]
-    fn an_objection_always_denies(case in case_of(consent().boxed()), given in consent(), list in any::<bool>(), item in item()) {
+    fn an_objection_always_denies(case in case_of(consent().boxed()), given in consent(), list in any::<bool>(), item in item(ALL_CLASSES)) {
         let mut case = if list { about_list(case) } else { about(case, &item) };
         case.consents.push(Given { unsupported: vec!["provision".to_owned()], ..given });
-        prop_assert!(!case.findings().allows());
+        prop_assert!(!harness::findings(&case).allows());
     }
 
     #[test]
     fn a_purpose_that_is_not_stated_never_opens_more_than_each_that_could_be(
         case in case_of(consent().boxed()),
-        item in item(),
+        item in item(ALL_CLASSES),
     ) {
         let case = about(case, &item);
         let mut silent = case.clone();
         silent.purpose = None;
-        if silent.findings().allows() {
+        if harness::findings(&silent).allows() {
             for purpose in PURPOSES {
                 let stated = Case { purpose: Some((*purpose).to_owned()), ..case.clone() };
-                prop_assert!(stated.findings().allows(), "{purpose}");
+                prop_assert!(harness::findings(&stated).allows(), "{purpose}");
             }
         }
     }
 
     // What a host would refuse: two parameters of a name, too many findings, texts without end.
     #[test]
-    fn findings_are_of_a_shape_that_a_host_accepts(case in case_of(consent().boxed()), item in item(), list in any::<bool>()) {
+    fn findings_are_of_a_shape_that_a_host_accepts(case in case_of(consent().boxed()), item in item(ALL_CLASSES), list in any::<bool>()) {
         let case = if list { about_list(case) } else { about(case, &item) };
-        let findings = case.findings();
+        let findings = harness::findings(&case);
         prop_assert!(findings.obligations.len() + findings.denials.len() + findings.reviews.len() <= 64);
         prop_assert!(findings.notes.len() <= 32);
         for obligation in &findings.obligations {
@@ -368,7 +414,7 @@ fn a_tree_of_a_thousand_levels_is_decided() {
             settings: [("no_consent".to_owned(), "deny".into())].into(),
             ..Case::default()
         };
-        let findings = case.bare().consent(consent).evaluate(&case.rule()).unwrap();
+        let findings = case.bare().consent(consent).evaluate(&case.rule::<ConsentDirective>()).unwrap();
         assert_eq!(findings.allows(), permitted, "{depth}");
     }
 }

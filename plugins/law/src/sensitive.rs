@@ -10,7 +10,9 @@ pub use crate::minor_consent::{Basis, Confidence};
 
 mod hierarchy;
 
-pub use hierarchy::{known_label, label_is, label_within, labels_of, purpose_in};
+pub use hierarchy::{
+    is_emergency, known_label, known_purpose, label_is, label_within, labels_of, purpose_in, purpose_is,
+};
 
 include!(concat!(env!("OUT_DIR"), "/sensitive.rs"));
 
@@ -299,6 +301,8 @@ pub struct Label {
     pub broader: Option<&'static str>,
     /// The label that says the same.
     pub equals: Option<&'static str>,
+    /// Whether it is about what a patient's own entry holds.
+    pub demographic: bool,
 }
 
 /// A purpose of use.

@@ -142,6 +142,20 @@ fn each_problem_names_file_row_and_expectation() {
             "BH: `broader` leads back to itself",
         ),
         (
+            "equals",
+            "labels.toml",
+            "HIV = {",
+            "HIV = { equals = \"ETH\",",
+            "HIV: `equals` names a label that has an `equals` itself",
+        ),
+        (
+            "equals-and-broader",
+            "labels.toml",
+            "HIV = {",
+            "HIV = { equals = \"SPI\", broader = \"SPI\",",
+            "HIV: expected `equals` or `broader`",
+        ),
+        (
             "purpose",
             "forms.toml",
             "\"TREAT\"",

@@ -4,7 +4,10 @@
 //! covers recipient, purpose, category and labels. INVARIANT (unreadable is an objection): a consent
 //! that the host could not read fully satisfies nothing, and stands against those that it could.
 
-use assent_law::sensitive::{Form, Ground, MarkedBy, label_is, label_within, labels_of, purpose_in};
+use assent_law::sensitive::{
+    Form, Ground, MarkedBy, is_emergency, known_purpose, label_is, label_within, labels_of, purpose_in,
+    purpose_is,
+};
 use assent_plugin_sdk::prelude::*;
 
 use crate::minors;
@@ -112,11 +115,22 @@ fn concerns(row: &Row, mark: &str) -> bool {
 }
 
 /// Whether the consent's own provisions leave a permit: no deny that may match, and, where the base
-/// does not permit, a permit that does match.
+/// does not permit, a permit that does match. A deny of treatment is one of an emergency as well, unless a
+/// permit beside it names that emergency.
 fn provisions_permit(consent: &Consent, row: &Row, question: &Question<'_>) -> bool {
     let roots = || consent.provisions.iter().filter(|provision| provision.parent.is_none());
-    let denied = roots().any(|p| p.effect == ProvisionEffect::Deny && matches(p, row, question, true));
-    let permits = || roots().any(|p| p.effect == ProvisionEffect::Permit && matches(p, row, question, false));
+    let permitting =
+        || roots().filter(|p| p.effect == ProvisionEffect::Permit && matches(p, row, question, false));
+    let emergency = question.request.purpose.as_deref().filter(|purpose| is_emergency(purpose));
+    let names = |p: &Provision| p.purposes.iter().any(|of| Some(of.code.as_str()) == emergency);
+    let permitted_by_name = emergency.is_some() && permitting().any(names);
+    let denies = |p: &Provision| {
+        let known = p.purposes.iter().all(|of| known_purpose(&of.code).is_some());
+        let gives_way = permitted_by_name && !p.purposes.is_empty() && known && !names(p);
+        p.effect == ProvisionEffect::Deny && !gives_way && matches(p, row, question, true)
+    };
+    let denied = roots().any(denies);
+    let permits = || permitting().next().is_some();
     let needs_one = match consent.base {
         Some(ProvisionEffect::Permit) => false,
         Some(ProvisionEffect::Deny) => true,
@@ -139,7 +153,13 @@ fn matches(provision: &Provision, row: &Row, question: &Question<'_>, in_doubt: 
     provision.period.contains(question.request.now)
         && (provision.actors.is_empty()
             || provision.actors.iter().any(|actor| question.recipient.names.contains(&&actor.who)))
-        && any(&provision.purposes, &|code| purpose.map_or(in_doubt, |purpose| purpose_in(purpose, &[code])))
+        && any(&provision.purposes, &|code| {
+            // What forbids reaches all that is part of it, and a code that is not known may be part of anything.
+            purpose.map_or(in_doubt, |purpose| {
+                let unknown = || [purpose, code].iter().any(|code| known_purpose(code).is_none());
+                purpose_in(purpose, &[code]) || (in_doubt && (purpose_is(purpose, code) || unknown()))
+            })
+        })
         && any(&provision.security_labels, &|code| {
             concerns(row, code) || (in_doubt && known_to_record(question, code))
         })

@@ -1,7 +1,8 @@
 //! What a record shows of itself: the sensitivity labels it carries, implies or may carry.
 //!
-//! INVARIANT (unlabelled is not normal): a record without labels, with a label or category that
-//! nobody knows, or marked restricted without saying why, is unknown; it is never taken for general.
+//! INVARIANT (unlabelled is not normal): a record without labels of its own, with a label or category that
+//! nobody knows, or marked restricted without saying why, is unknown; it is never taken for general. What its
+//! encounter carries counts for it, and does not make it known.
 
 use assent_law::sensitive::{MarkedBy, Rule, known_label, label_within, labels_of};
 
@@ -45,26 +46,20 @@ impl<'a> Record<'a> {
     /// What the facts say.
     pub fn of(table: &Table, facts: &'a Facts, kind: &str) -> Self {
         let mut record = Self::default();
-        let mut known = false;
+        let mut general = false;
         let mut doubtful = false;
         let mut restricted = false;
-        for label in facts.labels.iter().chain(&facts.encounter_labels).flatten() {
-            if NORMAL.contains(&label.as_str()) {
-                known = true;
-            } else if RESTRICTED.contains(&label.as_str()) {
-                restricted = true;
-            } else if known_label(label).is_some() {
-                record.marks.push(label);
-            } else {
-                doubtful = true;
-            }
+        for label in facts.labels.iter().flatten() {
+            general |= NORMAL.contains(&label.as_str());
+            restricted |= RESTRICTED.contains(&label.as_str());
+            doubtful |= !record.label(label);
         }
         for category in facts.categories.iter().flatten() {
             record.categories.push(category);
             match labels_of(category) {
                 Some(labels) => {
                     record.marks.extend(labels);
-                    known |= labels.is_empty() && !restricted;
+                    general |= labels.is_empty();
                 }
                 None => doubtful = true,
             }
@@ -72,19 +67,36 @@ impl<'a> Record<'a> {
         if facts.part2 == Some(true) {
             record.marks.push(PART2);
         }
-        let marked = record.marks.contains(&PART2);
-        record.not_part2 = !marked && (facts.part2 == Some(false) || table.part2_is_marked);
         if facts.counseling_notes == Some(true) {
             record.marks.push("PSYTHPN");
         }
+        // What is said of the record itself; its encounter can only add to it.
+        let told = general || !record.marks.is_empty();
+        let mut unexplained = restricted && record.marks.is_empty();
+        let mut encounter_restricted = false;
+        for label in facts.encounter_labels.iter().flatten() {
+            encounter_restricted |= RESTRICTED.contains(&label.as_str());
+            doubtful |= !record.label(label);
+        }
+        unexplained |= encounter_restricted && record.marks.is_empty();
+        let marked = record.marks.contains(&PART2);
+        record.not_part2 = !marked && (facts.part2 == Some(false) || table.part2_is_marked);
         if facts.self_pay == Some(true) {
             record.of_patient.push("HIPAASelfPay");
         }
         record.of_patient.extend(facts.privacy_flags.iter().flatten().map(String::as_str));
-        known = (known && !restricted) || !record.marks.is_empty();
-        // A patient's own entry holds names and addresses: there is nothing to label.
-        record.unknown = kind != "Patient" && (doubtful || !known);
+        // A patient's own entry holds names and addresses: it needs no label, and one that it has counts.
+        record.unknown = doubtful || unexplained || (!told && kind != "Patient");
         record
+    }
+
+    /// Takes a label in; whether it is known.
+    fn label(&mut self, label: &'a str) -> bool {
+        let known = known_label(label).is_some();
+        if known {
+            self.marks.push(label);
+        }
+        known || NORMAL.contains(&label) || RESTRICTED.contains(&label)
     }
 
     /// How far the rule is about this record, or about a list that may hold such records.

@@ -4,8 +4,10 @@ mod harness;
 
 use std::collections::BTreeSet;
 
+use assent_plugin_cases::{Given, GivenProvision};
 use assent_plugin_sdk::prelude::*;
-use harness::{Case, Given, GivenProvision};
+use assent_state_consent::StateConsent;
+use harness::Case;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -17,7 +19,7 @@ struct Withheld {
 }
 
 fn withheld(case: &Case) -> Withheld {
-    let findings = case.findings();
+    let findings = harness::findings(case);
     let found = harness::found(&findings, &harness::Expect::default());
     Withheld { codes: findings.codes().into_iter().map(str::to_owned).collect(), redacted: found.redacts }
 }
@@ -185,7 +187,7 @@ proptest! {
         let mut bare = case.clone();
         bare.consents.clear();
         let turned = consents.into_iter().fold(bare.request(), |request, consent| request.consent(consent));
-        let rule = case.rule();
+        let rule = case.rule::<StateConsent>();
         prop_assert_eq!(
             format!("{:?}", request.evaluate(&rule).unwrap()),
             format!("{:?}", turned.evaluate(&rule).unwrap())
@@ -202,7 +204,7 @@ proptest! {
 
     #[test]
     fn an_unsettled_row_never_decides_alone(case in case()) {
-        let findings: Findings = case.findings();
+        let findings: Findings = harness::findings(&case);
         prop_assert!(findings.denial("wa-repro").is_none());
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Label {
     broader: Option<String>,
     equals: Option<String>,
     implied_by: Option<String>,
+    #[serde(default)]
+    demographic: bool,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +99,23 @@ impl Vocabulary {
             for other in label.broader.iter().chain(&label.equals) {
                 known(build, "labels.toml", code, "label", other, &self.labels);
             }
+            // An equal of an equal would be looked up once only.
+            if label
+                .equals
+                .as_ref()
+                .and_then(|other| self.labels.get(other))
+                .is_some_and(|of| of.equals.is_some())
+            {
+                build.problem(
+                    &shown("labels.toml"),
+                    code,
+                    "`equals` names a label that has an `equals` itself",
+                );
+            }
+            if label.equals.is_some() && label.broader.is_some() {
+                let expected = "expected `equals` or `broader`, for the equal says what it is part of";
+                build.problem(&shown("labels.toml"), code, expected);
+            }
             if let Some(path) = label.implied_by.as_deref().filter(|path| !IMPLYING.contains(path)) {
                 let list = IMPLYING.join("`, `");
                 build.problem(
@@ -148,8 +167,8 @@ impl Vocabulary {
             String::from("/// The sensitivity labels, by code.\npub static LABELS: &[Label] = &[\n");
         for (id, label) in &self.labels {
             code.push_str(&format!(
-                "    Label {{ code: {id:?}, broader: {:?}, equals: {:?} }},\n",
-                label.broader, label.equals
+                "    Label {{ code: {id:?}, broader: {:?}, equals: {:?}, demographic: {} }},\n",
+                label.broader, label.equals, label.demographic
             ));
         }
         code.push_str("];\n\n/// The purposes of use, by code.\npub static PURPOSES: &[Purpose] = &[\n");

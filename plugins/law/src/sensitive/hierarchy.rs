@@ -2,11 +2,13 @@
 //!
 //! INVARIANT (exact purposes): see the module above. Unknown codes are part of nothing but themselves.
 
-use super::{CATEGORIES, LABELS, Label, PURPOSES};
+use super::{CATEGORIES, LABELS, Label, PURPOSES, Purpose};
 
 /// Any purpose, but machine learning: that needs a rule or consent that names it.
 const ANY: &str = "*";
 const MACHINE_LEARNING: &str = "MLTRAINING";
+/// Emergency treatment: it, and what is part of it.
+const EMERGENCY: &str = "ETREAT";
 
 /// Whether a record's label falls under a rule's: it is the same, an equal of it (`ETH` and `SUD`), a
 /// narrower one, or one so wide (`SPI`) that it may well be meant. Psychotherapy notes are only what
@@ -55,11 +57,8 @@ pub fn purpose_in(purpose: &str, list: &[&str]) -> bool {
     if list.contains(&purpose) || (list.contains(&ANY) && purpose != MACHINE_LEARNING) {
         return true;
     }
-    let find = |code: &str| {
-        PURPOSES.binary_search_by(|known| known.code.cmp(code)).ok().and_then(|at| PURPOSES.get(at))
-    };
-    let mut at = find(purpose).filter(|known| !known.exact);
-    while let Some(known) = at.and_then(|known| known.broader).and_then(find) {
+    let mut at = known_purpose(purpose).filter(|known| !known.exact);
+    while let Some(known) = at.and_then(|known| known.broader).and_then(known_purpose) {
         // What is part of an exact purpose (`ERTREAT` of `ETREAT`) is not met by it, but by what is wider.
         if !known.exact && list.contains(&known.code) {
             return true;
@@ -67,4 +66,28 @@ pub fn purpose_in(purpose: &str, list: &[&str]) -> bool {
         at = Some(known);
     }
     false
+}
+
+/// Whether a purpose is the other one or part of it, as HL7 has it: what is only met by itself is part of
+/// what is wider as well. For what forbids; for what permits, `purpose_in`.
+pub fn purpose_is(purpose: &str, of: &str) -> bool {
+    let mut at = Some(purpose);
+    // Each step follows an entry of the table, and the build refuses circles.
+    while let Some(code) = at {
+        if code == of {
+            return true;
+        }
+        at = known_purpose(code).and_then(|known| known.broader);
+    }
+    false
+}
+
+/// Whether a purpose is emergency treatment (`ETREAT`) or part of it: the emergency room, break-glass.
+pub fn is_emergency(purpose: &str) -> bool {
+    purpose_is(purpose, EMERGENCY)
+}
+
+/// The purpose of this code; none: it is not HL7's.
+pub fn known_purpose(code: &str) -> Option<&'static Purpose> {
+    PURPOSES.binary_search_by(|known| known.code.cmp(code)).ok().and_then(|at| PURPOSES.get(at))
 }

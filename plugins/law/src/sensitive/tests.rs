@@ -54,6 +54,35 @@ fn exact_purposes_are_met_only_by_themselves() {
     }
 }
 
+/// A deny is not avoided by asking for a part of what it names.
+#[test]
+fn what_forbids_reaches_all_that_is_part_of_it() {
+    for (purpose, of, expected) in [
+        ("BTG", "TREAT", true),
+        ("BTG", "ETREAT", true),
+        ("ERTREAT", "TREAT", true),
+        ("ETREAT", "TREAT", true),
+        ("MLTRAINING", "HOPERAT", true),
+        ("TREAT", "ETREAT", false),
+        ("TREAT", "BTG", false),
+        ("ERTREAT", "BTG", false),
+        ("NONSENSE", "NONSENSE", true),
+        ("NONSENSE", "TREAT", false),
+    ] {
+        assert_eq!(purpose_is(purpose, of), expected, "{purpose} of {of}");
+    }
+    let emergencies = PURPOSES.iter().map(|known| known.code).filter(|code| is_emergency(code));
+    assert!(emergencies.eq(["BTG", "ERTREAT", "ETREAT"]));
+}
+
+#[test]
+fn a_mark_of_part_2_is_a_part_of_substance_use_and_not_all_of_it() {
+    assert!(label_is("42CFRPart2", "SUD") && label_is("42CFRPart2", "ETH"));
+    assert!(!label_is("SUD", "42CFRPart2"));
+    // To a rule about Part 2 records, what is labelled substance use may well be one.
+    assert!(label_within("SUD", "42CFRPart2"));
+}
+
 #[test]
 fn holders_of_rules_are_kinds_an_organization_can_be() {
     for rule in RULES {
