@@ -97,15 +97,15 @@ async fn attempt(service: &Arc<Service>, request: Request, noted: &mut Noted) ->
     let caller = service.callers.authenticate(&parts.headers, connection).map_err(Refusal::Caller)?;
     noted.caller = Some(caller.id.clone());
     let named = path::named(&parts.uri)?;
+    if !named.methods().split(", ").any(|method| method == parts.method.as_str()) {
+        return Err(Refusal::Method(named.methods()).into());
+    }
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
     let right = if reads { Right::ReadState } else { named.collection.right() };
     let (organization, served) = served(service, caller, right, organization(&parts.uri))?;
     noted.organization = Some(organization.clone());
     let places = (place, served.place().ok_or(Refusal::Overloaded)?);
     let (state, recorder) = served.state().zip(service.audit.clone()).ok_or_else(no_state)?;
-    if !named.methods().split(", ").any(|method| method == parts.method.as_str()) {
-        return Err(Refusal::Method(named.methods()).into());
-    }
     let asking = Asking {
         service: Arc::clone(service),
         state,

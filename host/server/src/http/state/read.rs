@@ -71,7 +71,10 @@ async fn list(asking: &Asking, collection: Collection, uri: &Uri) -> Result<Resp
     let query = json!({ "after": page.after, "limit": page.limit, "filters": page.filters });
     note(asking, EntityId::new("State", collection.name()), Some(query)).await?;
     let (found, next) = matching(asking, collection, (section, &prefix), &page).await?;
-    let body = json!({ "items": found, "next": next });
+    let mut body = json!({ "items": found });
+    if let (Some(next), Some(members)) = (next, body.as_object_mut()) {
+        members.insert("next".to_owned(), json!(next));
+    }
     Ok(json_reply(StatusCode::OK, NO_STORE, &body))
 }
 

@@ -30,23 +30,25 @@ async fn every_route_is_in_the_document_and_served_with_its_methods() {
     assert_eq!(listed, routes.iter().map(String::as_str).collect());
     let world = world();
     for (route, path) in ROUTES.iter().zip(&routes) {
-        let methods = ["get", "post", "put", "delete", "patch"];
+        let methods = ["get", "post", "put", "patch", "delete"];
         let documented = methods.iter().filter(|method| paths[path].get(**method).is_some());
         let mut documented: Vec<String> = documented.map(|method| method.to_uppercase()).collect();
         // HEAD comes with GET and is not listed apart.
-        if documented == ["GET"] {
-            documented.push("HEAD".to_owned());
+        if documented.first().is_some_and(|first| first == "GET") {
+            documented.insert(1, "HEAD".to_owned());
         }
         assert_eq!(documented.join(", "), route.methods, "{}", route.path);
         let reply = world
             .send(request(
-                "DELETE",
+                "OPTIONS",
                 &path
                     .replace("{organization}", "bay")
                     .replace("{id}", "2026-1")
                     .replace("{name}", "exports")
                     .replace("{year}", "2026")
-                    .replace("{tile}", "0/000"),
+                    .replace("{tile}", "0/000")
+                    .replace("{type}", "User")
+                    .replace("{step}", "answer"),
                 &[],
                 "",
             ))
@@ -79,6 +81,27 @@ fn every_status_of_a_refusal_is_documented_for_the_audit_log() {
         count += 1;
     }
     assert_eq!(count, 11);
+}
+
+#[test]
+fn every_status_of_a_problem_is_documented_for_the_state() {
+    let document = document();
+    let read = ["200", "400", "401", "403", "404", "405", "500", "503"];
+    let changed = ["400", "401", "403", "404", "405", "408", "409", "412", "413", "422", "500", "503"];
+    let mut count = 0;
+    for route in ROUTES.iter().filter(|route| route.path.contains("/state/")) {
+        let methods = document["paths"][route.path].as_object().unwrap();
+        for (method, operation) in methods.iter().filter(|(name, _)| *name != "parameters") {
+            let responses = operation["responses"].as_object().unwrap();
+            let statuses = responses.keys().map(String::as_str);
+            let statuses: Vec<&str> =
+                statuses.filter(|status| method == "get" || !status.starts_with('2')).collect();
+            let expected = if method == "get" { &read[..] } else { &changed[..] };
+            assert_eq!(statuses, expected, "{method} {}", route.path);
+            count += 1;
+        }
+    }
+    assert_eq!(count, 27);
 }
 
 #[test]
@@ -194,7 +217,7 @@ fn every_example_holds_against_its_schema() {
             examples += 1;
         }
     }
-    assert_eq!(examples, 18);
+    assert_eq!(examples, 25);
 }
 
 #[test]

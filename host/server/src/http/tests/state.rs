@@ -51,7 +51,11 @@ impl Stateful {
     async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &Value) -> Reply {
         let fields: Vec<_> = [ADMIN].iter().chain(fields).copied().collect();
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.audited.world.send(request(method, &format!("{ENTITIES}{path}"), &fields, body)).await
+        let reply =
+            self.audited.world.send(request(method, &format!("{ENTITIES}{path}"), &fields, body)).await;
+        let route = if path.starts_with('/') { "entities/{type}/{id}" } else { "entities" };
+        documented(method, route, &reply);
+        reply
     }
 
     async fn put(&self, path: &str, body: &Value) -> Reply {
@@ -77,6 +81,22 @@ impl Stateful {
             })
             .collect()
     }
+}
+
+/// Holds an answer against the document.
+fn documented(method: &str, route: &str, reply: &Reply) {
+    let document = openapi::document();
+    let route = format!("/{{organization}}/state/v1/{route}");
+    let mut response =
+        &document["paths"][route][method.to_lowercase()]["responses"][reply.status.to_string()];
+    if let Some(named) = response["$ref"].as_str() {
+        response = document.pointer(named.trim_start_matches('#')).unwrap();
+    }
+    let content = reply.header("content-type").unwrap();
+    let schema = &response["content"][content]["schema"];
+    assert!(schema.is_object(), "{method} {} {content}: {}", reply.status, reply.body);
+    openapi::check(&document, schema, &reply.json())
+        .unwrap_or_else(|error| panic!("{error}: {}", reply.body));
 }
 
 fn role(role: &str) -> Value {
