@@ -26,5 +26,5 @@ pub use record::Record;
 pub use redacted::Redacted;
 pub use request::{Action, OrganizationId, Party, Properties, Request};
 pub use time::{Date, Instant};
-pub use value::{Decimal, EntityId, Value};
+pub use value::{Decimal, EntityId, Parts, Value};
 pub use verdict::{PolicyError, PolicyNote, Verdict, VerdictEffect};

@@ -263,8 +263,9 @@ fn told(policies: &Policies, snapshot: &Snapshot) -> Vec<String> {
         let referring: BTreeSet<_> =
             snapshot.inner.referring_to(&entity.id).map(|entity| &entity.id).collect();
         told.push(format!("referring {:?}", names(&mut referring.into_iter())));
-        let grants = &mut facts.relations("Grant", &entity.id, None).map(|entity| &entity.id);
-        told.push(format!("grants {:?}", names(grants)));
+        let to_patients = all.iter().filter(|other| other.id.kind == "Patient");
+        let grants = to_patients.flat_map(|patient| facts.relations("Grant", &entity.id, &patient.id));
+        told.push(format!("grants {:?}", names(&mut grants.map(|grant| &grant.id))));
     }
     for user in NUMBER {
         for number in NUMBER {
