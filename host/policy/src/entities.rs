@@ -26,7 +26,7 @@ pub(crate) use slice::Seen;
 use std::fmt;
 use std::sync::Arc;
 
-use assent_model::{Digest, DigestSum, EntityId, Facts};
+use assent_model::{Digest, EntityId, Facts, SetHash};
 use cedar_policy_core::ast;
 
 use crate::error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES};
@@ -45,7 +45,10 @@ pub struct Snapshot {
 struct Inner {
     facts: Arc<Facts>,
     edges: edges::Edges,
-    sum: DigestSum,
+    /// Of the digests of the entities.
+    hash: SetHash,
+    /// The digest of `hash`, which each decision records.
+    digest: Digest,
     remembered: Arc<form::Remembered>,
 }
 
@@ -62,10 +65,12 @@ pub enum Edit {
 
 impl Snapshot {
     fn empty(policies: &Policies) -> Self {
+        let hash = SetHash::default();
         let inner = Inner {
             facts: Arc::new(Facts::new([], policies.schema.kinds())),
             edges: edges::Edges::default(),
-            sum: DigestSum::default(),
+            digest: hash.digest(),
+            hash,
             remembered: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -76,11 +81,11 @@ impl Snapshot {
         &self.inner.facts
     }
 
-    /// The digest of the entities, however they came to be these: the sum, modulo 2^256, of the SHA-256 of
-    /// each. It tells contents apart that differ by accident. It is no proof against somebody who can choose
-    /// entities to make sums collide.
+    /// The digest of the entities, however they came to be these: that of the set of their digests
+    /// ([`SetHash`]), in the form that `digest` writes down. Nobody can choose entities such that others have
+    /// the same.
     pub fn digest(&self) -> Digest {
-        self.inner.sum.digest()
+        self.inner.digest
     }
 
     /// The stored entity with this id.

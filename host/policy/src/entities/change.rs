@@ -144,7 +144,7 @@ fn build(
     for id in after.removed.iter().chain(puts.iter().map(|read| &read.id)) {
         let Some((number, entity)) = before.facts.number(id).zip(before.facts.get(id)) else { continue };
         let parents: BTreeSet<&EntityId> = parents(before, id).collect();
-        next.sum.subtract(digest::of(entity, parents.iter().copied())?);
+        next.hash.remove(digest::of(entity, parents.iter().copied()));
         let targets = Targets::of(&before.facts, &entity.attributes, parents.iter().copied());
         if after.removed.contains(id) {
             next.edges.remove(number, &targets);
@@ -163,7 +163,7 @@ fn build(
             after.puts.get(id).map(|read| &read.id).or_else(stored).unwrap_or(id).clone()
         });
         let entity = Arc::new(Entity { id: read.id.clone(), attributes, ancestors });
-        next.sum.add(digest::of(&entity, &read.parents)?);
+        next.hash.insert(digest::of(&entity, &read.parents));
         touched.push(facts.put(entity).ok_or_else(too_many)?);
     }
     for (number, ancestors) in closed.moved {
@@ -171,6 +171,7 @@ fn build(
         let entity = Entity { ancestors, ..entity.as_ref().clone() };
         touched.push(facts.put(Arc::new(entity)).ok_or_else(too_many)?);
     }
+    next.digest = next.hash.digest();
     for (read, number) in puts.iter().zip(&touched) {
         let targets = Targets::of(facts, &read.attributes, &read.parents);
         next.edges.replace(*number, old_targets.remove(number).unwrap_or_default(), targets);
