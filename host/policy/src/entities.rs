@@ -43,6 +43,8 @@ pub struct Snapshot {
 
 #[derive(Clone)]
 struct Inner {
+    /// The digest of the schema by which all of it was read.
+    schema: Digest,
     facts: Arc<Facts>,
     edges: edges::Edges,
     /// Of the digests of the entities.
@@ -67,6 +69,7 @@ impl Snapshot {
     fn empty(policies: &Policies) -> Self {
         let hash = SetHash::default();
         let inner = Inner {
+            schema: policies.schema.digest,
             facts: Arc::new(Facts::new([], policies.schema.kinds())),
             edges: edges::Edges::default(),
             digest: hash.digest(),
@@ -86,6 +89,11 @@ impl Snapshot {
     /// the same.
     pub fn digest(&self) -> Digest {
         self.inner.digest
+    }
+
+    /// Whether it was made by policies with this schema.
+    pub(crate) fn is_of(&self, schema: &Schema) -> bool {
+        self.inner.schema == schema.digest
     }
 
     /// The stored entity with this id.
@@ -155,11 +163,11 @@ impl Policies {
     /// what is put may refer to what else is put, and what is removed to what else is removed. The cost is
     /// that of the edits and of what their new parents move, some 0.15 ms for one entity among a million.
     ///
-    /// The other snapshot must be of policies with the same schema. Edits of one entity twice are refused.
-    ///
     /// # Errors
-    /// As [`Policies::load_entities`], for what results; the places of problems are those of the texts.
-    /// An entity that others refer to is not removed: how many they are, and one of them, is said.
+    /// As [`Policies::load_entities`], for what results; the places of problems are those of the texts, and no
+    /// entities are named but those of the edits. An entity that others refer to is not removed: how many they
+    /// are, and of which types, is said. One that is put twice, or put and removed, is refused. So is a
+    /// snapshot that policies with another schema made, were it another by a comment alone.
     pub fn change(&self, snapshot: &Snapshot, edits: &[Edit]) -> Result<Snapshot, LoadErrors> {
         load::change(self, snapshot, edits)
     }
