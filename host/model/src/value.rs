@@ -67,6 +67,23 @@ impl Value {
         }
     }
 
+    /// What stands in it: a reference, elements or members.
+    pub const fn parts(&self) -> Parts<'_> {
+        match self {
+            Self::Entity(id) => Parts::Reference(id),
+            Self::Set(elements) => Parts::Elements(elements.as_slice()),
+            Self::Record(record) => Parts::Members(record),
+            Self::Text(_)
+            | Self::Integer(_)
+            | Self::Decimal(_)
+            | Self::Boolean(_)
+            | Self::Instant(_)
+            | Self::Date(_)
+            | Self::Duration(_)
+            | Self::Ip(_) => Parts::None,
+        }
+    }
+
     /// The text, where this is text.
     pub fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
@@ -91,6 +108,19 @@ impl Value {
     pub const fn as_integer(&self) -> Option<i64> {
         if let Self::Integer(integer) = self { Some(*integer) } else { None }
     }
+}
+
+/// What stands in a value, for those who follow references and care for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts<'a> {
+    /// Nothing: text, a number, a time, an address.
+    None,
+    /// The entity that it refers to.
+    Reference(&'a EntityId),
+    /// The elements of a set, in order.
+    Elements(&'a [Value]),
+    /// The members of a record.
+    Members(&'a Record),
 }
 
 /// INVARIANT (no patient in logs): the kind of value is printed, and nothing of the value.

@@ -27,7 +27,7 @@ pub(crate) use slice::Seen;
 use std::fmt;
 use std::sync::Arc;
 
-use assent_model::{Digest, DigestSum, EntityId, Facts};
+use assent_model::{Digest, EntityId, Facts, SetHash};
 use cedar_policy_core::ast;
 
 use crate::error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES};
@@ -44,9 +44,14 @@ pub struct Snapshot {
 
 #[derive(Clone)]
 struct Inner {
+    /// The digest of the schema by which all of it was read.
+    schema: Digest,
     facts: Arc<Facts>,
     edges: edges::Edges,
-    sum: DigestSum,
+    /// Of the digests of the entities.
+    hash: SetHash,
+    /// The digest of `hash`, which each decision records.
+    digest: Digest,
     remembered: Arc<form::Remembered>,
 }
 
@@ -63,10 +68,13 @@ pub enum Edit {
 
 impl Snapshot {
     fn empty(policies: &Policies) -> Self {
+        let hash = SetHash::default();
         let inner = Inner {
+            schema: policies.schema.digest,
             facts: Arc::new(Facts::new([], policies.schema.kinds())),
             edges: edges::Edges::default(),
-            sum: DigestSum::default(),
+            digest: hash.digest(),
+            hash,
             remembered: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -77,11 +85,16 @@ impl Snapshot {
         &self.inner.facts
     }
 
-    /// The digest of the entities, however they came to be these: the sum, modulo 2^256, of the SHA-256 of
-    /// each. It tells contents apart that differ by accident. It is no proof against somebody who can choose
-    /// entities to make sums collide.
+    /// The digest of the entities, however they came to be these: that of the set of their digests
+    /// ([`SetHash`]), in the form that `digest` writes down. Nobody can choose entities such that others have
+    /// the same.
     pub fn digest(&self) -> Digest {
-        self.inner.sum.digest()
+        self.inner.digest
+    }
+
+    /// Whether it was made by policies with this schema.
+    pub(crate) fn is_of(&self, schema: &Schema) -> bool {
+        self.inner.schema == schema.digest
     }
 
     /// The stored entity with this id.
@@ -151,11 +164,11 @@ impl Policies {
     /// what is put may refer to what else is put, and what is removed to what else is removed. The cost is
     /// that of the edits and of what their new parents move, some 0.15 ms for one entity among a million.
     ///
-    /// The other snapshot must be of policies with the same schema. Edits of one entity twice are refused.
-    ///
     /// # Errors
-    /// As [`Policies::load_entities`], for what results; the places of problems are those of the texts.
-    /// An entity that others refer to is not removed: how many they are, and one of them, is said.
+    /// As [`Policies::load_entities`], for what results; the places of problems are those of the texts, and no
+    /// entities are named but those of the edits. An entity that others refer to is not removed: how many they
+    /// are, and of which types, is said. One that is put twice, or put and removed, is refused. So is a
+    /// snapshot that policies with another schema made, were it another by a comment alone.
     pub fn change(&self, snapshot: &Snapshot, edits: &[Edit]) -> Result<Snapshot, LoadErrors> {
         load::change(self, snapshot, edits)
     }

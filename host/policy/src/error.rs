@@ -1,8 +1,9 @@
 //! What can be wrong with policies, schema, entities (found at load, for their authors) and with a
 //! request (found at decision time, for the caller).
 //!
-//! INVARIANT (no patient in logs): load problems may quote the files they are about, since those
-//! who load them wrote them; an [`Unprepared`] never quotes a value of the request.
+//! INVARIANT (no patient in logs): load problems may quote the files and edits they are about, since those
+//! who load them wrote them, and nothing else that is stored; as `Debug` they show their place alone. An
+//! [`Unprepared`] never quotes a value of the request.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use std::fmt;
 pub const NOT_AMONG_ENTITIES: &str = "which is not among the entities";
 
 /// One problem in one place of one file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LoadProblem {
     /// The file's name as it was given.
     pub file: String,
@@ -36,14 +37,28 @@ impl LoadProblem {
         self.help = Some(help.into());
         self
     }
-}
 
-impl fmt::Display for LoadProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if self.line > 0 {
             write!(f, ":{}:{}", self.line, self.column)?;
         }
+        Ok(())
+    }
+}
+
+/// INVARIANT (no patient in logs): the place, and not what is wrong there, which may quote an entity.
+impl fmt::Debug for LoadProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoadProblem(")?;
+        self.write_place(f)?;
+        f.write_str(")")
+    }
+}
+
+impl fmt::Display for LoadProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_place(f)?;
         write!(f, ": {}", self.message)?;
         if let Some(help) = &self.help {
             write!(f, "; {help}")?;
@@ -136,7 +151,7 @@ pub enum Unprepared {
         /// What it must be.
         expected: String,
     },
-    /// The stored facts could not be put before the policies.
+    /// The stored facts could not be put before the policies, such as those of another schema.
     #[error("the facts could not be assembled")]
     Facts,
 }

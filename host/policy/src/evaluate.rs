@@ -22,7 +22,7 @@ impl Policies {
     /// The verdict of the policies whose scopes the question can satisfy: the same as of all.
     pub fn evaluate(&self, prepared: &Prepared) -> Verdict {
         big_stack::evaluate(|| {
-            let entities: &cedar_policy_core::entities::Entities = prepared.entities.as_ref().as_ref();
+            let entities: &cedar_policy_core::entities::Entities = prepared.entities.as_ref();
             let request: &ast::Request = prepared.request.as_ref();
             let (principal, action, resource) = match presence(entities, request) {
                 Ok(present) => present,
@@ -81,7 +81,7 @@ impl FullSet<'_> {
     /// The verdict of all policies.
     pub fn evaluate(&self, prepared: &Prepared) -> Verdict {
         big_stack::evaluate(|| {
-            let entities = prepared.entities.as_ref();
+            let entities = &prepared.entities;
             if let Err(absent) = presence(entities.as_ref(), prepared.request.as_ref()) {
                 return indeterminate(absent);
             }

@@ -39,7 +39,7 @@ pub struct Prepared {
     /// `context.session.browser`; names only, never values.
     pub ignored: Vec<String>,
     pub(crate) request: cedar_policy::Request,
-    pub(crate) entities: Arc<cedar_policy::Entities>,
+    pub(crate) entities: cedar_policy::Entities,
 }
 
 /// INVARIANT (no patient in logs): the action and the entity types are printed, nothing else.
@@ -64,6 +64,9 @@ impl Policies {
         request: &Request,
         host: &HostContext,
     ) -> Result<Prepared, Unprepared> {
+        if !snapshot.is_of(&self.schema) {
+            return Err(Unprepared::Facts);
+        }
         let subject_type = self
             .names
             .subjects
@@ -124,7 +127,7 @@ impl Policies {
             now: host.now,
             today,
         };
-        Ok(Prepared { facts, ignored, request: cedar_request.into(), entities: Arc::new(entities) })
+        Ok(Prepared { facts, ignored, request: cedar_request.into(), entities })
     }
 
     /// The patient whose record it is: the resource itself, or the one its `patient` refers to.

@@ -12,7 +12,7 @@ pub(crate) mod types;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use assent_model::EntityKind;
+use assent_model::{Digest, EntityKind};
 use cedar_policy_core::validator::RawName;
 use cedar_policy_core::validator::ValidatorSchema;
 use cedar_policy_core::validator::json_schema::Fragment;
@@ -26,6 +26,8 @@ use types::{Action, EntityType};
 /// Everything read from the schema files.
 #[derive(Debug)]
 pub(crate) struct Schema {
+    /// Of the texts of the files, whatever their order and names.
+    pub(crate) digest: Digest,
     pub(crate) cedar: cedar_policy::Schema,
     pub(crate) types: BTreeMap<Arc<str>, Arc<EntityType>>,
     /// Actions by Cedar id; of two namespaces' actions with the same id, by full name only.
@@ -56,6 +58,12 @@ impl Schema {
             .filter_map(|entity_type| Some((entity_type.name.to_string(), entity_type.kind.clone()?)))
             .collect()
     }
+}
+
+fn digest(parsed: &[ParsedFile<'_>]) -> Digest {
+    let mut digests: Vec<_> = parsed.iter().map(|parsed| Digest::of(parsed.file.text.as_bytes())).collect();
+    digests.sort();
+    Digest::of_parts(digests.iter().map(|digest| digest.as_bytes().as_slice()))
 }
 
 /// A schema file as parsed: names are not resolved yet.

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use assent_model::{Date, Decimal, EntityId, Instant, Record, Value};
+use assent_model::{Date, Decimal, EntityId, Instant, Parts, Record, Value};
 use cedar_policy_core::ast;
 use cedar_policy_core::extensions::Extensions;
 use serde_json::Value as Json;
@@ -346,39 +346,25 @@ pub(crate) fn fits(value: &Value, value_type: &Type) -> bool {
 
 /// The path, below the value, of the first reference to an entity that is not known.
 pub(crate) fn dangling(value: &Value, known: &dyn Fn(&EntityId) -> bool) -> Option<String> {
-    match value {
-        Value::Entity(id) => (!known(id)).then(String::new),
-        Value::Set(elements) => {
+    match value.parts() {
+        Parts::None => None,
+        Parts::Reference(id) => (!known(id)).then(String::new),
+        Parts::Elements(elements) => {
             elements.iter().find_map(|element| dangling(element, known)).map(|path| format!("[]{path}"))
         }
-        Value::Record(record) => {
+        Parts::Members(record) => {
             record.iter().find_map(|(name, value)| Some(format!(".{name}{}", dangling(value, known)?)))
         }
-        Value::Text(_)
-        | Value::Date(_)
-        | Value::Integer(_)
-        | Value::Decimal(_)
-        | Value::Boolean(_)
-        | Value::Instant(_)
-        | Value::Duration(_)
-        | Value::Ip(_) => None,
     }
 }
 
 /// Visits the entities that a value refers to.
 pub(crate) fn references<'a>(value: &'a Value, visit: &mut dyn FnMut(&'a EntityId)) {
-    match value {
-        Value::Entity(id) => visit(id),
-        Value::Set(elements) => elements.iter().for_each(|element| references(element, visit)),
-        Value::Record(record) => record.values().for_each(|value| references(value, visit)),
-        Value::Text(_)
-        | Value::Date(_)
-        | Value::Integer(_)
-        | Value::Decimal(_)
-        | Value::Boolean(_)
-        | Value::Instant(_)
-        | Value::Duration(_)
-        | Value::Ip(_) => {}
+    match value.parts() {
+        Parts::None => {}
+        Parts::Reference(id) => visit(id),
+        Parts::Elements(elements) => elements.iter().for_each(|element| references(element, visit)),
+        Parts::Members(record) => record.values().for_each(|value| references(value, visit)),
     }
 }
 

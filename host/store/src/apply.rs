@@ -45,7 +45,7 @@ pub struct Change {
 }
 
 /// What became of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// It holds from now on; the sum of all documents.
     Now(Sum),

@@ -17,7 +17,7 @@ use sqlx::{AnyConnection, AnyPool, Row};
 use crate::error::StoreError;
 
 /// The format of the tables.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// How long a statement waits for a connection, or for another writer.
 const WAIT: Duration = Duration::from_secs(5);
 /// Reads of pages beside the one writer. SQLite has one connection: it reads at the start and for pages only.

@@ -48,9 +48,9 @@ pub enum StoreError {
         /// What it is.
         found: String,
     },
-    /// The store was written by a newer version.
+    /// The store was written by another version.
     #[error(
-        "the store has format {found}, and this version knows {known}: it was written by a newer version"
+        "the store has format {found}, and this version knows {known}: use the version that wrote it, or an empty database, which is filled again from the audit log"
     )]
     Format {
         /// What it has.

@@ -35,7 +35,7 @@ impl std::fmt::Debug for Document {
 }
 
 /// Which state of an organization something is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// How many changes led to it.
     pub version: u64,

@@ -1,41 +1,37 @@
-//! One number for all documents of an organization, kept up with each change without a look at the others.
+//! One hash for all documents of an organization, kept up with each change without a look at the others.
 //!
 //! It tells a store that was damaged or edited by hand from one that was not, and two nodes whether they hold the
-//! same. It is no proof against somebody who can choose documents to make sums collide: what is proved is the
-//! audit log, from which a store can be made again.
+//! same. Nobody can choose documents such that others have the same hash; but whoever writes to the database can write
+//! another hash as well. What is proved is the audit log, from which a store can be made again. Stored are all lanes of
+//! the hash, since their digest could not be kept up with a change.
 
-use assent_model::{Digest, DigestSum};
+use assent_model::{Digest, SetHash};
 
 use crate::document::Key;
 
-/// The sum, modulo 2^256, of the digests of documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum(DigestSum);
+/// The hash of a set of documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sum(SetHash);
 
 impl Sum {
     /// Adds a document.
     pub fn add(&mut self, key: &Key, body: &str) {
-        self.0.add(digest(key, body));
+        self.0.insert(digest(key, body));
     }
 
     /// Takes a document away.
     pub fn subtract(&mut self, key: &Key, body: &str) {
-        self.0.subtract(digest(key, body));
+        self.0.remove(digest(key, body));
     }
 
-    /// 64 lower-case hexadecimal digits.
-    #[must_use]
-    pub fn to_hex(&self) -> String {
-        self.0.digest().to_string()
+    /// The state of the hash, from which the next change goes on: 4,096 lower-case hexadecimal digits.
+    pub(crate) fn to_hex(&self) -> String {
+        hex::encode(self.0.to_bytes())
     }
 
     /// Reads what [`Self::to_hex`] wrote.
     pub(crate) fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).ok()?;
-        let mut sum = DigestSum::default();
-        sum.add(Digest::from_bytes(bytes));
-        Some(Self(sum))
+        SetHash::from_bytes(&hex::decode(text).ok()?).map(Self)
     }
 }
 
@@ -59,6 +55,7 @@ mod tests {
         assert_eq!(sum, other);
         assert_eq!(Sum::from_hex(&sum.to_hex()), Some(sum));
         assert_eq!(Sum::from_hex("no sum"), None);
+        assert_eq!(Sum::from_hex("00"), None);
     }
 
     #[test]

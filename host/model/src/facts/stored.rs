@@ -127,12 +127,12 @@ impl Facts {
         self.entities.iter().flatten()
     }
 
-    /// The relations of this type that begin at `from` and, where given, end at `to`; by id.
+    /// The relations of this type that begin at `from` and end at `to`; by id.
     pub fn relations<'a>(
         &'a self,
         relation_type: &str,
         from: &EntityId,
-        to: Option<&EntityId>,
+        to: &EntityId,
     ) -> impl Iterator<Item = &'a Arc<Entity>> {
         let ends = match self.kind(relation_type) {
             Some(EntityKind::Relation { from, to }) => Some((from, to)),
@@ -142,7 +142,7 @@ impl Facts {
             ends.is_some_and(|(from_name, to_name)| {
                 entity.id.kind == relation_type
                     && reference(entity, from_name) == Some(from)
-                    && to.is_none_or(|to| reference(entity, to_name) == Some(to))
+                    && reference(entity, to_name) == Some(to)
             })
         };
         self.found(&self.relations, self.hash(&(relation_type, from)), matches)

@@ -101,7 +101,7 @@ fn relations<'a>(
 ) -> impl Iterator<Item = Relation<'a>> {
     patient
         .into_iter()
-        .flat_map(|patient| facts.facts.relations(&need.kind, &facts.subject.id, Some(&patient.id)))
+        .flat_map(|patient| facts.facts.relations(&need.kind, &facts.subject.id, &patient.id))
         .map(|relation| Relation {
             kind: &need.kind,
             id: &relation.id.id,

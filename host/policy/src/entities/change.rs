@@ -4,7 +4,7 @@
 //! INVARIANT (no dangling references) holds before and after: only what a change touches can break it, that
 //! is what is put, what is taken out, and what refers to that. Loading is a change of the empty snapshot.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use assent_model::{Entity, EntityId};
@@ -19,14 +19,15 @@ use crate::source::suggestion;
 use crate::value::references;
 
 /// How many references to unknown entities get the name that was probably meant. Each is looked for among
-/// all entities of the type.
+/// all entities of the type that were read: what is stored already is too much to be searched, and nothing to
+/// be quoted to whoever makes a change.
 const SUGGESTIONS_MAX: usize = 50;
 
 /// The entities as they will be, as far as they can be told before anything is built.
 pub(super) struct After<'a> {
     pub(super) before: &'a Snapshot,
     pub(super) puts: HashMap<&'a EntityId, &'a Read>,
-    pub(super) removed: &'a HashSet<EntityId>,
+    removed: &'a HashSet<EntityId>,
 }
 
 impl After<'_> {
@@ -89,11 +90,8 @@ fn check_references(
                 .problem(format!("`{}`: {path} refers to `{target}`, {NOT_AMONG_ENTITIES}", read.id));
             suggestions += 1;
             if suggestions <= SUGGESTIONS_MAX {
-                let stored = after.before.facts().iter().map(|entity| &entity.id);
-                let stored = stored.filter(|id| !after.removed.contains(*id));
-                let all = stored.chain(after.puts.keys().copied());
-                let same_type = all.filter(|id| id.kind == target.kind).map(|id| id.id.as_str());
-                problem.help = suggestion(&target.id, same_type);
+                let same_type = puts.iter().filter(|other| other.id.kind == target.kind);
+                problem.help = suggestion(&target.id, same_type.map(|other| other.id.id.as_str()));
             }
             problems.push(problem);
         };
@@ -109,20 +107,17 @@ fn check_references(
 /// What is taken out must not be referred to by what stays. (What is put and refers to it is seen above.)
 fn check_removals(after: &After<'_>, refused: &HashSet<String>, problems: &mut Vec<LoadProblem>) {
     for id in after.removed {
-        let staying: BTreeSet<&EntityId> = after
-            .before
-            .inner
-            .referring_to(id)
-            .map(|entity| &entity.id)
-            .filter(|other| after.keeps(other) && *other != id && !refused.contains(other.id.as_str()))
-            .collect();
-        if let Some(first) = staying.first() {
-            let count = match staying.len() {
-                1 => format!("`{first}` refers to it"),
-                count => format!("{count} entities refer to it, such as `{first}`"),
-            };
-            let problem = LoadProblem::of_file(REMOVALS, format!("`{id}` cannot be removed: {count}"));
-            problems.push(problem.with_help("remove or change what refers to it in the same change"));
+        let mut staying: BTreeMap<&str, usize> = BTreeMap::new();
+        for Entity { id: other, .. } in after.before.inner.referring_to(id).map(AsRef::as_ref) {
+            if after.keeps(other) && !refused.contains(other.id.as_str()) {
+                *staying.entry(&other.kind).or_default() += 1;
+            }
+        }
+        if !staying.is_empty() {
+            let counts: Vec<_> = staying.iter().map(|(kind, count)| format!("{count} `{kind}`")).collect();
+            let message = format!("`{id}` cannot be removed: referred to by {}", counts.join(", "));
+            let help = "remove or change what refers to it in the same change";
+            problems.push(LoadProblem::of_file(REMOVALS, message).with_help(help));
         }
     }
 }
@@ -144,7 +139,7 @@ fn build(
     for id in after.removed.iter().chain(puts.iter().map(|read| &read.id)) {
         let Some((number, entity)) = before.facts.number(id).zip(before.facts.get(id)) else { continue };
         let parents: BTreeSet<&EntityId> = parents(before, id).collect();
-        next.sum.subtract(digest::of(entity, parents.iter().copied())?);
+        next.hash.remove(digest::of(entity, parents.iter().copied()));
         let targets = Targets::of(&before.facts, &entity.attributes, parents.iter().copied());
         if after.removed.contains(id) {
             next.edges.remove(number, &targets);
@@ -163,7 +158,7 @@ fn build(
             after.puts.get(id).map(|read| &read.id).or_else(stored).unwrap_or(id).clone()
         });
         let entity = Arc::new(Entity { id: read.id.clone(), attributes, ancestors });
-        next.sum.add(digest::of(&entity, &read.parents)?);
+        next.hash.insert(digest::of(&entity, &read.parents));
         touched.push(facts.put(entity).ok_or_else(too_many)?);
     }
     for (number, ancestors) in closed.moved {
@@ -171,6 +166,7 @@ fn build(
         let entity = Entity { ancestors, ..entity.as_ref().clone() };
         touched.push(facts.put(Arc::new(entity)).ok_or_else(too_many)?);
     }
+    next.digest = next.hash.digest();
     for (read, number) in puts.iter().zip(&touched) {
         let targets = Targets::of(facts, &read.attributes, &read.parents);
         next.edges.replace(*number, old_targets.remove(number).unwrap_or_default(), targets);

@@ -82,13 +82,14 @@ pub(super) fn parents<'a>(inner: &'a Inner, id: &EntityId) -> impl Iterator<Item
 }
 
 impl Inner {
-    /// The entities that are in this one or whose attributes refer to it; some of them twice.
+    /// The entities that are in this one or whose attributes refer to it, each once.
     pub(super) fn referring_to(&self, id: &EntityId) -> impl Iterator<Item = &Arc<Entity>> {
         let number = self.facts.number(id);
-        let edges = &self.edges;
-        let numbers = number
-            .into_iter()
-            .flat_map(|number| edges.children.seconds(number).chain(edges.referrers.seconds(number)));
+        let Edges { children, referrers } = &self.edges;
+        let numbers = number.into_iter().flat_map(move |number| {
+            let others = referrers.seconds(number).filter(move |other| !children.contains(number, *other));
+            children.seconds(number).chain(others)
+        });
         numbers.filter_map(|number| self.facts.numbered(number))
     }
 }

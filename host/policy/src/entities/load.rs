@@ -30,9 +30,9 @@ pub(super) struct Read {
 /// Where an entity stands.
 #[derive(Clone)]
 pub(super) struct Origin {
-    file: Arc<str>,
-    line: usize,
-    column: usize,
+    pub(super) file: Arc<str>,
+    pub(super) line: usize,
+    pub(super) column: usize,
 }
 
 impl Origin {
@@ -97,6 +97,10 @@ pub(super) fn change(
     snapshot: &Snapshot,
     edits: &[Edit],
 ) -> Result<Snapshot, LoadErrors> {
+    if !snapshot.is_of(&policies.schema) {
+        let problem = LoadProblem::of_file("entities", "they were loaded with another schema");
+        return Err(LoadErrors(vec![problem.with_help("load them all with these policies")]));
+    }
     contained(|| {
         let mut reading = Reading::new(policies);
         for edit in edits {

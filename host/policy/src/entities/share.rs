@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use assent_model::{EntityId, Record, Value};
+use assent_model::{EntityId, Parts, Record, Value};
 use smol_str::SmolStr;
 
 /// Sets of attribute names that are shared. There are as many as there are combinations of optional
@@ -36,21 +36,14 @@ pub(super) fn record(record: &Record, shapes: &Shapes, id: &dyn Fn(&EntityId) ->
 }
 
 fn value(of: &Value, shapes: &Shapes, id: &dyn Fn(&EntityId) -> EntityId) -> Value {
-    match of {
+    match of.parts() {
+        Parts::None => of.clone(),
         // Short ids stand in place and have nothing to share.
-        Value::Entity(target) if target.id.is_heap_allocated() => Value::Entity(id(target)),
-        Value::Record(inner) => Value::Record(record(inner, shapes, id)),
-        Value::Set(elements) => {
+        Parts::Reference(target) if !target.id.is_heap_allocated() => of.clone(),
+        Parts::Reference(target) => Value::Entity(id(target)),
+        Parts::Elements(elements) => {
             Value::Set(elements.iter().map(|element| value(element, shapes, id)).collect())
         }
-        Value::Entity(_)
-        | Value::Text(_)
-        | Value::Date(_)
-        | Value::Integer(_)
-        | Value::Decimal(_)
-        | Value::Boolean(_)
-        | Value::Instant(_)
-        | Value::Duration(_)
-        | Value::Ip(_) => of.clone(),
+        Parts::Members(inner) => Value::Record(record(inner, shapes, id)),
     }
 }

@@ -101,7 +101,7 @@ fn absent_principal_resource_or_action_is_indeterminate_and_not_silently_false()
     let mut prepared = policies
         .prepare(&snapshot, &request(("user", "nina"), "view", ("doc", "note"), &json!({})), &host())
         .unwrap();
-    prepared.entities = Arc::new(cedar_policy::Entities::empty());
+    prepared.entities = cedar_policy::Entities::empty();
     let verdict = policies.evaluate(&prepared);
     assert!(matches!(verdict.effect, VerdictEffect::Indeterminate(_)), "{verdict:?}");
     assert_eq!(policies.evaluate_full(&prepared), verdict);
@@ -338,7 +338,7 @@ proptest! {
             let same = |a: &VerdictEffect, b: &VerdictEffect| std::mem::discriminant(a) == std::mem::discriminant(b);
             prop_assert!(same(&verdict.effect, &naive(&policies, &prepared)), "{:?}", verdict);
             // The slice of this request against all entities with the same replacements.
-            prepared.entities = Arc::new(everything(&policies, &snapshot, &prepared));
+            prepared.entities = everything(&policies, &snapshot, &prepared);
             prop_assert_eq!(&verdict, &policies.evaluate_full(&prepared));
             // What was prepared is what Cedar's own check of requests accepts.
             let core: &ast::Request = prepared.request.as_ref();
@@ -348,7 +348,7 @@ proptest! {
 }
 
 fn everything(policies: &Policies, snapshot: &Snapshot, prepared: &Prepared) -> cedar_policy::Entities {
-    let sliced: &cedar_policy_core::entities::Entities = prepared.entities.as_ref().as_ref();
+    let sliced: &cedar_policy_core::entities::Entities = prepared.entities.as_ref();
     let stored = snapshot.facts().iter().map(|entity| snapshot.cedar(&policies.schema, entity).unwrap());
     let mut by_uid: HashMap<ast::EntityUID, ast::Entity> =
         stored.map(|entity| (entity.uid().clone(), entity.as_ref().clone())).collect();

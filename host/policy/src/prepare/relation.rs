@@ -17,7 +17,7 @@ pub(super) fn that_holds<'a>(
     let moment = |relation: &Entity, name: &str| relation.attributes.get(name).and_then(Value::as_instant);
     let never = i64::MAX;
     facts
-        .relations(relation_type, subject, Some(patient))
+        .relations(relation_type, subject, patient)
         .filter(|relation| {
             moment(relation, "start").is_none_or(|start| start <= now)
                 && moment(relation, "end").is_none_or(|end| now < end)

@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::testing::{host, host_at, policies, request, snapshot, snapshot_with};
+use crate::SourceFile;
+use crate::testing::{SCHEMA, host, host_at, names, policies, request, snapshot, snapshot_with};
 
 fn world() -> Policies {
     policies(&["permit(principal, action, resource);"])
@@ -335,6 +336,22 @@ fn today_changes_at_the_patients_own_midnight() {
             .unwrap();
         assert_eq!(prepared.facts.today.unwrap().to_string(), expected);
     }
+}
+
+/// Values were read by the schema of then: what policies with another one expect is not known to be there.
+#[test]
+fn facts_of_another_schema_are_put_before_no_policies() {
+    let permit = "@id(\"p\") @intent(\"test\") permit(principal, action, resource);";
+    let with = |schema: &str| {
+        crate::load(&[SourceFile::new("s", schema)], &[SourceFile::new("p", permit)], names()).unwrap()
+    };
+    let (policies, other) = (with(SCHEMA), with(&SCHEMA.replace("level?: Long", "level?: String")));
+    let question = request(("user", "nina"), "view", ("doc", "note"), &json!({}));
+    let ours = snapshot(&policies);
+    assert!(policies.prepare(&ours, &question, &host()).is_ok());
+    assert_eq!(other.prepare(&ours, &question, &host()).unwrap_err(), Unprepared::Facts);
+    // Whatever the name of the file.
+    assert!(crate::testing::policies(&[]).prepare(&ours, &question, &host()).is_ok());
 }
 
 #[test]

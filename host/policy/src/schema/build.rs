@@ -57,7 +57,14 @@ pub(super) fn build(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut schema = Schema { cedar, types, actions, action_set: Entities::new(), shapes: Shapes::default() };
+    let mut schema = Schema {
+        digest: super::digest(parsed),
+        cedar,
+        types,
+        actions,
+        action_set: Entities::new(),
+        shapes: Shapes::default(),
+    };
     let entities: Vec<_> = schema.action_entities().cloned().collect();
     // Cedar has resolved the schema, so that it has no reason to refuse its actions.
     schema.action_set = Entities::new()

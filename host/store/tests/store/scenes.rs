@@ -168,9 +168,9 @@ async fn others(stage: &Stage<'_>) {
     stage.open().await.close().await;
     let refused = Store::open(stage.target.clone(), "elsewhere.example.org").await.unwrap_err();
     assert!(matches!(&refused, StoreError::Deployment { found, .. } if found == DEPLOYMENT), "{refused}");
-    stage.meddle("UPDATE assent_store SET format = 2").await;
+    stage.meddle("UPDATE assent_store SET format = 3").await;
     let refused = Store::open(stage.target.clone(), DEPLOYMENT).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Format { found: 2, known: 1 }), "{refused}");
+    assert!(matches!(refused, StoreError::Format { found: 3, known: 2 }), "{refused}");
 }
 
 async fn many(stage: &Stage<'_>) {
