@@ -26,12 +26,9 @@ fn members(members: &[(&str, Value)]) -> Members {
 }
 
 fn with(base: &Members, name: &str, value: Option<Value>) -> Members {
-    let mut changed = base.clone();
-    match value {
-        Some(value) => changed.insert(name, value),
-        None => changed.remove(name),
-    }
-    changed
+    let others =
+        base.iter().filter(|(known, _)| *known != name).map(|(name, value)| (name.clone(), value.clone()));
+    others.chain(value.map(|value| (name.into(), value))).collect()
 }
 
 fn entity_of(kind: &str, id: &str, attributes: Members) -> Entity {
