@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("outbound", &["model", "audit"]),
     ("store", &["model"]),
     ("fhir", &["model"]),
+    ("workflow", &["model"]),
     ("engine", &["model", "policy", "plugin", "audit", "store"]),
     ("server", &["model", "policy", "plugin", "audit", "engine"]),
     ("cli", &["model", "policy", "plugin", "audit", "outbound", "engine", "server"]),
