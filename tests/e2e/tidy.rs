@@ -17,8 +17,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fhir", &["model"]),
     ("workflow", &["model"]),
     ("engine", &["model", "policy", "plugin", "audit", "store", "workflow"]),
-    ("server", &["model", "policy", "plugin", "audit", "workflow", "engine"]),
-    ("cli", &["model", "policy", "plugin", "audit", "outbound", "workflow", "engine", "server"]),
+    ("server", &["model", "policy", "plugin", "audit", "fhir", "workflow", "engine"]),
+    ("cli", &["model", "policy", "plugin", "audit", "outbound", "fhir", "workflow", "engine", "server"]),
 ];
 
 /// Libraries that only one crate may name.

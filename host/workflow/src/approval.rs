@@ -509,3 +509,6 @@ impl Machine for Approval {
         Some(cedar::entity(Self::TYPE, &self.0.id, attributes))
     }
 }
+
+#[cfg(test)]
+mod tests;

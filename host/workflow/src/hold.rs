@@ -320,3 +320,6 @@ impl Machine for Hold {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

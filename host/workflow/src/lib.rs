@@ -16,6 +16,9 @@ pub mod hold;
 mod redacted;
 mod refused;
 
+#[cfg(test)]
+mod exploration;
+
 use assent_model::EntityId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -81,6 +84,4 @@ impl Verb {
     }
 }
 
-pub mod break_glass {
-    pub const ENTITY_TYPE: &str = "EmergencyAccess";
-}
+pub mod break_glass { pub const ENTITY_TYPE: &str = "EmergencyAccess"; }

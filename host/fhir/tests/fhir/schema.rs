@@ -73,14 +73,16 @@ fn an_entity_that_does_not_fit_is_refused() {
 
 #[test]
 fn the_labels_that_are_known_are_those_of_consent_directive() {
+    let labels = include_str!("../../../../plugins/law/data/sensitive/labels.toml");
     let codes = include_str!("../../../../plugins/consent-directive/data/codes.toml");
-    let (_, section) = codes.split_once("\n[sensitivity]\n").unwrap();
-    let (section, _) = section.split_once("\n[").unwrap();
-    let theirs: BTreeSet<_> = section
+    let (_, marks) = codes.split_once("\n[marks]\n").unwrap();
+    let (marks, _) = marks.split_once("\n[").unwrap();
+    let theirs: BTreeSet<_> = labels
         .lines()
+        .chain(marks.lines())
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once(" = "))
-        .map(|(code, _)| code)
+        .map(|(code, _)| code.trim_matches('"'))
         .collect();
     let ours: BTreeSet<_> = include_str!("../../data/labels.txt").split_whitespace().collect();
     assert!(ours.len() > 40, "{} labels", ours.len());

@@ -70,8 +70,9 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exploration::Spoil;
 
-    pub(crate) fn row(kind: &str, records_over: u64, quorum: u32) -> Rule {
+    fn row(kind: &str, records_over: u64, quorum: u32) -> Rule {
         let roles = vec!["head".to_owned()];
         Rule { kind: kind.into(), records_over, quorum, roles, answer_within_ms: 1, lasts_ms: 1, uses: 1 }
     }
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn a_row_that_makes_no_sense_says_which_setting_it_is() {
         const YEAR_MS: u64 = DAYS_MAX * 86_400_000;
-        let wrong: &[(&str, fn(&mut Rule))] = &[
+        let wrong: &[Spoil<Rule>] = &[
             ("kind", |rule| rule.kind = " ".into()),
             ("quorum", |rule| rule.quorum = 0),
             ("quorum", |rule| rule.quorum = QUORUM_MAX + 1),
