@@ -2,6 +2,7 @@
 //! says. The example hospital, a real log, a real database, and a clock that the story moves.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,7 +16,7 @@ use assent_model::{Instant, OrganizationId};
 use assent_server::{Callers, Credential, RegisteredCaller, Service, ServiceParts};
 use serde_json::{Value, json};
 
-use crate::support::{CLINICS, Lines, Reply, Server, root, runtime};
+use crate::support::{CLINICS, Lines, Reply, Server, World, root, runtime};
 
 /// A clock that stories move.
 #[derive(Debug)]
@@ -39,6 +40,21 @@ struct Clinics {
 
 impl Clinics {
     fn open() -> Self {
+        Self::of(&CLINICS)
+    }
+
+    /// With these changes to the settings of the organizations.
+    fn open_with(changes: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["policies", "plugins"] {
+            std::os::unix::fs::symlink(root().join(name), directory.path().join(name)).unwrap();
+        }
+        let clinics = directory.path().join("examples/clinics");
+        copy(&root().join("examples/clinics"), &clinics, changes);
+        Self::of(&crate::support::load(&clinics))
+    }
+
+    fn of(world: &World) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let start: Instant = "2026-11-21T18:00:00Z".parse().unwrap();
         let config = LogsConfig {
@@ -48,14 +64,14 @@ impl Clinics {
             kek: Arc::new(MasterKey::from_bytes(&[4; 32]).unwrap()),
         };
         let organizations =
-            CLINICS.built.organizations.iter().map(|built| built.release.organization().clone());
+            world.built.organizations.iter().map(|built| built.release.organization().clone());
         let logs = Arc::new(Logs::open_briefly(config, organizations, start).unwrap().0);
         let recorder = AuditRecorder::new(Arc::clone(&logs));
         let states = runtime().block_on(async {
             let target = Target::Sqlite(directory.path().join("state.db"));
             let store = Store::open(target, "clinics.example.org").await.unwrap();
             let mut states = BTreeMap::new();
-            for built in &CLINICS.built.organizations {
+            for built in &world.built.organizations {
                 let id = built.release.organization().clone();
                 let keeper = Keeper::open(store.clone(), recorder.clone(), id.clone()).await.unwrap();
                 let state =
@@ -66,13 +82,13 @@ impl Clinics {
             }
             states
         });
-        let registered = CLINICS.deployment.config.callers.iter().map(|config| RegisteredCaller {
+        let registered = world.deployment.config.callers.iter().map(|config| RegisteredCaller {
             caller: assent_cli::deployment::build::caller(config),
             credential: Credential::KeySha256(assent_server::key_digest(&config.id)),
         });
         let clock = Arc::new(Hand(AtomicI64::new(start.as_millis())));
         let parts = ServiceParts {
-            releases: CLINICS.built.organizations.iter().map(|built| built.release.clone()).collect(),
+            releases: world.built.organizations.iter().map(|built| built.release.clone()).collect(),
             states,
             callers: Callers::new(registered).unwrap(),
             recorder: Arc::new(recorder.clone()),
@@ -109,6 +125,14 @@ impl Clinics {
     fn ask(&self, organization: &str, request: &Value) -> Value {
         let headers = [("Authorization", "Bearer portal"), ("Content-Type", "application/json")];
         let path = format!("/{organization}/access/v1/evaluation");
+        let mut request = request.clone();
+        let before = |minutes: i64| {
+            let now = self.clock.0.load(Ordering::Relaxed);
+            json!(Instant::from_millis(now - minutes * 60_000).unwrap())
+        };
+        request["context"]["session"] = json!({
+            "mfa": true, "authenticatedAt": before(30), "startedAt": before(60), "lastActivityAt": before(1),
+        });
         let reply = self.server.send("POST", &path, &headers, &request.to_string());
         assert_eq!(reply.status, 200, "{}", reply.body);
         reply.json()
@@ -135,6 +159,25 @@ impl Clinics {
                 items.iter().map(word).collect()
             })
             .collect()
+    }
+}
+
+/// Copies what is written by hand, with changes to what organizations set.
+fn copy(from: &Path, to: &Path, changes: &[(&str, &str)]) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_name() == ".assent" {
+            continue;
+        } else if path.is_dir() {
+            copy(&path, &to, changes);
+        } else {
+            let mut text = std::fs::read_to_string(&path).unwrap();
+            if entry.file_name() == "organization.toml" {
+                changes.iter().for_each(|(old, new)| text = text.replace(old, new));
+            }
+            std::fs::write(to, text).unwrap();
+        }
     }
 }
 
@@ -276,4 +319,203 @@ fn a_hold_is_felt_by_the_next_decision_and_needs_two_to_be_released() {
     assert!(clinics.permits(HOSPITAL, &export));
     let unknown = json!({ "target": { "caller": "protal" }, "reason": "credentials found in a paste" });
     refused(&clinics.state("POST", HOSPITAL, "holds", OFFICER, &unknown), 422, "unknown-target");
+}
+
+/// A question of somebody with a session of now.
+fn asked_by(subject: (&str, &str), action: &str, resource: Value, purpose: &str) -> Value {
+    json!({
+        "subject": { "type": subject.0, "id": subject.1 },
+        "action": { "name": action },
+        "resource": resource,
+        "context": { "session": {}, "purpose": purpose },
+    })
+}
+
+#[test]
+fn a_declared_emergency_opens_with_obligations_ends_by_itself_and_is_reviewed() {
+    let clinics = Clinics::open();
+    const DOCTOR: &str = "Practitioner/dr-okafor";
+    let resource = json!({ "type": "document-reference", "id": "drew-recovery" });
+    let mut read = asked_by(("practitioner", "dr-okafor"), "read", resource, "BTG");
+    let said = json!({ "reason": "medical-emergency", "justification": "overdose, unresponsive", "acknowledged": true });
+    read["context"]["breakGlass"] = said;
+    let denied = clinics.ask(HOSPITAL, &read);
+    assert_eq!(denied["decision"], false);
+    assert_eq!(denied["context"]["remedies"][0]["type"], "break-glass", "{denied}");
+
+    let patient = json!({ "type": "Patient", "id": "drew-mason" });
+    let declare = |person: &str, justification: &str| {
+        let body =
+            json!({ "patient": patient, "reason": "medical-emergency", "justification": justification });
+        clinics.state("POST", HOSPITAL, "emergencies", person, &body)
+    };
+    refused(&declare(OFFICER, "overdose, unresponsive"), 403, "role-missing");
+    assert_eq!(declare(DOCTOR, "overdose").status, 422);
+    let made = good(&declare(DOCTOR, "overdose, unresponsive"), 201);
+    assert_eq!((&made["status"], &made["reviewState"]), (&json!("active"), &json!("open")));
+    let path = format!("emergencies/{}", made["id"].as_str().unwrap());
+    let permitted = clinics.ask(HOSPITAL, &read);
+    assert_eq!(permitted["decision"], true, "{permitted}");
+    let obligations = permitted["context"]["obligations"].to_string();
+    for code in ["break-glass-review", "notify"] {
+        assert!(obligations.contains(code), "{obligations}");
+    }
+    // Only this patient, only looking.
+    let other = json!({ "type": "observation", "id": "emma-potassium" });
+    let mut elsewhere = read.clone();
+    elsewhere["resource"] = other;
+    assert!(!clinics.permits(HOSPITAL, &elsewhere));
+    let mut taking = read.clone();
+    taking["action"]["name"] = json!("export");
+    assert!(!clinics.permits(HOSPITAL, &taking));
+
+    // Four hours, to the millisecond.
+    clinics.later(4 * HOUR_MS - 1);
+    assert!(clinics.permits(HOSPITAL, &read));
+    clinics.later(1);
+    assert!(!clinics.permits(HOSPITAL, &read));
+    let shown = |expected: (&str, &str)| {
+        let found = good(&clinics.state("GET", HOSPITAL, &path, OFFICER, &Value::Null), 200);
+        assert_eq!((found["status"].as_str().unwrap(), found["reviewState"].as_str().unwrap()), expected);
+    };
+    shown(("expired", "open"));
+    clinics.later(68 * HOUR_MS);
+    shown(("expired", "overdue"));
+    let queue = clinics.state("GET", HOSPITAL, "emergencies?reviewState=overdue", OFFICER, &Value::Null);
+    assert_eq!(good(&queue, 200)["items"].as_array().unwrap().len(), 1);
+    clinics.later(48 * HOUR_MS);
+    shown(("expired", "escalated"));
+    let review = |person: &str| {
+        let body = json!({ "outcome": "justified" });
+        clinics.state("POST", HOSPITAL, &format!("{path}/review"), person, &body)
+    };
+    refused(&review(DOCTOR), 403, "role-missing");
+    good(&review(OFFICER), 200);
+    shown(("expired", "closed"));
+    refused(&review(OFFICER), 409, "reviewed-already");
+}
+
+#[test]
+fn an_emergency_that_is_found_unjustified_is_over() {
+    let clinics = Clinics::open();
+    let resource = json!({ "type": "document-reference", "id": "drew-recovery" });
+    let mut read = asked_by(("practitioner", "dr-okafor"), "read", resource, "BTG");
+    let said = json!({ "reason": "medical-emergency", "justification": "overdose, unresponsive", "acknowledged": true });
+    read["context"]["breakGlass"] = said;
+    let patient = json!({ "type": "Patient", "id": "drew-mason" });
+    let body = json!({ "patient": patient, "reason": "medical-emergency", "justification": "overdose, unresponsive" });
+    let made = good(&clinics.state("POST", HOSPITAL, "emergencies", "Practitioner/dr-okafor", &body), 201);
+    let path = format!("emergencies/{}/review", made["id"].as_str().unwrap());
+    assert!(clinics.permits(HOSPITAL, &read));
+    refused(
+        &clinics.state("POST", HOSPITAL, &path, OFFICER, &json!({ "outcome": "unjustified" })),
+        422,
+        "invalid",
+    );
+    let body = json!({ "outcome": "unjustified", "comment": "the patient was not in the house" });
+    assert_eq!(good(&clinics.state("POST", HOSPITAL, &path, OFFICER, &body), 200)["status"], "ended");
+    assert!(!clinics.permits(HOSPITAL, &read));
+}
+
+const CLINIC: &str = "bay-pediatrics";
+
+/// A consent of the family that permits, but for what is about violence at home.
+fn consent(id: &str) -> Value {
+    let coding = |system: &str, code: &str| json!([{ "system": format!("http://terminology.hl7.org/CodeSystem/{system}"), "code": code }]);
+    json!({
+        "resourceType": "Consent", "id": id, "status": "active",
+        "scope": { "coding": coding("consentscope", "patient-privacy") },
+        "category": [{ "coding": [{ "system": "http://loinc.org", "code": "59284-0" }] }],
+        "patient": { "reference": "Patient/leo-rivera" }, "dateTime": "2026-05-01T18:00:00Z",
+        "policyRule": { "coding": coding("v3-ActCode", "OPTIN") },
+        "provision": { "type": "permit", "provision": [
+            { "type": "deny", "securityLabel": coding("v3-ActCode", "VIO") },
+        ] },
+    })
+}
+
+#[test]
+fn a_consent_permits_with_redactions_until_it_is_revoked() {
+    // The clinic, where nothing is permitted without a directive.
+    let clinics = Clinics::open_with(&[("no_consent = \"permit\"", "no_consent = \"deny\"")]);
+    let bundle = json!({ "type": "bundle", "id": "leo-observations", "properties": {
+        "patient": { "type": "Patient", "id": "leo-rivera" },
+        "organization": { "type": "Organization", "id": "bay-pediatrics" },
+        "labels": ["N"], "categories": ["general"], "function": "clinical", "resourceType": "Observation",
+    } });
+    let search = asked_by(("practitioner", "dr-chen"), "search", bundle, "TREAT");
+    assert!(!clinics.permits(CLINIC, &search));
+    let by = "Practitioner/po-adams";
+    let put =
+        |id: &str, resource: &Value| clinics.state("PUT", CLINIC, &format!("consents/{id}"), by, resource);
+    assert_eq!(good(&put("leo-2026", &consent("leo-2026")), 201)["status"], "active");
+    let permitted = clinics.ask(CLINIC, &search);
+    assert_eq!(permitted["decision"], true, "{permitted}");
+    assert!(permitted["context"]["obligations"].to_string().contains("redact"), "{permitted}");
+
+    // What cannot be read makes it object, and says where; resolved, it permits again.
+    let mut odd = consent("leo-2026");
+    odd["provision"]["data"] =
+        json!([{ "meaning": "instance", "reference": { "reference": "Observation/x" } }]);
+    let objecting = good(&put("leo-2026", &odd), 200);
+    assert_eq!(objecting["status"], "objecting");
+    assert_eq!(objecting["objections"][0]["path"], "Consent.provision.data[0]", "{objecting}");
+    assert!(!clinics.permits(CLINIC, &search));
+    good(&put("leo-2026", &consent("leo-2026")), 200);
+    assert!(clinics.permits(CLINIC, &search));
+
+    let revoke = json!({ "reason": "the family asked for it" });
+    assert_eq!(
+        good(&clinics.state("POST", CLINIC, "consents/leo-2026/revoke", by, &revoke), 200)["status"],
+        "revoked"
+    );
+    assert!(!clinics.permits(CLINIC, &search));
+    refused(&put("leo-2026", &consent("leo-2026")), 409, "wrong-state");
+    refused(&put("leo-2027", &consent("leo-2026")), 422, "other-id");
+    let mut nobody = consent("leo-2028");
+    nobody["patient"]["reference"] = json!("Patient/nobody");
+    refused(&put("leo-2028", &nobody), 422, "unknown-patient");
+    // An entity that a workflow makes is made by nothing else.
+    let forged = json!({ "attrs": { "patient": { "type": "Patient", "id": "leo-rivera" }, "status": "active", "givenAt": "2026-05-01T18:00:00Z", "forms": [], "base": "permit" } });
+    refused(&clinics.state("PUT", CLINIC, "entities/Consent/leo-2026", by, &forged), 403, "of-a-workflow");
+}
+
+#[test]
+fn a_clinicians_decision_opens_a_masked_category_until_it_expires() {
+    let clinics = Clinics::open();
+    const DOCTOR: &str = "Practitioner/dr-chen";
+    let resource = json!({ "type": "observation", "id": "min-chlamydia" });
+    let read = asked_by(("related-person", "grace-park"), "read", resource, "FAMRQT");
+    // The decision of the release's files ended on the first of December.
+    clinics.later(14 * 24 * HOUR_MS);
+    assert!(!clinics.permits(CLINIC, &read));
+    let make = |person: &str, licence: &str, expires: &str| {
+        let body = json!({
+            "patient": { "type": "Patient", "id": "min-park" }, "category": "sti_hiv", "disclosure": "disclose",
+            "licence": licence, "reason": "teen-agrees-parent-supports", "expiresAt": expires,
+        });
+        clinics.state("POST", CLINIC, "disclosure-decisions", person, &body)
+    };
+    refused(&make(DOCTOR, "CA-B000000", "2026-12-20T18:00:00Z"), 403, "licence-unknown");
+    refused(&make("Practitioner/po-adams", "CA-A118822", "2026-12-20T18:00:00Z"), 403, "licence-unknown");
+    refused(&make(DOCTOR, "CA-A118822", "2027-12-20T18:00:00Z"), 422, "invalid");
+    let made = good(&make(DOCTOR, "CA-A118822", "2026-12-05T19:00:00Z"), 201);
+    assert!(clinics.permits(CLINIC, &read));
+    clinics.later(HOUR_MS - 1);
+    assert!(clinics.permits(CLINIC, &read));
+    clinics.later(1);
+    assert!(!clinics.permits(CLINIC, &read));
+    let path = format!("disclosure-decisions/{}", made["id"].as_str().unwrap());
+    assert_eq!(good(&clinics.state("GET", CLINIC, &path, DOCTOR, &Value::Null), 200)["status"], "expired");
+
+    let made = good(&make(DOCTOR, "CA-A118822", "2026-12-20T18:00:00Z"), 201);
+    assert!(clinics.permits(CLINIC, &read));
+    let path = format!("disclosure-decisions/{}/withdraw", made["id"].as_str().unwrap());
+    refused(&clinics.state("POST", CLINIC, &path, "Practitioner/np-ortiz", &json!({})), 403, "role-missing");
+    assert_eq!(good(&clinics.state("POST", CLINIC, &path, DOCTOR, &json!({})), 200)["status"], "withdrawn");
+    assert!(!clinics.permits(CLINIC, &read));
+    // What ends soon is told: the professional's own role among it.
+    let lapses = good(&clinics.state("GET", CLINIC, "lapses?within=P60D", DOCTOR, &Value::Null), 200);
+    let of_doctor = |item: &&Value| item["entity"]["id"] == "dr-chen" && item["what"] == "recertification";
+    assert_eq!(lapses["items"].as_array().unwrap().iter().filter(of_doctor).count(), 1, "{lapses}");
 }

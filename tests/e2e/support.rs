@@ -34,9 +34,14 @@ pub(crate) struct World {
     pub(crate) built: Built,
 }
 
-fn load(path: &str) -> World {
-    let directory = root().join(path);
-    let built = deployment::read(&directory).and_then(|deployment| {
+fn load_of_project(path: &str) -> World {
+    load(&root().join(path))
+}
+
+/// A deployment in this folder.
+pub(crate) fn load(directory: &Path) -> World {
+    let path = directory.display();
+    let built = deployment::read(directory).and_then(|deployment| {
         let built = deployment::build::build(&deployment)?;
         Ok(World { deployment, built })
     });
@@ -46,11 +51,11 @@ fn load(path: &str) -> World {
 }
 
 /// The example clinics.
-pub(crate) static CLINICS: LazyLock<World> = LazyLock::new(|| load("examples/clinics"));
+pub(crate) static CLINICS: LazyLock<World> = LazyLock::new(|| load_of_project("examples/clinics"));
 /// The worlds of the public AuthZEN vectors.
-pub(crate) static AUTHZEN: LazyLock<World> = LazyLock::new(|| load("examples/authzen"));
+pub(crate) static AUTHZEN: LazyLock<World> = LazyLock::new(|| load_of_project("examples/authzen"));
 /// The base policies without plugins.
-pub(crate) static POLICIES: LazyLock<World> = LazyLock::new(|| load("tests/cases/policies"));
+pub(crate) static POLICIES: LazyLock<World> = LazyLock::new(|| load_of_project("tests/cases/policies"));
 
 /// One runtime for the tests that speak HTTP.
 pub(crate) fn runtime() -> &'static tokio::runtime::Runtime {

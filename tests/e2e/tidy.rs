@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("fhir", &["model"]),
     ("workflow", &["model"]),
-    ("engine", &["model", "policy", "plugin", "audit", "store", "workflow"]),
+    ("engine", &["model", "policy", "plugin", "audit", "store", "fhir", "workflow"]),
     ("server", &["model", "policy", "plugin", "audit", "fhir", "workflow", "engine"]),
     ("cli", &["model", "policy", "plugin", "audit", "outbound", "fhir", "workflow", "engine", "server"]),
 ];

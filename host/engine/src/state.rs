@@ -26,7 +26,7 @@ use crate::record::Receipt;
 pub use assent_store::{Store, Target};
 pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
 pub use error::StateError;
-pub use live::{LiveState, LiveTurn, Rules, Sharing, StoredDocument};
+pub use live::{Emergencies, LiveState, LiveTurn, Rules, Sharing, StoredDocument};
 pub(crate) use live::{document_of, lay_over};
 pub use spend::{approval_used, spent};
 pub use workflow::{Person, document, items, person};

@@ -10,8 +10,11 @@
 //! before the last step, the moment of that step counts: no document goes back in time.
 
 pub mod approval;
+pub mod break_glass;
 mod cedar;
 mod checks;
+pub mod consent;
+pub mod disclosure;
 pub mod hold;
 mod redacted;
 mod refused;
@@ -83,5 +86,3 @@ impl Verb {
         }
     }
 }
-
-pub mod break_glass { pub const ENTITY_TYPE: &str = "EmergencyAccess"; }

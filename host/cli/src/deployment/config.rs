@@ -24,7 +24,7 @@ pub use export::{EXPORTERS_MAX, ExportConfig};
 pub(crate) use export::{check_exports, part};
 pub use state::StateConfig;
 pub use witness::WitnessConfig;
-pub use workflow::{ApprovalConfig, OrganizationStateConfig};
+pub use workflow::{ApprovalConfig, BreakGlassConfig, DisclosureConfig, OrganizationStateConfig};
 pub(crate) use workflow::{check as check_workflows, rules};
 
 /// `assent.toml`.
@@ -171,6 +171,13 @@ pub struct OrganizationConfig {
     /// Who approves what.
     #[serde(default, rename = "approval")]
     pub approvals: Vec<ApprovalConfig>,
+    /// The terms of emergencies; without them nobody can declare one.
+    pub break_glass: Option<BreakGlassConfig>,
+    /// The terms of professionals' decisions; without them nobody can make one.
+    pub disclosure_decisions: Option<DisclosureConfig>,
+    /// How FHIR Consents are read.
+    #[serde(default)]
+    pub consents: assent_fhir::Settings,
 }
 
 /// `[[plugin]]`.

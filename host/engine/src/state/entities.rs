@@ -4,6 +4,8 @@
 
 use assent_audit::record::{StateItem, StateVerb};
 use assent_model::{EntityId, EntityKind, Facts, Instant};
+use assent_workflow::Machine;
+use assent_workflow::break_glass::Emergency;
 use serde_json::{Map, Value, json};
 
 use super::{ENTITIES, LiveTurn, PROVENANCE, StateError};
@@ -197,5 +199,5 @@ fn is_of_workflow(facts: &Facts, id: &EntityId) -> bool {
         Some(EntityKind::Approval | EntityKind::Consent | EntityKind::DisclosureDecision) => true,
         Some(EntityKind::Patient | EntityKind::Relation { .. } | EntityKind::ValueSet) | None => false,
     };
-    by_kind || id.kind == assent_workflow::break_glass::ENTITY_TYPE
+    by_kind || id.kind == Emergency::TYPE
 }

@@ -14,8 +14,8 @@ use assent_audit::record::StateItem;
 use assent_model::{EntityId, Instant};
 use assent_policy::{Edit, Snapshot, SourceFile};
 use assent_store::{Document, Key, Store};
-use assent_workflow::approval;
 use assent_workflow::hold::Hold;
+use assent_workflow::{approval, break_glass, disclosure};
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
@@ -77,12 +77,29 @@ impl std::fmt::Debug for StoredDocument {
 }
 
 /// What an organization sets for its workflows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Who approves what.
     pub approvals: Vec<approval::Rule>,
+    /// Emergencies; where nothing is set nobody can declare one.
+    pub emergencies: Option<Emergencies>,
+    /// Professionals' decisions; where nothing is set nobody can make one.
+    pub disclosures: Option<disclosure::Settings>,
+    /// How consents are read.
+    pub consents: assent_fhir::Settings,
     /// Actions, as policies name them, that may be permitted on facts that are older than they may be.
     pub go_on: BTreeSet<String>,
+}
+
+/// What an organization sets for emergencies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emergencies {
+    /// The terms of each.
+    pub settings: break_glass::Settings,
+    /// Roles of which whoever declares must have one.
+    pub declarers: Vec<String>,
+    /// Roles of which whoever reviews must have one.
+    pub reviewers: Vec<String>,
 }
 
 /// How a state is shared with other nodes.

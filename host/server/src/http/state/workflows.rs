@@ -4,15 +4,20 @@
 //! are those of the facts, never of the request.
 
 mod approvals;
+mod consents;
+mod disclosures;
+mod emergencies;
 mod holds;
 
-use assent_engine::state::{LiveTurn, StoredDocument, document, items, person};
+use assent_engine::state::{LiveTurn, Person, StoredDocument, document, items, person};
 use assent_model::{EntityId, Instant};
 use assent_workflow::{Group, Machine, Refused, Step as Taken};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body::of_form;
 use super::command::Step;
 use super::entities::with_version;
 use super::page::{self, refused};
@@ -21,11 +26,15 @@ use super::problem::{Problem, Stop};
 use super::{Asking, read};
 use crate::http::refusal::Refusal;
 use crate::http::reply::{NO_STORE, json_reply};
+use crate::limits::Limits;
 
 /// A step of a workflow, as it was asked for.
 #[derive(Clone)]
 pub(super) enum Command {
     Approval(approvals::Command),
+    Consent(consents::Command),
+    Disclosure(disclosures::Command),
+    Emergency(emergencies::Command),
     Hold(holds::Command),
 }
 
@@ -41,8 +50,11 @@ impl Command {
         asking.person()?;
         Ok(match named.collection {
             Collection::Approvals => Self::Approval(approvals::Command::of(asking, &asked)?),
+            Collection::Consents => Self::Consent(consents::Command::of(asking, &asked)?),
+            Collection::Disclosures => Self::Disclosure(disclosures::Command::of(asking, &asked)?),
+            Collection::Emergencies => Self::Emergency(emergencies::Command::of(asking, &asked)?),
             Collection::Holds => Self::Hold(holds::Command::of(asking, &asked)?),
-            _ => return Err(Refusal::NotFound.into()),
+            Collection::Entities | Collection::Lapses => return Err(Refusal::NotFound.into()),
         })
     }
 
@@ -50,6 +62,9 @@ impl Command {
     pub(super) fn target(&self) -> Option<(&'static str, String)> {
         match self {
             Self::Approval(command) => command.target(),
+            Self::Consent(command) => command.target(),
+            Self::Disclosure(command) => command.target(),
+            Self::Emergency(command) => command.target(),
             Self::Hold(command) => command.target(),
         }
     }
@@ -63,6 +78,9 @@ impl Command {
         let person = person(turn, id).ok_or_else(unfit)?;
         match self {
             Self::Approval(command) => command.step(turn, asking, person).await,
+            Self::Consent(command) => command.step(turn, asking, person).await,
+            Self::Disclosure(command) => command.step(turn, asking, person).await,
+            Self::Emergency(command) => command.step(turn, asking, person).await,
             Self::Hold(command) => command.step(turn, asking, person).await,
         }
     }
@@ -93,6 +111,27 @@ fn made<M: Shown>(
     Ok(Step { status: StatusCode::CREATED, location: Some(path), ..stepped(turn, asking, &step)? })
 }
 
+/// A document that there must be.
+async fn found<M: Machine>(turn: &LiveTurn<'_>, id: &str) -> Result<M, Stop> {
+    Ok(document(turn, id).await?.ok_or(Refusal::NotFound)?)
+}
+
+/// A body that says nothing.
+fn nothing(asked: &Asked<'_>, limits: &Limits) -> Result<(), Stop> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    of_form::<Nothing>(asked.body, limits).map(drop)
+}
+
+/// Whether a person has one of these roles.
+fn require_role(roles: &[String], person: &Person) -> Result<(), Stop> {
+    if roles.iter().any(|role| person.roles.contains(role)) {
+        return Ok(());
+    }
+    Err(stopped(&Refused::RoleMissing { roles: roles.to_vec() }))
+}
+
 /// A step of a document that there is.
 async fn taken<M: Shown>(
     turn: &LiveTurn<'_>,
@@ -100,8 +139,7 @@ async fn taken<M: Shown>(
     id: &str,
     take: impl FnOnce(&M) -> Result<Taken<M>, Refused>,
 ) -> Result<Step, Stop> {
-    let found: M = document(turn, id).await?.ok_or(Refusal::NotFound)?;
-    let step = take(&found).map_err(|refused| stopped(&refused))?;
+    let step = take(&found(turn, id).await?).map_err(|refused| stopped(&refused))?;
     stepped(turn, asking, &step)
 }
 
@@ -138,8 +176,11 @@ fn stopped(refused: &Refused) -> Stop {
 pub(super) const fn section(collection: Collection) -> Option<&'static str> {
     match collection {
         Collection::Approvals => Some(<approvals::Approval as Machine>::SECTION),
+        Collection::Consents => Some(<consents::Consent as Machine>::SECTION),
+        Collection::Disclosures => Some(<disclosures::Decision as Machine>::SECTION),
+        Collection::Emergencies => Some(<emergencies::Emergency as Machine>::SECTION),
         Collection::Holds => Some(<holds::Hold as Machine>::SECTION),
-        _ => None,
+        Collection::Entities | Collection::Lapses => None,
     }
 }
 
@@ -147,8 +188,11 @@ pub(super) const fn section(collection: Collection) -> Option<&'static str> {
 pub(super) const fn entity_type(collection: Collection) -> &'static str {
     match collection {
         Collection::Approvals => <approvals::Approval as Machine>::TYPE,
+        Collection::Consents => <consents::Consent as Machine>::TYPE,
+        Collection::Disclosures => <disclosures::Decision as Machine>::TYPE,
+        Collection::Emergencies => <emergencies::Emergency as Machine>::TYPE,
         Collection::Holds => <holds::Hold as Machine>::TYPE,
-        _ => "State",
+        Collection::Entities | Collection::Lapses => "State",
     }
 }
 
@@ -157,7 +201,10 @@ pub(super) const fn filters(collection: Collection) -> &'static [&'static str] {
     match collection {
         Collection::Entities => &["type"],
         Collection::Lapses => &[],
-        _ => &["status"],
+        Collection::Emergencies => &["status", "reviewState"],
+        Collection::Approvals | Collection::Consents | Collection::Disclosures | Collection::Holds => {
+            &["status"]
+        }
     }
 }
 
@@ -172,8 +219,11 @@ pub(super) fn shown(
     }
     let shown = match collection {
         Collection::Approvals => of::<approvals::Approval>(found, at)?,
+        Collection::Consents => of::<consents::Consent>(found, at)?,
+        Collection::Disclosures => of::<disclosures::Decision>(found, at)?,
+        Collection::Emergencies => of::<emergencies::Emergency>(found, at)?,
         Collection::Holds => of::<holds::Hold>(found, at)?,
-        _ => return Err(Refusal::NotFound.into()),
+        Collection::Entities | Collection::Lapses => return Err(Refusal::NotFound.into()),
     };
     Ok((found.version, with_version(shown, found.version)))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) use assent_workflow::approval::Approval;
 
-use super::{Asked, Asking, Collection, Shown, fresh, made, no_such_step, taken};
+use super::{Asked, Asking, Collection, Shown, fresh, made, no_such_step, nothing, taken};
 use crate::http::state::body::of_form;
 use crate::http::state::command::Step;
 use crate::http::state::problem::{Problem, Stop};
@@ -51,10 +51,6 @@ struct Revoking {
     comment: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
 impl Command {
     pub(super) fn of(asking: &Asking, asked: &Asked<'_>) -> Result<Self, Stop> {
         let limits = &asking.service.limits;
@@ -64,7 +60,7 @@ impl Command {
         Ok(match asked.step {
             Some("answer") => Self::Answer { id, answer: of_form(asked.body, limits)? },
             Some("withdraw") => {
-                let Nothing {} = of_form(asked.body, limits)?;
+                nothing(asked, limits)?;
                 Self::Withdraw { id }
             }
             Some("revoke") => {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub(super) use assent_workflow::hold::Hold;
 
-use super::{Asked, Asking, Collection, Shown, fresh, made, no_such_step, taken};
+use super::{Asked, Asking, Collection, Shown, fresh, made, no_such_step, nothing, taken};
 use crate::http::state::body::of_form;
 use crate::http::state::command::Step;
 use crate::http::state::problem::{Problem, Stop};
@@ -37,28 +37,23 @@ struct Proposing {
     comment: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
 impl Command {
     pub(super) fn of(asking: &Asking, asked: &Asked<'_>) -> Result<Self, Stop> {
         let limits = &asking.service.limits;
         let Some(id) = asked.id.map(str::to_owned) else {
             return Ok(Self::Place { id: fresh(asking)?, placing: of_form(asked.body, limits)? });
         };
-        let nothing = || of_form::<Nothing>(asked.body, limits).map(drop);
         Ok(match asked.step {
             Some("propose-release") => {
                 let Proposing { comment } = of_form(asked.body, limits)?;
                 Self::Propose { id, comment }
             }
             Some("confirm-release") => {
-                nothing()?;
+                nothing(asked, limits)?;
                 Self::Confirm { id }
             }
             Some("take-back") => {
-                nothing()?;
+                nothing(asked, limits)?;
                 Self::TakeBack { id }
             }
             _ => return Err(no_such_step("`propose-release`, `confirm-release` or `take-back`")),

@@ -1,0 +1,136 @@
+//! Consents: FHIR R4 resources, recorded with what was made of them, replaced, revoked.
+//!
+//! INVARIANT (nothing is passed over): what could not be read of a consent is shown under `objections`, and the consent
+//! objects until another version of it is recorded.
+
+use assent_engine::state::{LiveTurn, Person, document};
+use assent_fhir::{Directive, Outcome, Unreadable, normalise};
+use assent_model::{EntityId, Instant};
+use assent_workflow::Machine;
+use assent_workflow::consent::{Objection, Version};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(super) use assent_workflow::consent::Consent;
+
+use super::{Asked, Asking, Collection, Shown, made, no_such_step, stepped, stopped, taken};
+use crate::http::state::body::of_form;
+use crate::http::state::command::Step;
+use crate::http::state::problem::{Problem, Stop};
+
+/// What is asked for.
+#[derive(Clone)]
+pub(in crate::http::state) enum Command {
+    Record { id: String, text: Vec<u8> },
+    Revoke { id: String, reason: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoking {
+    reason: String,
+}
+
+impl Command {
+    pub(super) fn of(asking: &Asking, asked: &Asked<'_>) -> Result<Self, Stop> {
+        let id = asked.id.map(str::to_owned).ok_or_else(|| no_such_step("the consent's id"))?;
+        Ok(match asked.step {
+            None => Self::Record { id, text: asked.body.to_vec() },
+            Some("revoke") => {
+                let Revoking { reason } = of_form(asked.body, &asking.service.limits)?;
+                Self::Revoke { id, reason }
+            }
+            Some(_) => return Err(no_such_step("`revoke`")),
+        })
+    }
+
+    pub(super) fn target(&self) -> Option<(&'static str, String)> {
+        let (Self::Record { id, .. } | Self::Revoke { id, .. }) = self;
+        Some((Consent::SECTION, id.clone()))
+    }
+
+    pub(super) async fn step(
+        self,
+        turn: &LiveTurn<'_>,
+        asking: &Asking,
+        person: Person,
+    ) -> Result<Step, Stop> {
+        let at = asking.at;
+        match self {
+            Self::Record { id, text } => {
+                let content = version(turn, asking, (&id, &text), person)?;
+                match document::<Consent>(turn, &id).await? {
+                    None => made(turn, asking, Collection::Consents, Consent::record(&id, content, at)),
+                    Some(found) => {
+                        let step = found.replace(content, at).map_err(|refused| stopped(&refused))?;
+                        stepped(turn, asking, &step)
+                    }
+                }
+            }
+            Self::Revoke { id, reason } => {
+                taken(turn, asking, &id, |found: &Consent| found.revoke(person.id, reason, at)).await
+            }
+        }
+    }
+}
+
+/// What was made of a resource.
+fn version(
+    turn: &LiveTurn<'_>,
+    asking: &Asking,
+    (id, text): (&str, &[u8]),
+    person: Person,
+) -> Result<Version, Stop> {
+    let facts = turn.release().snapshot().facts();
+    let is_stored = |entity: &EntityId| facts.get(entity).is_some();
+    let outcome = normalise(text, &asking.state.rules().consents, asking.at, &is_stored);
+    let directive: Directive = match outcome.map_err(|error| unreadable(&error))? {
+        Outcome::Directive(directive) => *directive,
+        Outcome::Other(_) => {
+            let detail = "this consent is about something else than who may see records, so there is nothing to \
+                          record; if one of this id is recorded, revoke it";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-scope", detail).into());
+        }
+    };
+    if directive.consent.id != id {
+        let detail = "the resource has another `id` than the path, or none: send it to the path of its `id`";
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-id", detail);
+        return Err(problem.at("/id", "expected the id that the path names").into());
+    }
+    let objections = directive.unsupported.iter().map(|unsupported| Objection {
+        path: unsupported.path.clone(),
+        reason: match &unsupported.expected {
+            Some(expected) => format!("{}; expected {expected}", unsupported.why),
+            None => unsupported.why.to_string(),
+        },
+    });
+    // What repeats members is an objection, and is kept as a parser reads it that takes the last one.
+    let resource = serde_json::from_slice(text).unwrap_or_else(|_| json!({ "resourceType": Consent::TYPE }));
+    Ok(Version {
+        patient: directive.patient,
+        resource,
+        entity: directive.entity,
+        objections: objections.collect(),
+        recorded_by: person.id,
+    })
+}
+
+fn unreadable(error: &Unreadable) -> Stop {
+    let (status, code) = match error {
+        Unreadable::NotJson { .. } => (StatusCode::BAD_REQUEST, "malformed"),
+        Unreadable::NotAConsent => (StatusCode::UNPROCESSABLE_ENTITY, "not-a-consent"),
+        Unreadable::NoPatient { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-patient"),
+    };
+    Problem::new(status, code, error.to_string()).into()
+}
+
+impl Shown for Consent {
+    fn now(&self, at: Instant) -> Value {
+        json!({
+            "status": self.status(at).code(),
+            "revision": self.version(),
+            "objections": self.content().objections,
+        })
+    }
+}
