@@ -28,3 +28,18 @@ pub(crate) fn datetime(at: Instant) -> Value {
     };
     json!({"__extn": {"fn": "datetime", "arg": text}})
 }
+
+/// The entity that a reference means, plain or in the `__entity` form.
+pub(crate) fn read_reference(value: &Value) -> Option<EntityId> {
+    let plain = value.get("__entity").unwrap_or(value);
+    Some(EntityId::new(plain.get("type")?.as_str()?, plain.get("id")?.as_str()?))
+}
+
+/// The text of a moment, plain or in the `__extn` form.
+pub(crate) fn read_datetime(value: &Value) -> Option<&str> {
+    match value.get("__extn") {
+        Some(call) if call.get("fn")?.as_str()? == "datetime" => call.get("arg")?.as_str(),
+        Some(_) => None,
+        None => value.as_str(),
+    }
+}

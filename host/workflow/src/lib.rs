@@ -10,14 +10,19 @@
 //! before the last step, the moment of that step counts: no document goes back in time.
 
 pub mod approval;
+pub mod break_glass;
 mod cedar;
 mod checks;
+pub mod consent;
+pub mod disclosure;
 pub mod hold;
 mod redacted;
 mod refused;
 
 #[cfg(test)]
 mod exploration;
+#[cfg(test)]
+mod schema;
 
 use assent_model::EntityId;
 use serde::Serialize;

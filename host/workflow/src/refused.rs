@@ -23,6 +23,12 @@ pub enum Refused {
         /// What it should be.
         expected: &'static str,
     },
+    /// The words that justify an emergency are fewer than the settings ask for.
+    #[error("`justification` must be {chars} characters or more: say why in words")]
+    JustificationShort {
+        /// How many characters there must be.
+        chars: u32,
+    },
     /// The settings make no sense, so that nothing can be begun under them.
     #[error("the settings cannot be used: {0}; whoever administers them must change this")]
     Settings(#[from] Unfit),
@@ -42,6 +48,9 @@ pub enum Refused {
     /// Whoever declared an emergency does not review it.
     #[error("whoever declared an emergency cannot review it: somebody else must")]
     OwnEmergency,
+    /// Only its author withdraws a decision, where the settings name no roles that may.
+    #[error("only the author of a decision can withdraw it: the settings name no role that may")]
+    NotAuthor,
     /// One person cannot be two.
     #[error("whoever proposed the release cannot confirm it: somebody else must")]
     SamePerson,
@@ -93,11 +102,13 @@ impl Refused {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "invalid",
+            Self::JustificationShort { .. } => "justification-short",
             Self::Settings(_) => "settings-unusable",
             Self::OwnRequest => "own-request",
             Self::NotRequester => "not-requester",
             Self::RoleMissing { .. } => "role-missing",
             Self::OwnEmergency => "own-emergency",
+            Self::NotAuthor => "not-author",
             Self::SamePerson => "same-person",
             Self::Answered => "answered-already",
             Self::State { .. } => "wrong-state",
@@ -113,11 +124,12 @@ impl Refused {
     #[must_use]
     pub const fn group(&self) -> Group {
         match self {
-            Self::Invalid { .. } | Self::Settings(_) => Group::Invalid,
+            Self::Invalid { .. } | Self::JustificationShort { .. } | Self::Settings(_) => Group::Invalid,
             Self::OwnRequest
             | Self::NotRequester
             | Self::RoleMissing { .. }
             | Self::OwnEmergency
+            | Self::NotAuthor
             | Self::SamePerson => Group::Forbidden,
             Self::Answered
             | Self::State { .. }
@@ -145,11 +157,13 @@ mod tests {
     fn each_refusal_has_a_code_of_its_own_and_says_what_to_do() {
         let all = [
             Refused::Invalid { field: "reason", expected: "given" },
+            Refused::JustificationShort { chars: 10 },
             Refused::Settings(Unfit { setting: "quorum", expected: "1 or more" }),
             Refused::OwnRequest,
             Refused::NotRequester,
             Refused::RoleMissing { roles: vec!["privacy-officer".into()] },
             Refused::OwnEmergency,
+            Refused::NotAuthor,
             Refused::SamePerson,
             Refused::Answered,
             Refused::State { is: "expired", wanted: "answered", remedy: "ask anew" },

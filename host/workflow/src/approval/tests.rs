@@ -7,6 +7,7 @@ use crate::Group;
 use crate::exploration::{
     Spoil, Taken, Tried, assert_garbage_is_refused, assert_prints_nothing, assert_reads_back, at, explore,
 };
+use crate::schema;
 
 /// Answers until 20; lasts 10 from the last one.
 const ANSWER_WITHIN: i64 = 20;
@@ -197,6 +198,7 @@ fn every_sequence_of_steps_is_what_an_approval_is_said_to_be() {
         let start = asked(quorum, uses);
         let (quorum, uses) = (quorum as usize, uses as usize);
         let reach = |approval: &Approval, before: &[Taken<Input>]| {
+            schema::assert_fits(&approval.entity().unwrap());
             for now in times {
                 let expected = status_of(before, quorum, uses, now);
                 assert_eq!(approval.status(at(now)), expected, "{before:?} at {now}");
