@@ -435,3 +435,6 @@ impl Machine for Emergency {
         Some(cedar::entity(Self::TYPE, &self.0.id, attributes))
     }
 }
+
+#[cfg(test)]
+mod tests;

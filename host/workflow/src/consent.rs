@@ -25,8 +25,7 @@ const STATUSES: [&str; 6] = ["draft", "proposed", ACTIVE, "rejected", "inactive"
 const ACTIVE: &str = "active";
 
 /// One version of a consent. How large it may be is for the store to say.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Version {
     /// Whose: a `Patient`.
     pub patient: EntityId,
@@ -86,8 +85,12 @@ pub struct Consent(Document);
 struct Document {
     id: String,
     version: u32,
-    content: Version,
+    patient: EntityId,
+    resource: Value,
+    entity: Value,
+    objections: Vec<Objection>,
     recorded_at: Instant,
+    recorded_by: EntityId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked: Option<Revoked>,
 }
@@ -114,7 +117,18 @@ impl Consent {
     pub fn record(id: &str, content: Version, now: Instant) -> Result<Step<Self>, Refused> {
         checks::id("id", id)?;
         content.check(id)?;
-        let document = Document { id: id.to_owned(), version: 1, content, recorded_at: now, revoked: None };
+        let Version { patient, resource, entity, objections, recorded_by } = content;
+        let document = Document {
+            id: id.to_owned(),
+            version: 1,
+            patient,
+            resource,
+            entity,
+            objections,
+            recorded_at: now,
+            recorded_by,
+            revoked: None,
+        };
         Ok(Step { to: Self(document), verb: Verb::Created })
     }
 
@@ -124,14 +138,11 @@ impl Consent {
     /// When this one is revoked, the new one is another patient's, or it does not go together.
     pub fn replace(&self, content: Version, now: Instant) -> Result<Step<Self>, Refused> {
         self.require_not_revoked("replaced")?;
-        content.check(&self.0.id)?;
-        if content.patient != self.0.content.patient {
+        let mut to = Self::record(&self.0.id, content, self.moment(now))?.to;
+        if to.0.patient != self.0.patient {
             return Err(Refused::OtherPatient);
         }
-        let mut to = self.clone();
         to.0.version = self.0.version.saturating_add(1);
-        to.0.content = content;
-        to.0.recorded_at = self.moment(now);
         Ok(Step { to, verb: Verb::Updated })
     }
 
@@ -152,12 +163,11 @@ impl Consent {
     #[must_use]
     pub fn status(&self, now: Instant) -> Status {
         let now = self.moment(now);
-        let content = &self.0.content;
         if self.0.revoked.is_some() {
             Status::Revoked
-        } else if !content.counts(now) {
+        } else if !counts(&self.0.entity, now) {
             Status::Inactive
-        } else if content.objections.is_empty() {
+        } else if self.0.objections.is_empty() {
             Status::Active
         } else {
             Status::Objecting
@@ -170,13 +180,25 @@ impl Consent {
         self.0.version
     }
 
-    /// What was recorded last.
+    /// The FHIR Consent, as it was given.
     #[must_use]
-    pub const fn content(&self) -> &Version {
-        &self.0.content
+    pub const fn resource(&self) -> &Value {
+        &self.0.resource
     }
 
-    /// When it was recorded.
+    /// What of it could not be carried into the entity.
+    #[must_use]
+    pub fn objections(&self) -> &[Objection] {
+        &self.0.objections
+    }
+
+    /// Who recorded this version.
+    #[must_use]
+    pub const fn recorded_by(&self) -> &EntityId {
+        &self.0.recorded_by
+    }
+
+    /// When this version was recorded.
     #[must_use]
     pub const fn recorded_at(&self) -> Instant {
         self.0.recorded_at
@@ -215,20 +237,22 @@ impl Version {
         if uid != Some(EntityId::new(Consent::TYPE, id)) {
             return Err(entity("a `Consent` with the id of the document"));
         }
-        if self.attribute("patient").and_then(cedar::read_reference).as_ref() != Some(&self.patient) {
+        if attribute(&self.entity, "patient").and_then(cedar::read_reference).as_ref() != Some(&self.patient)
+        {
             return Err(entity("of the same patient"));
         }
-        let status = self.attribute("status").and_then(Value::as_str);
+        let status = attribute(&self.entity, "status").and_then(Value::as_str);
         if !status.is_some_and(|status| STATUSES.contains(&status)) {
             return Err(entity("with a `status` of the base schema"));
         }
-        let readable = |name| self.attribute(name).is_none_or(|value| moment_of(value).is_some());
-        if self.attribute("givenAt").is_none() || !["givenAt", "start", "end"].into_iter().all(readable) {
+        let given = |name| attribute(&self.entity, name);
+        let readable = |name| given(name).is_none_or(|value| moment_of(value).is_some());
+        if given("givenAt").is_none() || !["givenAt", "start", "end"].into_iter().all(readable) {
             return Err(entity(
                 "with moments in `givenAt`, `start` and `end`, of which the first is required",
             ));
         }
-        let unsupported = self.attribute("unsupported").map(|value| value.as_array().map_or(0, Vec::len));
+        let unsupported = given("unsupported").map(|value| value.as_array().map_or(0, Vec::len));
         if (unsupported.unwrap_or(0) == 0) != self.objections.is_empty() {
             return Err(entity("with `unsupported` where there are objections, and nowhere else"));
         }
@@ -238,19 +262,19 @@ impl Version {
         }
         Ok(())
     }
+}
 
-    fn attribute(&self, name: &str) -> Option<&Value> {
-        self.entity.get("attrs")?.get(name)
-    }
+fn attribute<'a>(entity: &'a Value, name: &str) -> Option<&'a Value> {
+    entity.get("attrs")?.get(name)
+}
 
-    /// Whether the document is active, given and in its period. The end is the first moment outside.
-    fn counts(&self, now: Instant) -> bool {
-        let moment = |name| self.attribute(name).and_then(moment_of);
-        self.attribute("status").and_then(Value::as_str) == Some(ACTIVE)
-            && moment("givenAt").is_some_and(|given| given <= now)
-            && moment("start").is_none_or(|start| start <= now)
-            && moment("end").is_none_or(|end| now < end)
-    }
+/// Whether the document is active, given and in its period. The end is the first moment outside.
+fn counts(entity: &Value, now: Instant) -> bool {
+    let moment = |name| attribute(entity, name).and_then(moment_of);
+    attribute(entity, "status").and_then(Value::as_str) == Some(ACTIVE)
+        && moment("givenAt").is_some_and(|given| given <= now)
+        && moment("start").is_none_or(|start| start <= now)
+        && moment("end").is_none_or(|end| now < end)
 }
 
 /// A moment, or a date, which is its midnight in UTC: as entity files are read.
@@ -268,7 +292,9 @@ impl TryFrom<Document> for Consent {
     type Error = Refused;
 
     fn try_from(read: Document) -> Result<Self, Refused> {
-        let mut made = Self::record(&read.id, read.content.clone(), read.recorded_at)?.to;
+        let Document { id, patient, resource, entity, objections, recorded_by, .. } = read.clone();
+        let content = Version { patient, resource, entity, objections, recorded_by };
+        let mut made = Self::record(&id, content, read.recorded_at)?.to;
         if read.version == 0 {
             return Err(Refused::Invalid { field: "version", expected: "1 or more" });
         }
@@ -290,22 +316,24 @@ impl Machine for Consent {
     }
 
     fn patient(&self) -> Option<&EntityId> {
-        Some(&self.0.content.patient)
+        Some(&self.0.patient)
     }
 
     /// The entity as it was given; once revoked, one that permits nothing and objects to nothing.
     fn entity(&self) -> Option<Value> {
-        let content = &self.0.content;
         if self.0.revoked.is_none() {
-            return Some(content.entity.clone());
+            return Some(self.0.entity.clone());
         }
         let attributes: Map<String, Value> = cedar::attributes([
-            ("patient", Some(cedar::reference(&content.patient))),
+            ("patient", Some(cedar::reference(&self.0.patient))),
             ("status", Some(json!("inactive"))),
-            ("givenAt", content.attribute("givenAt").cloned()),
+            ("givenAt", attribute(&self.0.entity, "givenAt").cloned()),
             ("forms", Some(json!([]))),
             ("base", Some(json!("deny"))),
         ]);
         Some(cedar::entity(Self::TYPE, &self.0.id, attributes))
     }
 }
+
+#[cfg(test)]
+mod tests;

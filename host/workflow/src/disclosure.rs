@@ -309,3 +309,6 @@ impl Machine for Decision {
         Some(cedar::entity(Self::TYPE, &self.0.id, attributes))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub(crate) struct Tried<'a, M, I> {
     pub(crate) result: &'a Result<Step<M>, Refused>,
 }
 
-/// Explores: hands each document to `reach`, with what led to it, and each step to `check`. Gives how many steps were
+/// Explores: hands each document to `reach`, with each way that leads to it, and each step to `check`. Gives how many steps were
 /// tried, and how many documents were reached.
 pub(crate) fn explore<M: Machine + PartialEq + Debug, I: Clone + Debug>(
     start: &M,
@@ -49,9 +49,9 @@ pub(crate) fn explore<M: Machine + PartialEq + Debug, I: Clone + Debug>(
     let mut tried = 0;
     let mut reached = HashSet::from([text(start)]);
     let mut open: Vec<(M, Vec<Taken<I>>)> = vec![(start.clone(), vec![])];
+    reach(start, &[]);
     while let Some((from, before)) = open.pop() {
         assert_reads_back(&from);
-        reach(&from, &before);
         let written = text(&from);
         for input in inputs {
             for &now in times {
@@ -59,9 +59,11 @@ pub(crate) fn explore<M: Machine + PartialEq + Debug, I: Clone + Debug>(
                 tried += 1;
                 check(&Tried { before: &before, from: &from, input, now, result: &result });
                 let Ok(step) = result else { continue };
-                if before.len() + 1 < depth && reached.insert(text(&step.to)) {
-                    let mut taken = before.clone();
-                    taken.push((input.clone(), now));
+                let mut taken = before.clone();
+                taken.push((input.clone(), now));
+                // Also where it was reached before: another way to it must make it the same.
+                reach(&step.to, &taken);
+                if taken.len() < depth && reached.insert(text(&step.to)) {
                     open.push((step.to, taken));
                 }
             }

@@ -21,6 +21,8 @@ mod refused;
 
 #[cfg(test)]
 mod exploration;
+#[cfg(test)]
+mod schema;
 
 use assent_model::EntityId;
 use serde::Serialize;

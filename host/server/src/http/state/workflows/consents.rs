@@ -130,7 +130,7 @@ impl Shown for Consent {
         json!({
             "status": self.status(at).code(),
             "revision": self.version(),
-            "objections": self.content().objections,
+            "objections": self.objections(),
         })
     }
 }
