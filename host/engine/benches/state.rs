@@ -22,7 +22,8 @@ const BATCH: usize = 200;
 const SINGLE_CHANGES: usize = 500;
 
 const SCHEMA: &str = include_str!("../../../policies/base/health.cedarschema");
-const GROUND: &str = r#"[{"uid": {"type": "Organization", "id": "clinic"}, "attrs": {"name": "Clinic"}, "parents": []}]"#;
+const GROUND: &str =
+    r#"[{"uid": {"type": "Organization", "id": "clinic"}, "attrs": {"name": "Clinic"}, "parents": []}]"#;
 
 fn main() {
     let patients = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);

@@ -38,7 +38,7 @@ use crate::exporters::Exporters;
 use crate::say::say;
 use asked::Asked;
 use beside::Beside;
-use gauges::{CopyGauges, WitnessGauges};
+use gauges::{CopyGauges, StateGauges, WitnessGauges};
 use ready::{Address, Ready, ReadyBeside};
 use service::With;
 use state::States;
@@ -177,6 +177,7 @@ impl Life {
         beside.begin("the watch over the log and its keys", log::watch(log.clone(), clock()));
         beside.begin("the turn of the year", log::turn(log.clone(), clock()));
         if !self.states.is_empty() {
+            self.gauges.push(Arc::new(StateGauges(self.states.clone())));
             beside.begin("the look at the state", state::watch(self.states.clone(), clock()));
         }
         beside.begin("the inbox of commands", inbox::watch(log.clone(), clock()));

@@ -23,7 +23,7 @@ const ADMIN: &str = r#"[[caller]]
 id = "admin"
 organizations = ["clinic"]
 environment = "production"
-rights = ["read-state", "write-state"]
+rights = ["read-state", "write-state", "metrics"]
 obligations = []
 key_sha256 = "KEY"
 "#;
@@ -169,6 +169,8 @@ fn a_node_that_is_cut_off_says_so_and_denies_but_for_what_may_go_on() {
     assert!(node.is_ready() && node.permits("read") && node.permits("list"));
     server.stop();
     node.wait_for("it is not ready", |node| !node.is_ready());
+    let metrics = node.send("GET", "/metrics", Some("admin-key"), "").1;
+    assert!(metrics.contains("assent_state_stale{organization=\"clinic\"} 1"), "{metrics}");
     assert!(!node.permits("read"));
     assert!(node.permits("list"));
     assert_eq!(node.give("bob"), 503);

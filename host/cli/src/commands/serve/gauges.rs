@@ -1,12 +1,38 @@
-//! How copies and witnesses stand, for whoever reads the metrics.
+//! How copies, witnesses and the state stand, for whoever reads the metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use assent_engine::state::LiveState;
 use assent_outbound::copies::Watch;
 use assent_outbound::witness::{State, Status, Witnessing};
 use assent_server::Clock;
 use assent_server::metrics::{Family, Gauges, Kind, Sample};
+
+use super::state::States;
+
+/// The state of each organization.
+#[derive(Debug)]
+pub(super) struct StateGauges(pub(super) States);
+
+impl Gauges for StateGauges {
+    fn families(&self) -> Vec<Family> {
+        let each = |name, help, value: fn(&LiveState) -> f64| {
+            let samples = self.0.iter().map(|(organization, state)| Sample::of(organization, value(state)));
+            Family { name, help, kind: Kind::Gauge, samples: samples.collect() }
+        };
+        vec![
+            each("assent_state_version", "Changes of the state that decisions see.", |state| {
+                state.version() as f64
+            }),
+            each(
+                "assent_state_stale",
+                "1 while the database was not heard of for too long: permits are denied then.",
+                |state| f64::from(u8::from(!state.is_fresh())),
+            ),
+        ]
+    }
+}
 
 /// The copies of a service's logs.
 #[derive(Debug)]
