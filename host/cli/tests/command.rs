@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod audit;
+mod state;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
