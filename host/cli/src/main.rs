@@ -68,6 +68,8 @@ enum Command {
         #[command(subcommand)]
         command: arguments::Audit,
     },
+    #[command(flatten)]
+    State(arguments::state::State),
 }
 
 fn address(text: &str) -> Result<std::net::SocketAddr, &'static str> {
@@ -143,5 +145,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Audit { command } => arguments::audit(command, &mut out),
+        Command::State(command) => {
+            command.run(&mut out)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }

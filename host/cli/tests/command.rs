@@ -5,6 +5,7 @@
 
 mod audit;
 mod nodes;
+mod state;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

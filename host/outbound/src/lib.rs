@@ -1,5 +1,5 @@
 //! What the service sends elsewhere: records to other systems, checkpoints to witnesses, copies of
-//! finished segments to object storage.
+//! finished segments to object storage. And the client by which people use the service.
 //!
 //! The only crate that opens connections. All of it follows the log and none of it is waited for by a
 //! decision: INVARIANT (nothing outside decides): whatever fails here is tried again and shown to the
@@ -9,4 +9,5 @@
 pub mod copies;
 pub mod export;
 pub mod http;
+pub mod service;
 pub mod witness;

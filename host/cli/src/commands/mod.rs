@@ -5,6 +5,7 @@ pub mod audit;
 pub mod check;
 pub mod eval;
 pub mod serve;
+pub mod state;
 pub mod test;
 
 use std::path::Path;

@@ -57,7 +57,7 @@ fn refused(output: &Output) -> String {
 }
 
 /// A service; killed when it goes.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     address: String,
     /// What it said before it served.
@@ -67,7 +67,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(deployment: &Deployment) -> Self {
+    pub(crate) fn start(deployment: &Deployment) -> Self {
         Self::start_at(deployment, DAY)
     }
 
@@ -98,8 +98,12 @@ impl Running {
         service
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Whether this was permitted, and the decision's id.
-    fn ask(&self, request: &str) -> (bool, String) {
+    pub(crate) fn ask(&self, request: &str) -> (bool, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
