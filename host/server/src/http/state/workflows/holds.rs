@@ -108,7 +108,7 @@ fn check(turn: &LiveTurn<'_>, asking: &Asking, target: &Target) -> Result<(), St
     if exists {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-target", detail()).at("/target", "").into())
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-target", detail()).into())
 }
 
 impl Shown for Hold {
