@@ -71,8 +71,11 @@ fn the_first_batch_that_is_refused_is_said_with_its_places_and_how_to_go_on() {
     let said = refused(&at(&url, &import));
     let told: Vec<_> = said.lines().collect();
     assert!(told[0].starts_with("the service refuses it (422 invalid-facts): "), "{said}");
-    assert!(told[1].contains("u.ndjson:3: User/c: ") && told[1].contains("did you mean `role`?"), "{said}");
-    assert!(told[2].contains("u.ndjson:5: User/d: "), "{said}");
+    assert!(
+        told[1].contains("u.ndjson:3: `User::\"c\"`: ") && told[1].contains("did you mean `role`?"),
+        "{said}"
+    );
+    assert!(told[2].contains("u.ndjson:5: `User::\"d\"`: "), "{said}");
     assert!(told[3].starts_with("imported 2 of 5 entities; ") && told.len() == 4, "{said}");
     let place = told[3].rsplit("--resume ").next().unwrap().trim_end_matches('`');
 
@@ -95,7 +98,8 @@ fn in_a_list_the_place_is_the_index_and_what_is_nowhere_is_refused() {
     let written = Written::new(&[("u.json", &list)]);
     let said = refused(&at(&service.url(), &written.import(&[])));
     assert!(
-        said.contains("u.json: /1: User/b: ") && said.ends_with("\nnothing of 2 entities was imported\n"),
+        said.contains("u.json: /1: `User::\"b\"`: ")
+            && said.ends_with("\nnothing of 2 entities was imported\n"),
         "{said}"
     );
 }
@@ -160,7 +164,43 @@ fn a_circle_is_not_cut_and_one_that_is_too_large_is_said() {
         "{said}"
     );
     assert!(said.contains("imported 1 of 4 entities"), "{said}");
+    // One change holds a thousand.
+    let circle = |size: usize| {
+        let each = (0..size).map(|n| user(&n.to_string(), &boss(&((n + 1) % size).to_string())));
+        Written::new(&[("u.ndjson", &each.collect::<Vec<_>>().join("\n"))])
+    };
+    let listener = taking(1000);
+    let said = refused(&at(&listener.url(), &circle(1001).import(&[])));
+    assert!(said.contains("u.ndjson:1: 1001 entities, ") && listener.asked().is_empty(), "{said}");
+    assert!(
+        well(&listener.url(), &circle(1000).import(&[])).starts_with("imported 1000 entities in 1 change;")
+    );
     let single = Written::new(&[("u.ndjson", &user("a", ""))]);
     let said = refused(&at(&taking(0).url(), &single.import(&[])));
     assert!(said.contains("u.ndjson:1: User/a: this entity is larger than one change may be"), "{said}");
+}
+
+#[test]
+fn a_batch_stays_below_what_the_service_takes_in_bytes_and_values() {
+    let sizes = |entities: Vec<String>| {
+        let written = Written::new(&[("u.ndjson", &entities.join("\n"))]);
+        let listener = taking(1000);
+        well(&listener.url(), &written.import(&[]));
+        let asked = listener.asked().into_iter();
+        asked.map(|asked| asked.body["changes"].as_array().unwrap().len()).collect::<Vec<_>>()
+    };
+    let of_bytes = |bytes: usize| {
+        let one = |n: usize, more: usize| user(&n.to_string(), &format!(r#""role":"{}""#, "x".repeat(more)));
+        let rest = bytes - one(0, 0).len() - r#"{"put":},"#.len();
+        (0..3).map(|n| one(n, rest)).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(of_bytes((512 << 10) / 2)), [2, 1]);
+    assert_eq!(sizes(of_bytes((512 << 10) / 2 + 1)), [1, 1, 1]);
+    let of_values = |values: usize| {
+        // The attributes, the list and the missing parents are values, as are the six around each entity.
+        let list = vec!["1"; values - 9].join(",");
+        (0..3).map(|n| user(&n.to_string(), &format!(r#""list":[{list}]"#))).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(of_values(5_000)), [2, 1]);
+    assert_eq!(sizes(of_values(5_001)), [1, 1, 1]);
 }

@@ -90,10 +90,11 @@ pub fn list(session: &Session, kind: &str, listing: &Listing, out: &mut dyn Writ
     };
     let mut listing = listing.clone();
     listing.filters.push(("type", kind.to_owned()));
+    let nothing = "nothing found; what is in the release's files and was never changed is not listed";
     session.list(
         ENTITIES,
         &listing,
-        (&["ID", "VERSION", "CHANGED", "BY", "ATTRIBUTES", "PARENTS"], &row),
+        (&["ID", "VERSION", "CHANGED", "BY", "ATTRIBUTES", "PARENTS"], &row, nothing),
         out,
     )
 }
@@ -105,7 +106,8 @@ pub fn list(session: &Session, kind: &str, listing: &Listing, out: &mut dyn Writ
 pub fn put(session: &Session, file: &Path, insist: Insist, out: &mut dyn Write) -> anyhow::Result<()> {
     let text = text(file)?;
     let name = files::shown(file);
-    let entity: Value = serde_json::from_str(&text).map_err(|error| anyhow!("{name}: {error}"))?;
+    let entity: Value =
+        serde_json::from_str(&text).map_err(|error| anyhow!("{name}: this is not JSON: {error}"))?;
     ensure!(!entity.is_array(), "{name} has several entities: `assent entity import {name}`");
     let (kind, id) = uid(&entity).with_context(|| format!("{name}: {NO_ENTITY}"))?;
     // As it was written: a member that is there twice is for the service to refuse.
@@ -160,7 +162,10 @@ fn patch(changes: &Changes<'_>) -> anyhow::Result<Value> {
         let expected = || format!("`{text}`: expected `name=TEXT`, or `name:=JSON`");
         let (name, value) = text.split_once('=').with_context(expected)?;
         let (name, value) = match name.strip_suffix(':') {
-            Some(name) => (name, serde_json::from_str(value).with_context(|| format!("`{name}:=`"))?),
+            Some(name) => {
+                let not_json = || format!("`{text}`: what follows `:=` is not JSON; for text: `{name}=…`");
+                (name, serde_json::from_str(value).with_context(not_json)?)
+            }
             None => (name, Value::from(value)),
         };
         ensure!(!name.is_empty(), expected());
@@ -202,7 +207,7 @@ fn changed(session: &Session, entity: &str, ask: &Ask, out: &mut dyn Write) -> a
 
 /// A problem with the one entity that is asked about.
 fn told(problem: &Problem) -> String {
-    problem.told(|pointer| pointer.strip_prefix("/changes/0").unwrap_or(pointer).to_owned())
+    problem.told(|pointer, _| pointer.strip_prefix("/changes/0").unwrap_or(pointer).to_owned())
 }
 
 fn shown(session: &Session, entity: &str, answer: &Answer, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -273,7 +278,7 @@ mod tests {
             (&["role"], &[], &[], "`role`: expected `name=TEXT`"),
             (&["=x"], &[], &[], "`=x`: expected"),
             (&[":=1"], &[], &[], "`:=1`: expected"),
-            (&["n:=nurse"], &[], &[], "`n:=`"),
+            (&["n:=nurse"], &[], &[], "`n:=nurse`: what follows `:=` is not JSON; for text: `n=…`"),
             (&["n=1", "n:=1"], &[], &[], "`n` is there twice"),
             (&["n=1"], &["n"], &[], "`n` is there twice"),
             (&[], &[], &["Role"], "`Role`: expected an entity as TYPE/ID"),

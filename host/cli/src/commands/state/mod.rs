@@ -59,6 +59,9 @@ pub struct Listing {
     pub filters: Vec<(&'static str, String)>,
 }
 
+/// The cells of a document in a table.
+type Row<'a> = dyn Fn(&Value) -> Vec<String> + 'a;
+
 /// The state of one organization, as a caller sees it.
 #[derive(Debug)]
 pub struct Session {
@@ -113,16 +116,16 @@ impl Session {
         match self.try_ask(ask)? {
             Ok(answer) => Ok(answer),
             Err(problem) if ask.method == Method::Get && problem.is("not-found") => bail!("{missing}"),
-            Err(problem) => bail!(problem.told(|pointer| pointer.to_owned())),
+            Err(problem) => bail!(problem.told(|pointer, _| pointer.to_owned())),
         }
     }
 
-    /// Prints a list of a collection, in whose table `row` is a line, under these heads.
+    /// Prints a list of a collection, in whose table `row` is a line, under these heads; or says that there is nothing.
     fn list(
         &self,
         collection: &str,
         listing: &Listing,
-        (heads, row): (&[&str], &dyn Fn(&Value) -> Vec<String>),
+        (heads, row, nothing): (&[&str], &Row<'_>, &str),
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let mut rows = vec![];
@@ -150,7 +153,7 @@ impl Session {
             return Ok(());
         }
         if rows.is_empty() {
-            writeln!(out, "nothing found")?;
+            writeln!(out, "{nothing}")?;
         } else {
             write!(out, "{}", self.look.table(heads, rows))?;
         }

@@ -46,14 +46,15 @@ impl Problem {
         self.code == code
     }
 
-    /// As sentences: what is wrong, then each place of it, named as `place` has it for a JSON Pointer into the body.
-    pub(super) fn told(&self, mut place: impl FnMut(&str) -> String) -> String {
+    /// As sentences: what is wrong, then each place of it, named as `place` has it for a JSON Pointer into the body and
+    /// what is said of it.
+    pub(super) fn told(&self, mut place: impl FnMut(&str, &str) -> String) -> String {
         let verb = if self.status >= 500 { "cannot do it now" } else { "refuses it" };
         let code = format!("{} {}", self.status, self.code);
         let mut told = format!("the service {verb} ({}): {}", code.trim_end(), self.detail);
         told = one_line(&told);
         for (pointer, detail) in &self.errors {
-            let place = place(pointer);
+            let place = place(pointer, detail);
             let separator = if place.is_empty() { "" } else { ": " };
             told = format!("{told}\n  {}", printable(&format!("{place}{separator}{}", one_line(detail))));
         }
@@ -78,12 +79,14 @@ mod tests {
             ],
         });
         assert_eq!(
-            Problem::parsed(422, &body).told(|pointer| pointer.replace("/changes/1", "people.json:2")),
+            Problem::parsed(422, &body).told(|pointer, _| pointer.replace("/changes/1", "people.json:2")),
             "the service refuses it (422 invalid-facts): what results does not fit the schema\n  \
              people.json:2: no attribute `rule`\n  and \u{fffd}[2J this"
         );
         assert!(
-            Problem::parsed(503, &body).told(str::to_owned).starts_with("the service cannot do it now (503")
+            Problem::parsed(503, &body)
+                .told(|pointer, _| pointer.to_owned())
+                .starts_with("the service cannot do it now (503")
         );
     }
 
@@ -92,7 +95,7 @@ mod tests {
         for body in [Value::Null, json!({ "error": "x" }), json!({ "type": "about:blank", "detail": "x" })] {
             let problem = Problem::parsed(404, &body);
             assert!(!problem.is("not-found"));
-            let told = problem.told(str::to_owned);
+            let told = problem.told(|pointer, _| pointer.to_owned());
             assert!(told.starts_with("the service refuses it (404): ") && told.contains("`--url`"), "{told}");
         }
     }

@@ -90,27 +90,23 @@ pub(super) fn entity(value: &Value) -> Option<String> {
     Some(format!("{}/{}", members.get("type")?.as_str()?, members.get("id")?.as_str()?))
 }
 
-/// A value in words, as far as that is the easier: what is nested deeper stays JSON.
+/// A value in words; what is nested stands in brackets.
 pub(super) fn said(value: &Value) -> String {
-    let plain = |value: &Value| match value {
-        Value::Null => Some("none".to_owned()),
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Array(_) | Value::Object(_) => entity(value),
+    let nested = |value: &Value| match value {
+        Value::Array(_) => format!("[{}]", said(value)),
+        Value::Object(_) if entity(value).is_none() => format!("{{{}}}", said(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => said(value),
     };
-    let words = || match value {
-        Value::Array(values) => {
-            let values: Option<Vec<String>> = values.iter().map(plain).collect();
-            values.filter(|values| !values.is_empty()).map(|values| values.join(", "))
-        }
-        Value::Object(members) => {
-            let members = members.iter().map(|(name, value)| Some(format!("{name} {}", plain(value)?)));
-            let members: Option<Vec<String>> = members.collect();
-            members.filter(|members| !members.is_empty()).map(|members| members.join(", "))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    };
-    plain(value).or_else(words).unwrap_or_else(|| value.to_string())
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(values) => values.iter().map(nested).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => entity(value).unwrap_or_else(|| {
+            let members = members.iter().map(|(name, value)| format!("{name} {}", nested(value)));
+            members.collect::<Vec<_>>().join(", ")
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +133,7 @@ mod tests {
             "status": "pending",
             "by": { "type": "Practitioner", "id": "dr-lee" },
             "attrs": { "role": "nurse", "teams": [{ "type": "CareTeam", "id": "teal" }] },
-            "answers": [{ "who": { "type": "Practitioner", "id": "x" }, "approves": true }, { "a": { "b": 1 } }],
+            "answers": [{ "who": { "type": "Practitioner", "id": "x" }, "approves": true }, { "a": { "b": [1, [2]] } }],
             "uses": [],
         });
         assert_eq!(
@@ -148,7 +144,7 @@ mod tests {
              attrs           role                   nurse\n                  \
              teams                  CareTeam/teal\n  \
              answers         who Practitioner/x, approves true\n                  \
-             {\"a\":{\"b\":1}}\n  \
+             a {b [1, [2]]}\n  \
              uses            none\n"
         );
     }

@@ -99,6 +99,8 @@ pub const CONSENTS: Collection = Collection {
 /// What ends soon: its members are the columns.
 pub const LAPSES: Collection = Collection { name: "lapses", noun: "lapse", columns: &[] };
 
+const NOTHING: &str = "nothing found";
+
 /// Prints a list.
 ///
 /// # Errors
@@ -118,7 +120,7 @@ pub fn list(
             |pointers: &[&str]| pointers.iter().find_map(|pointer| document.pointer(pointer)).map(said);
         collection.columns.iter().map(|(_, pointers)| first(pointers).unwrap_or_default()).collect()
     };
-    session.list(collection.name, listing, (&heads, &row), out)
+    session.list(collection.name, listing, (&heads, &row, NOTHING), out)
 }
 
 /// A list whose documents are of several kinds: each on a line, as it says itself.
@@ -133,7 +135,7 @@ fn lines(
         members.map(|(name, value)| format!("{name} {}", said(value))).collect()
     };
     // As many heads as a document may have members; those of nothing are left out.
-    session.list(collection.name, listing, (&["WHAT", "", "", "", "", "", "", ""], &row), out)
+    session.list(collection.name, listing, (&["WHAT", "", "", "", "", "", "", ""], &row, NOTHING), out)
 }
 
 /// Prints a document.

@@ -82,6 +82,7 @@ pub fn import(session: &Session, import: &Import<'_>, out: &mut dyn Write) -> an
     let total = index.entities.len();
     ensure!(total > 0, "there are no entities in these files");
     let order = order(&index.references);
+    ensure_circles_fit(&index, &order)?;
     let begin = import.resume.map(|place| resumed(&index, &order, place)).transpose()?.unwrap_or_default();
     let salt = if import.again { random()? } else { String::new() };
     let mut sending = Sending {
@@ -104,6 +105,25 @@ pub fn import(session: &Session, import: &Import<'_>, out: &mut dyn Write) -> an
     }
     drop(progress);
     sending.finished(begin, out)
+}
+
+/// A circle goes into one change, and the service takes no larger change than this.
+fn ensure_circles_fit(index: &Index, order: &Order) -> anyhow::Result<()> {
+    let mut from = 0;
+    for end in &order.ends {
+        let circle = order.entities.get(from..*end).unwrap_or_default();
+        if circle.len() > BATCH_MAX as usize {
+            let first = circle.first().and_then(|at| index.entities.get(*at));
+            let place = first.map(|entity| index.place(entity)).unwrap_or_default();
+            bail!(
+                "{place}: {} entities, of which this is the first, refer to one another in a circle, and one change \
+                 holds {BATCH_MAX}: import them without the references first\nnothing was imported",
+                circle.len()
+            );
+        }
+        from = *end;
+    }
+    Ok(())
 }
 
 impl Sending<'_> {
@@ -193,10 +213,13 @@ impl Sending<'_> {
                     1 => "this entity is".to_owned(),
                     more => format!("these {more} entities, which refer to one another in a circle, are"),
                 };
-                let place = self.named(self.done);
-                format!("{}\n  {place}: {what} larger than one change may be", problem.told(str::to_owned))
+                let place = self.named(self.done, "");
+                format!(
+                    "{}\n  {place}: {what} larger than one change may be",
+                    problem.told(|pointer, _| pointer.to_owned())
+                )
             }
-            Stopped::Refused(problem) => problem.told(|pointer| self.pointed(pointer)),
+            Stopped::Refused(problem) => problem.told(|pointer, detail| self.pointed(pointer, detail)),
             Stopped::Other(error) => format!("{error:#}"),
         };
         let total = self.order.entities.len();
@@ -212,23 +235,25 @@ impl Sending<'_> {
         })
     }
 
-    /// Where in the files a pointer into the batch is.
-    fn pointed(&self, pointer: &str) -> String {
+    /// Where in the files a pointer into the batch is; with the entity's name, unless that is said of it.
+    fn pointed(&self, pointer: &str, detail: &str) -> String {
         let Some(rest) = pointer.strip_prefix("/changes/") else { return pointer.to_owned() };
         let (number, below) = rest.split_once('/').unwrap_or((rest, ""));
         let Ok(number) = number.parse::<usize>() else { return pointer.to_owned() };
-        let place = self.named(self.done + number);
+        let place = self.named(self.done + number, detail);
         if below.is_empty() { place } else { format!("{place}: /{below}") }
     }
 
-    /// The place of an entity and its name.
-    fn named(&self, position: usize) -> String {
+    /// The place of an entity, and its name unless this names it.
+    fn named(&self, position: usize, detail: &str) -> String {
         let Ok(entity) = self.entity(position) else { return "an entity that was not sent".to_owned() };
         let place = self.index.place(entity);
         let json = self.index.json(entity).ok().and_then(|json| serde_json::from_slice::<Value>(&json).ok());
         match json.as_ref().and_then(uid) {
-            Some((kind, id)) => format!("{place}: {kind}/{id}"),
-            None => place,
+            Some((kind, id)) if !detail.contains(&format!("{kind}::\"{id}\"")) => {
+                format!("{place}: {kind}/{id}")
+            }
+            Some(_) | None => place,
         }
     }
 

@@ -171,10 +171,10 @@ mod tests {
                 let position = entities.iter().position(|entity| *entity == at).unwrap();
                 ends.partition_point(|end| *end <= position)
             };
-            for at in 0..n {
-                for to in 0..n {
-                    prop_assert_eq!(circle(at) == circle(to), reaches[at][to] && reaches[to][at]);
-                    prop_assert!(!reaches[at][to] || circle(to) <= circle(at));
+            for (at, reached) in reaches.iter().enumerate() {
+                for (to, is_reached) in reached.iter().enumerate() {
+                    prop_assert_eq!(circle(at) == circle(to), *is_reached && reaches[to][at]);
+                    prop_assert!(!is_reached || circle(to) <= circle(at));
                 }
             }
             if (0..n).all(|at| references[at].iter().all(|to| (*to as usize) <= at)) {
