@@ -1,10 +1,14 @@
 //! Stories of the state, end to end over HTTP: what people ask for, decide and take back, and what the next decision
 //! says. The example hospital, a real log, a real database, and a clock that the story moves.
 
+mod clocks;
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use assent_audit::keys::MasterKey;
 use assent_audit::logs::{Logs, LogsConfig};
@@ -18,13 +22,17 @@ use serde_json::{Value, json};
 
 use crate::support::{CLINICS, Lines, Reply, Server, World, root, runtime};
 
-/// A clock that stories move.
+/// A clock that stories move, and the milliseconds that pass, which no clock needs to show.
 #[derive(Debug)]
-struct Hand(AtomicI64);
+struct Hand(AtomicI64, AtomicU64);
 
 impl assent_server::Clock for Hand {
     fn now(&self) -> Instant {
         Instant::from_millis(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+
+    fn passed(&self) -> Duration {
+        Duration::from_millis(self.1.load(Ordering::Relaxed))
     }
 }
 
@@ -34,6 +42,8 @@ const HOUR_MS: i64 = 3_600_000;
 struct Clinics {
     server: Server,
     clock: Arc<Hand>,
+    /// How far the service's clock is behind that of those who ask, in milliseconds.
+    behind: AtomicI64,
     logs: Arc<Logs>,
     _directory: tempfile::TempDir,
 }
@@ -86,7 +96,7 @@ impl Clinics {
             caller: assent_cli::deployment::build::caller(config),
             credential: Credential::KeySha256(assent_server::key_digest(&config.id)),
         });
-        let clock = Arc::new(Hand(AtomicI64::new(start.as_millis())));
+        let clock = Arc::new(Hand(AtomicI64::new(start.as_millis()), AtomicU64::new(0)));
         let parts = ServiceParts {
             releases: world.built.organizations.iter().map(|built| built.release.clone()).collect(),
             states,
@@ -103,11 +113,23 @@ impl Clinics {
             gauges: vec![],
         };
         let server = Server::serve(Arc::new(Service::new(parts).unwrap()));
-        Self { server, clock, logs, _directory: directory }
+        Self { server, clock, behind: AtomicI64::new(0), logs, _directory: directory }
     }
 
     fn later(&self, milliseconds: i64) {
         self.clock.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
+    /// The service's clock is put back, and nobody else's.
+    fn put_back(&self, milliseconds: i64) {
+        self.behind.fetch_add(milliseconds, Ordering::Relaxed);
+        self.later(-milliseconds);
+    }
+
+    /// So much time goes by, and the clock goes on with it.
+    fn passes(&self, milliseconds: i64) {
+        self.clock.1.fetch_add(u64::try_from(milliseconds).unwrap(), Ordering::Relaxed);
+        self.later(milliseconds);
     }
 
     /// A request of the administration's tool on behalf of this person.
@@ -127,7 +149,7 @@ impl Clinics {
         let path = format!("/{organization}/access/v1/evaluation");
         let mut request = request.clone();
         let before = |minutes: i64| {
-            let now = self.clock.0.load(Ordering::Relaxed);
+            let now = self.clock.0.load(Ordering::Relaxed) + self.behind.load(Ordering::Relaxed);
             json!(Instant::from_millis(now - minutes * 60_000).unwrap())
         };
         request["context"]["session"] = json!({
@@ -249,21 +271,23 @@ fn a_denied_export_is_asked_for_approved_by_two_permitted_once_and_then_denied()
     assert_eq!(clinics.changes(HOSPITAL), expected);
 }
 
+/// An approval of the export of this data set: its path.
+fn approved(clinics: &Clinics, data_set: &str) -> String {
+    let mut ask = clinics.ask(HOSPITAL, &export(data_set))["context"]["access_request"]["template"].clone();
+    ask["justification"] = json!("stroke registry, fourth quarter of 2026");
+    let made = good(&clinics.state("POST", HOSPITAL, "approvals", REQUESTER, &ask), 201);
+    let path = format!("approvals/{}", made["id"].as_str().unwrap());
+    for person in [OFFICER, PHYSICIAN] {
+        let body = json!({ "approves": true });
+        good(&clinics.state("POST", HOSPITAL, &format!("{path}/answer"), person, &body), 200);
+    }
+    path
+}
+
 #[test]
 fn an_approval_ends_when_it_is_revoked_withdrawn_refused_or_over() {
     let clinics = Clinics::open();
-    let approved = |data_set: &str| {
-        let export = export(data_set);
-        let mut ask = clinics.ask(HOSPITAL, &export)["context"]["access_request"]["template"].clone();
-        ask["justification"] = json!("stroke registry, fourth quarter of 2026");
-        let made = good(&clinics.state("POST", HOSPITAL, "approvals", REQUESTER, &ask), 201);
-        let path = format!("approvals/{}", made["id"].as_str().unwrap());
-        for person in [OFFICER, PHYSICIAN] {
-            let body = json!({ "approves": true });
-            good(&clinics.state("POST", HOSPITAL, &format!("{path}/answer"), person, &body), 200);
-        }
-        (export, path)
-    };
+    let approved = |data_set: &str| (export(data_set), approved(&clinics, data_set));
     let (export, path) = approved("sha256:a");
     let body = json!({ "comment": "the registry closed" });
     good(&clinics.state("POST", HOSPITAL, &format!("{path}/revoke"), OFFICER, &body), 200);
@@ -395,16 +419,27 @@ fn a_declared_emergency_opens_with_obligations_ends_by_itself_and_is_reviewed() 
     refused(&review(OFFICER), 409, "reviewed-already");
 }
 
-#[test]
-fn an_emergency_that_is_found_unjustified_is_over() {
-    let clinics = Clinics::open();
+/// What a declared emergency opens.
+fn emergency_read() -> Value {
     let resource = json!({ "type": "document-reference", "id": "drew-recovery" });
     let mut read = asked_by(("practitioner", "dr-okafor"), "read", resource, "BTG");
     let said = json!({ "reason": "medical-emergency", "justification": "overdose, unresponsive", "acknowledged": true });
     read["context"]["breakGlass"] = said;
+    read
+}
+
+/// The declaration of that emergency.
+fn declared(clinics: &Clinics) -> Reply {
     let patient = json!({ "type": "Patient", "id": "drew-mason" });
     let body = json!({ "patient": patient, "reason": "medical-emergency", "justification": "overdose, unresponsive" });
-    let made = good(&clinics.state("POST", HOSPITAL, "emergencies", "Practitioner/dr-okafor", &body), 201);
+    clinics.state("POST", HOSPITAL, "emergencies", "Practitioner/dr-okafor", &body)
+}
+
+#[test]
+fn an_emergency_that_is_found_unjustified_is_over() {
+    let clinics = Clinics::open();
+    let read = emergency_read();
+    let made = good(&declared(&clinics), 201);
     let path = format!("emergencies/{}/review", made["id"].as_str().unwrap());
     assert!(clinics.permits(HOSPITAL, &read));
     refused(
@@ -434,16 +469,21 @@ fn consent(id: &str) -> Value {
     })
 }
 
-#[test]
-fn a_consent_permits_with_redactions_until_it_is_revoked() {
-    // The clinic, where nothing is permitted without a directive.
-    let clinics = Clinics::open_with(&[("no_consent = \"permit\"", "no_consent = \"deny\"")]);
+/// What the consent of the family opens, where nothing is permitted without a directive.
+fn search() -> Value {
     let bundle = json!({ "type": "bundle", "id": "leo-observations", "properties": {
         "patient": { "type": "Patient", "id": "leo-rivera" },
         "organization": { "type": "Organization", "id": "bay-pediatrics" },
         "labels": ["N"], "categories": ["general"], "function": "clinical", "resourceType": "Observation",
     } });
-    let search = asked_by(("practitioner", "dr-chen"), "search", bundle, "TREAT");
+    asked_by(("practitioner", "dr-chen"), "search", bundle, "TREAT")
+}
+
+#[test]
+fn a_consent_permits_with_redactions_until_it_is_revoked() {
+    // The clinic, where nothing is permitted without a directive.
+    let clinics = Clinics::open_with(&[("no_consent = \"permit\"", "no_consent = \"deny\"")]);
+    let search = search();
     assert!(!clinics.permits(CLINIC, &search));
     let by = "Practitioner/po-adams";
     let put =

@@ -1,9 +1,10 @@
 //! The `assent` command as a person runs it: what it prints, how it ends, how it refuses.
 //!
-//! Plugins are not needed here: the deployments are the AuthZEN examples and small ones of its own.
+//! The deployments are the AuthZEN examples and small ones of its own; only `crash::uses` needs a plugin.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod audit;
+mod crash;
 mod nodes;
 mod state;
 

@@ -14,7 +14,7 @@ use assent_model::OrganizationId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::callers::Callers;
-use crate::clock::{Clock, Ids};
+use crate::clock::{Clock, Ids, Onward};
 use crate::http::{Archive, Lane, NO_ROUTE, ROUTES, RequestLog, TurnedAway};
 use crate::limits::{LimitError, Limits};
 use crate::metrics::{Decisions, Durations, Gauges};
@@ -43,7 +43,7 @@ pub struct ServiceParts {
     /// Whether to listen on an address that other machines can reach. The service speaks plain
     /// HTTP: whoever sets this has put something in front that speaks TLS.
     pub allow_remote_peers: bool,
-    /// The clock that decisions see.
+    /// The clock that decisions see; put back, it goes on for them all the same.
     pub clock: Arc<dyn Clock>,
     /// The source of decision ids and request ids.
     pub ids: Arc<dyn Ids>,
@@ -186,7 +186,7 @@ impl Service {
             limits: parts.limits,
             public_url: parts.public_url.as_deref().map(PublicUrl::new).transpose()?,
             allow_remote_peers: parts.allow_remote_peers,
-            clock: parts.clock,
+            clock: Arc::new(Onward::new(parts.clock)),
             ids: parts.ids,
             log: parts.log,
             gauges: parts.gauges,

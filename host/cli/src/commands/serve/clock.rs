@@ -2,7 +2,7 @@
 //!
 //! While the service runs the clock is held against time that only goes on; at a start, against the newest
 //! record of the log. What is found is a record and a line for the operator, and nothing more: a clock that
-//! was put right must not stop the service.
+//! was put right must not stop the service. That decisions do not go back with it is for [`assent_server::clock`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -43,7 +43,11 @@ pub(super) async fn watch(recorder: AuditRecorder, clock: Arc<dyn Clock>) -> Inf
         looks.tick().await;
         let (now, reached) = (clock.now(), tokio::time::Instant::now());
         if let Some((before, after)) = jump(earlier, reached.duration_since(at), now) {
-            tell(before, after, "while the service runs");
+            let how = match after < before {
+                true => "while the service runs, which goes on from the former until it is started again",
+                false => "while the service runs",
+            };
+            tell(before, after, how);
             for organization in recorder.logs().status().keys() {
                 // A log that takes no records is said by whoever watches it.
                 drop(recorder.note(organization, now, Event::ClockJump { before, after }).await);
