@@ -162,11 +162,11 @@ fn a_list_is_a_table_with_the_columns_that_there_are() {
     let (printed, _) = lines(&["hold", "list"], json!([hold, { "id": "i", "target": "organization" }]));
     assert_eq!(
         printed,
-        "ID  STATUS  ON                   REASON\nh   active  Practitioner/dr-lee  court\ni           organization\n"
+        "ID  STATUS  ON                          REASON\nh   active  entity Practitioner/dr-lee  court\ni           organization\n"
     );
-    let (printed, what) =
-        lines(&["lapse", "list", "--within", "P30D"], json!([{ "what": "consent", "id": "c" }]));
-    assert!(printed.contains("what consent  id c"), "{printed}");
+    let lapse = json!({ "at": "2026-12-01T00:00:00Z", "what": "consent", "entity": by, "attribute": "end" });
+    let (printed, what) = lines(&["lapse", "list", "--within", "P30D"], json!([lapse]));
+    assert!(printed.ends_with("2026-12-01T00:00:00Z  consent  Practitioner/dr-lee  end\n"), "{printed}");
     assert_eq!(what, "GET /clinic/state/v1/lapses?within=P30D");
     assert_eq!(lines(&["consent", "list"], json!([])).0, "nothing found\n");
 }

@@ -12,12 +12,12 @@ use super::{Listing, Session, as_it_is, json};
 use crate::deployment::files;
 
 /// A collection of documents: its name in paths, what one is called, and what a line of its table shows: a head, and
-/// where that is found, the first that there is.
+/// where that is found.
 #[derive(Clone, Copy, Debug)]
 pub struct Collection {
     name: &'static str,
     noun: &'static str,
-    columns: &'static [(&'static str, &'static [&'static str])],
+    columns: &'static [(&'static str, &'static str)],
 }
 
 /// Approvals that people ask for, such as of an export.
@@ -25,14 +25,14 @@ pub const APPROVALS: Collection = Collection {
     name: "approvals",
     noun: "approval",
     columns: &[
-        ("ID", &["/id"]),
-        ("STATUS", &["/status"]),
-        ("KIND", &["/kind", "/ask/kind"]),
-        ("DATA SET", &["/dataSet", "/ask/dataSet"]),
-        ("RECORDS", &["/records", "/maxRecords", "/ask/maxRecords"]),
-        ("BY", &["/requester", "/ask/requester"]),
-        ("AT", &["/requestedAt"]),
-        ("ENDS", &["/endsAt", "/expiresAt"]),
+        ("ID", "/id"),
+        ("STATUS", "/status"),
+        ("KIND", "/ask/kind"),
+        ("DATA SET", "/ask/dataSet"),
+        ("RECORDS", "/ask/maxRecords"),
+        ("BY", "/ask/requester"),
+        ("AT", "/requestedAt"),
+        ("ENDS", "/expiresAt"),
     ],
 };
 
@@ -41,13 +41,15 @@ pub const EMERGENCIES: Collection = Collection {
     name: "emergencies",
     noun: "emergency",
     columns: &[
-        ("ID", &["/id"]),
-        ("STATUS", &["/status"]),
-        ("PATIENT", &["/patient"]),
-        ("REASON", &["/reason"]),
-        ("BY", &["/declaredBy", "/user", "/by"]),
-        ("AT", &["/declaredAt", "/startedAt", "/at"]),
-        ("ENDS", &["/endsAt", "/expiresAt"]),
+        ("ID", "/id"),
+        ("STATUS", "/status"),
+        ("REVIEW", "/reviewState"),
+        ("DUE", "/reviewDue"),
+        ("PATIENT", "/patient"),
+        ("REASON", "/reason"),
+        ("BY", "/practitioner"),
+        ("AT", "/declaredAt"),
+        ("ENDS", "/lastsUntil"),
     ],
 };
 
@@ -56,16 +58,16 @@ pub const DISCLOSURES: Collection = Collection {
     name: "disclosure-decisions",
     noun: "disclosure decision",
     columns: &[
-        ("ID", &["/id"]),
-        ("STATUS", &["/status"]),
-        ("PATIENT", &["/patient"]),
-        ("CATEGORY", &["/category"]),
-        ("SERVICE", &["/service"]),
-        ("RECIPIENT", &["/recipient"]),
-        ("DISCLOSURE", &["/disclosure"]),
-        ("BY", &["/author", "/by"]),
-        ("AT", &["/decidedAt", "/at"]),
-        ("ENDS", &["/expiresAt"]),
+        ("ID", "/id"),
+        ("STATUS", "/status"),
+        ("PATIENT", "/statement/patient"),
+        ("CATEGORY", "/statement/category"),
+        ("SERVICE", "/statement/service"),
+        ("RECIPIENT", "/statement/recipient"),
+        ("DISCLOSURE", "/statement/disclosure"),
+        ("BY", "/statement/author"),
+        ("AT", "/decidedAt"),
+        ("ENDS", "/expiresAt"),
     ],
 };
 
@@ -74,12 +76,12 @@ pub const HOLDS: Collection = Collection {
     name: "holds",
     noun: "hold",
     columns: &[
-        ("ID", &["/id"]),
-        ("STATUS", &["/status"]),
-        ("ON", &["/target/entity", "/target"]),
-        ("REASON", &["/reason"]),
-        ("BY", &["/placedBy"]),
-        ("AT", &["/placedAt"]),
+        ("ID", "/id"),
+        ("STATUS", "/status"),
+        ("ON", "/target"),
+        ("REASON", "/reason"),
+        ("BY", "/placedBy"),
+        ("AT", "/placedAt"),
     ],
 };
 
@@ -88,16 +90,21 @@ pub const CONSENTS: Collection = Collection {
     name: "consents",
     noun: "consent",
     columns: &[
-        ("ID", &["/id"]),
-        ("STATUS", &["/status"]),
-        ("PATIENT", &["/patient", "/patient/reference", "/subject/reference"]),
-        ("AT", &["/dateTime", "/date", "/at"]),
-        ("ENDS", &["/endsAt", "/provision/period/end"]),
+        ("ID", "/id"),
+        ("STATUS", "/status"),
+        ("PATIENT", "/patient"),
+        ("REVISION", "/revision"),
+        ("BY", "/recordedBy"),
+        ("AT", "/recordedAt"),
     ],
 };
 
-/// What ends soon: its members are the columns.
-pub const LAPSES: Collection = Collection { name: "lapses", noun: "lapse", columns: &[] };
+/// What ends soon.
+pub const LAPSES: Collection = Collection {
+    name: "lapses",
+    noun: "lapse",
+    columns: &[("ENDS", "/at"), ("WHAT", "/what"), ("OF", "/entity"), ("ATTRIBUTE", "/attribute")],
+};
 
 const NOTHING: &str = "nothing found";
 
@@ -111,31 +118,12 @@ pub fn list(
     listing: &Listing,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    if collection.columns.is_empty() {
-        return lines(session, collection, listing, out);
-    }
     let heads: Vec<&str> = collection.columns.iter().map(|(head, _)| *head).collect();
     let row = |document: &Value| {
-        let first =
-            |pointers: &[&str]| pointers.iter().find_map(|pointer| document.pointer(pointer)).map(said);
-        collection.columns.iter().map(|(_, pointers)| first(pointers).unwrap_or_default()).collect()
+        let cells = collection.columns.iter().map(|(_, pointer)| document.pointer(pointer).map(said));
+        cells.map(Option::unwrap_or_default).collect()
     };
     session.list(collection.name, listing, (&heads, &row, NOTHING), out)
-}
-
-/// A list whose documents are of several kinds: each on a line, as it says itself.
-fn lines(
-    session: &Session,
-    collection: Collection,
-    listing: &Listing,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let row = |document: &Value| {
-        let members = document.as_object().into_iter().flatten();
-        members.map(|(name, value)| format!("{name} {}", said(value))).collect()
-    };
-    // As many heads as a document may have members; those of nothing are left out.
-    session.list(collection.name, listing, (&["WHAT", "", "", "", "", "", "", ""], &row, NOTHING), out)
 }
 
 /// Prints a document.
