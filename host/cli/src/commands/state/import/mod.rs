@@ -1,7 +1,7 @@
 //! `assent entity import`: many entities from files, some hundred in a change.
 //!
-//! The files are looked through first ([`index`]), so that nothing is sent where one is no list of entities, and put
-//! into an order in which nothing refers to what is not there yet ([`order`]). INVARIANT (an import repeats): batches
+//! The files are looked through first (`index`), so that nothing is sent where one is no list of entities, and put
+//! into an order in which nothing refers to what is not there yet (`order`). INVARIANT (an import repeats): batches
 //! and their idempotency keys follow from the files alone, so an import that was interrupted is repeated by the same
 //! command, and what was done is not done twice.
 
