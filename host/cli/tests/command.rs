@@ -1,7 +1,15 @@
 //! The `assent` command as a person runs it: what it prints, how it ends, how it refuses.
 //!
 //! The deployments are the AuthZEN examples and small ones of its own; only `crash::uses` needs a plugin.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 mod audit;
 mod crash;
