@@ -102,3 +102,16 @@ fn a_missing_component_is_reported_where_it_is_named() {
     );
     assert!(problems[0].contains("does not exist; `cargo xtask plugins` builds"), "{problems:?}");
 }
+
+#[test]
+fn an_action_that_is_to_go_on_and_does_not_exist_is_reported_at_its_line() {
+    let subjects = line("[subjects]");
+    assert_eq!(
+        problems(&[("[subjects]", "[state]\ngo_on_when_stale = [\"read\", \"serach\"]\n[subjects]")]),
+        [format!(
+            "organization.toml:{}:29: `state.go_on_when_stale` names the action `serach`, which the schema does not have; \
+             did you mean `search`?",
+            subjects + 1
+        )]
+    );
+}

@@ -346,6 +346,24 @@ fn a_hold_is_felt_by_the_next_decision_and_needs_two_to_be_released() {
 }
 
 /// A question of somebody with a session of now.
+#[test]
+fn a_role_is_nobody_who_acts_and_who_is_under_sanction_acts_no_more() {
+    let clinics = Clinics::open();
+    let hold = json!({ "target": { "caller": "portal" }, "reason": "keys were seen elsewhere" });
+    for nobody in ["Role/treatment", "Practitioner/nobody"] {
+        refused(&clinics.state("POST", HOSPITAL, "holds", nobody, &hold), 403, "person-unfit");
+    }
+    let entity = format!("entities/{PHYSICIAN}");
+    let sanction = |held: bool| {
+        let attrs = json!({ "attrs": { "sanctionHold": held } });
+        good(&clinics.state("PATCH", HOSPITAL, &entity, OFFICER, &attrs), 200);
+    };
+    sanction(true);
+    refused(&clinics.state("POST", HOSPITAL, "holds", PHYSICIAN, &hold), 403, "person-unfit");
+    sanction(false);
+    good(&clinics.state("POST", HOSPITAL, "holds", PHYSICIAN, &hold), 201);
+}
+
 fn asked_by(subject: (&str, &str), action: &str, resource: Value, purpose: &str) -> Value {
     json!({
         "subject": { "type": subject.0, "id": subject.1 },

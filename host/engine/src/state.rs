@@ -9,12 +9,13 @@
 mod catch_up;
 mod entities;
 mod error;
+mod forget;
 mod live;
 mod spend;
 mod workflow;
 
 use assent_audit::logs::LogsConfig;
-use assent_audit::record::{Actor, Event, StateChange, StateItem, canonical};
+use assent_audit::record::{Actor, Administration, Event, StateChange, StateItem, canonical};
 use assent_audit::shelf::Shelf;
 use assent_model::{DecisionId, EntityId, Instant, OrganizationId};
 use assent_store::{Applied, Change, Edit, Key, Place};
@@ -40,6 +41,11 @@ pub const IDEMPOTENCY: &str = "request";
 /// The member of an entity's document that says who provided each attribute, and when.
 pub const PROVENANCE: &str = "provenance";
 
+/// What the log says of a change on it that another node overtook: it was never made. Its target is the record's hash.
+const OVERTAKEN: &str = "state.overtaken";
+/// The type by which such a record names the change.
+const CHANGE: &str = "StateChange";
+
 /// Keeps the state of one organization.
 #[derive(Debug)]
 pub struct Keeper {
@@ -56,6 +62,8 @@ struct Standing {
     version: u64,
     /// A change may be on the log that is not in the store.
     in_doubt: bool,
+    /// Changes on the log that another node overtook, of which the log does not say so yet.
+    overtaken: Vec<Place>,
 }
 
 /// What is to change, once it was decided.
@@ -97,10 +105,10 @@ impl Keeper {
     ) -> Result<Self, StateError> {
         let config: LogsConfig = recorder.logs().config().clone();
         let shelf = Shelf::new(config, organization.clone());
-        let standing = Mutex::new(Standing { version: 0, in_doubt: false });
+        let standing = Mutex::new(Standing { version: 0, in_doubt: false, overtaken: vec![] });
         let keeper = Self { organization, store, recorder, shelf, standing };
-        let version = keeper.catch_up().await?;
-        keeper.standing.lock().await.version = version;
+        let (version, overtaken) = keeper.catch_up().await?;
+        *keeper.standing.lock().await = Standing { version, in_doubt: false, overtaken };
         Ok(keeper)
     }
 
@@ -108,6 +116,12 @@ impl Keeper {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Whose state it is.
+    #[must_use]
+    pub const fn organization(&self) -> &OrganizationId {
+        &self.organization
     }
 
     /// The name of this node among those that share the state: that of its audit log, for no two nodes write one.
@@ -121,15 +135,23 @@ impl Keeper {
     /// When an earlier change is in doubt and cannot be cleared up now.
     pub async fn turn(&self, at: Instant) -> Result<Turn<'_>, StateError> {
         let mut standing = self.standing.lock().await;
+        // Another node may have made a change meanwhile. Asked first where a change is in doubt too: a database that is
+        // away must not make a record of each attempt.
+        let mut found = self.stored_version().await?;
         if standing.in_doubt {
             // Records are made durable in their order: once this one is, an earlier one is or never will be.
             self.confirm(standing.version, at).await?;
-            standing.version = self.catch_up().await?;
-            standing.in_doubt = false;
-        } else {
-            // Another node may have made a change meanwhile.
-            standing.version = self.stored_version().await?;
+            (found, standing.overtaken) = self.catch_up().await?;
         }
+        if found < standing.version {
+            return Err(StateError::PutBack { found, known: standing.version });
+        }
+        // Before the next change, so that whoever reads the log never takes one for made that was not.
+        while let Some(place) = standing.overtaken.last() {
+            self.note_overtaken(place, at).await?;
+            standing.overtaken.pop();
+        }
+        (standing.version, standing.in_doubt) = (found, false);
         Ok(Turn { keeper: self, standing })
     }
 
@@ -138,6 +160,20 @@ impl Keeper {
         let versions = self.store.versions().await?;
         let version = versions.into_iter().find(|(name, _)| name == self.organization.as_str());
         Ok(version.map_or(0, |(_, version)| version))
+    }
+
+    /// Says on the log that a change on it was never made.
+    async fn note_overtaken(&self, place: &Place, at: Instant) -> Result<(), StateError> {
+        let note = Administration {
+            by: Actor::service(),
+            action: OVERTAKEN.to_owned(),
+            target: EntityId::new(CHANGE, place.record.as_str()),
+            before: None,
+            after: None,
+            reason: Some("another node changed the state first".to_owned()),
+        };
+        self.recorder.note(&self.organization, at, Event::Administration(note)).await?;
+        Ok(())
     }
 
     /// Notes how far the logs were read, so that the next start need not read them from the last change on. To be

@@ -1,6 +1,8 @@
 //! What ends soon: moments that the schema marks with `@lapses`, such as the end of a role or the day by which a
 //! grant must be certified anew.
 
+use std::collections::BTreeSet;
+
 use assent_model::{EntityId, Instant, Value};
 
 use crate::entities::Snapshot;
@@ -35,25 +37,20 @@ impl Policies {
             let attributes = types.get(kind).into_iter().flat_map(|of| &of.attributes);
             attributes.filter_map(|(name, attribute)| Some((name, attribute.lapses.as_ref()?)))
         };
-        let mut found: Vec<Lapse> = snapshot
-            .facts()
-            .iter()
-            .flat_map(|entity| {
-                marked(&entity.id.kind).filter_map(|(name, what)| {
-                    let at = entity.attributes.get(name).and_then(Value::as_instant)?;
-                    let (attribute, what) = (name.to_string(), what.to_string());
-                    (from..until).contains(&at).then(|| Lapse {
-                        at,
-                        entity: entity.id.clone(),
-                        attribute,
-                        what,
-                    })
-                })
-            })
-            .collect();
-        found.sort();
-        found.truncate(limit);
-        found
+        // The first so many alone are kept, however many end.
+        let mut found = BTreeSet::new();
+        for entity in snapshot.facts().iter() {
+            for (name, what) in marked(&entity.id.kind) {
+                let at = entity.attributes.get(name).and_then(Value::as_instant);
+                let Some(at) = at.filter(|at| (from..until).contains(at)) else { continue };
+                let (attribute, what) = (name.to_string(), what.to_string());
+                found.insert(Lapse { at, entity: entity.id.clone(), attribute, what });
+                if found.len() > limit {
+                    found.pop_last();
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 }
 

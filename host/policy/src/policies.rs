@@ -79,6 +79,11 @@ impl Policies {
         asked.map(|(name, _)| name.clone()).collect()
     }
 
+    /// The entity types whose entities can take an action; some of them more than once.
+    pub fn subject_types(&self) -> impl Iterator<Item = &str> {
+        self.schema.actions.values().flat_map(|action| &action.subjects).map(|kind| &**kind)
+    }
+
     /// The names of the schema's entity types.
     pub fn entity_types(&self) -> BTreeSet<String> {
         self.schema.types.keys().map(|name| name.to_string()).collect()

@@ -125,6 +125,20 @@ impl Store {
         transaction.commit().await.map_err(StoreError::database("note how far its log was read"))
     }
 
+    /// Forgets that there were documents of a kind that are removed. Other nodes do not hear of their removal any more,
+    /// so this is only for what no node keeps in memory.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_removed(&self, organization: &str, kind: &str) -> Result<(), StoreError> {
+        let delete = sqlx::query(
+            "DELETE FROM assent_documents WHERE organization = $1 AND kind = $2 AND body IS NULL",
+        );
+        let delete = delete.bind(organization).bind(kind);
+        delete.execute(&self.pool).await.map_err(StoreError::database("forget what was removed"))?;
+        Ok(())
+    }
+
     async fn begin_writing(&self) -> Result<sqlx::Transaction<'static, sqlx::Any>, StoreError> {
         let begun = match self.backend {
             // A transaction that begins with reading could find another writer in its way when it writes.

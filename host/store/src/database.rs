@@ -169,7 +169,7 @@ impl Store {
 }
 
 /// `documents` keeps a row for what was removed, so that other nodes hear of it.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS assent_store(
         one BIGINT PRIMARY KEY, format BIGINT NOT NULL, deployment TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS assent_organizations(
@@ -184,6 +184,8 @@ const TABLES: [&str; 6] = [
         node TEXT NOT NULL, organization TEXT NOT NULL, version BIGINT NOT NULL, seen_at_ms BIGINT NOT NULL,
         PRIMARY KEY (node, organization))",
     "CREATE INDEX IF NOT EXISTS assent_documents_by_version ON assent_documents(organization, version)",
+    "CREATE INDEX IF NOT EXISTS assent_documents_by_age ON assent_documents(organization, kind, version, id)
+        WHERE body IS NOT NULL",
 ];
 
 async fn set_sqlite(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {

@@ -59,7 +59,10 @@ pub enum StoreError {
         known: i64,
     },
     /// The store belongs to another deployment.
-    #[error("the store belongs to `{found}`, not to `{expected}`: see the name under `[audit]`")]
+    #[error(
+        "the store belongs to `{found}`, not to `{expected}`: name its own database under `[state]`; of several nodes \
+         with one database each says the same `state.name`"
+    )]
     Deployment {
         /// Who asked.
         expected: String,

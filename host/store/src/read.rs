@@ -128,6 +128,25 @@ impl Store {
         rows.iter().map(|row| document(organization, row)).collect()
     }
 
+    /// Documents of a kind, those first that were not changed for longest: at most `limit`, and never more than 1000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn oldest(
+        &self,
+        organization: &str,
+        kind: &str,
+        limit: u32,
+    ) -> Result<Vec<Document>, StoreError> {
+        let query = sqlx::query(
+            "SELECT kind, id, version, body FROM assent_documents
+             WHERE organization = $1 AND kind = $2 AND body IS NOT NULL ORDER BY version, id LIMIT $3",
+        );
+        let query = query.bind(organization).bind(kind).bind(i64::from(limit.min(PAGE_MAX)));
+        let rows = query.fetch_all(&self.pool).await.map_err(StoreError::database("read the oldest"))?;
+        rows.iter().map(|row| document(organization, row)).collect()
+    }
+
     /// Up to where the changes of each log were applied.
     ///
     /// # Errors

@@ -31,8 +31,17 @@ pub(crate) fn assert_fits(entity: &Value) {
     check(&entity["attrs"], &declared(kind), kind);
 }
 
+/// A line without its comment, and without the annotation that it may begin with.
+fn uncommented(line: &str) -> &str {
+    let line = line.split("//").next().unwrap().trim();
+    match line.strip_prefix("@lapses(\"") {
+        Some(annotated) => annotated.split_once("\")").unwrap().1,
+        None => line,
+    }
+}
+
 fn declared(kind: &str) -> Type {
-    let text: String = SCHEMA.lines().map(|line| line.split("//").next().unwrap().to_owned() + " ").collect();
+    let text: String = SCHEMA.lines().map(|line| uncommented(line).to_owned() + " ").collect();
     let (_, text) = text.split_once(&format!("entity {kind} =")).unwrap();
     let spaced: String =
         text.chars().map(|c| if "{}<>:,?".contains(c) { format!(" {c} ") } else { c.into() }).collect();

@@ -137,6 +137,7 @@ pub(super) fn build_organization(
         numbered.map(|(index, plugin)| bind((index, plugin), &world, host, &mut problems)).collect();
     problems.extend(check_binding_ids(organization));
     problems.extend(config::check_workflows(config, places));
+    problems.extend(policies.iter().flat_map(|policies| check_going_on(organization, policies)));
 
     match (policies, snapshot, entity_files.zip(case_files)) {
         (Some(policies), Some(snapshot), Some((entity_files, case_files))) if problems.is_empty() => {
@@ -289,6 +290,23 @@ fn check_scope(entry: &Entry<'_>, policies: &Policies, facts: Option<&Facts>) ->
         check("labels", "label", labels, &known_labels(policies, facts), "no policy and no entity has");
     }
     problems
+}
+
+/// An action that does not exist would be denied in the very hour for which somebody let it go on.
+fn check_going_on(organization: &OrganizationFiles, policies: &Policies) -> Vec<LoadProblem> {
+    let known = policies.action_names();
+    let named = organization.config.state.go_on_when_stale.iter().enumerate();
+    named
+        .filter(|(_, name)| !known.contains(*name))
+        .map(|(at, name)| {
+            let message =
+                format!("`state.go_on_when_stale` names the action `{name}`, which the schema does not have");
+            let help = files::nearest(name, known.iter().map(String::as_str));
+            let help = help.map(|name| format!("did you mean `{name}`?"));
+            let pointer = format!("/state/go_on_when_stale/{at}");
+            LoadProblem { help, ..organization.places.problem(&pointer, message) }
+        })
+        .collect()
 }
 
 /// The labels that anybody uses: those of stored entities, and the texts that policies compare with.

@@ -25,6 +25,24 @@ pub enum StateError {
     /// Entities do not fit the schema, or each other.
     #[error("the entities do not fit the organization's schema, or each other")]
     Facts(#[from] LoadErrors),
+    /// What is stored does not fit the release, or each other. The source names the entities: for the person who starts
+    /// the service, and for no log and no caller.
+    #[error(
+        "what is stored does not fit the schema of this release: go on with the release before, change or remove what \
+         does not fit so that it fits both, and only then start this one"
+    )]
+    Misfit(#[source] LoadErrors),
+    /// The database is older than what was read of it before.
+    #[error(
+        "the database has version {found} of the state where it had {known}: it was put back to an older state; bring \
+         back the newer one, or start every node again, each of which applies what its own audit log has"
+    )]
+    PutBack {
+        /// The version that it has.
+        found: u64,
+        /// The one that it had.
+        known: u64,
+    },
     /// A stored document is not what this software writes.
     #[error(
         "a stored `{kind}` cannot be read: it was written by a newer version, or the database was damaged"

@@ -6,13 +6,13 @@
 //! decision): facts, version and holds are swapped together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Monotonic};
 
 use arc_swap::ArcSwap;
 use assent_audit::record::StateItem;
 use assent_model::{EntityId, Instant};
-use assent_policy::{Edit, Snapshot, SourceFile};
+use assent_policy::{Edit, LoadErrors, LoadProblem, Snapshot, SourceFile};
 use assent_store::{Document, Key, Store};
 use assent_workflow::hold::Hold;
 use assent_workflow::{approval, break_glass, disclosure};
@@ -26,6 +26,11 @@ use crate::release::Release;
 /// How often it is asked whether the other nodes see a change. They hear of it at once, so mostly one look is enough.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// Stored entities that do not fit a release and are told: whoever mends these meets the rest.
+const MISFITS_MAX: usize = 20;
+/// The place of problems with them, which stand in no file.
+const STATE: &str = "the state";
+
 /// The state of one organization, and the release that decides on it.
 #[derive(Debug)]
 pub struct LiveState {
@@ -37,6 +42,8 @@ pub struct LiveState {
     sharing: Sharing,
     /// When it was last asked, with success, which version the database has; from before the question.
     fresh_since: Mutex<Monotonic>,
+    /// Since when a change is on its way into the log and the database, and decisions do not see it.
+    unsettled_since: Mutex<Option<Monotonic>>,
 }
 
 /// A document of the state.
@@ -136,7 +143,8 @@ impl LiveState {
     ) -> Result<Self, StateError> {
         let release = ArcSwap::from_pointee(base.clone());
         let now = Monotonic::now();
-        let state = Self { keeper, base, rules, release, sharing, fresh_since: Mutex::new(now) };
+        let (fresh_since, unsettled_since) = (Mutex::new(now), Mutex::default());
+        let state = Self { keeper, base, rules, release, sharing, fresh_since, unsettled_since };
         // From here on whoever takes something back waits for this node.
         state.say_seen(0).await?;
         state.reload().await?;
@@ -156,11 +164,18 @@ impl LiveState {
         self.is_fresh() || self.rules.go_on.contains(action)
     }
 
-    /// Whether the facts are no older than they may be. Where nobody else changes them they always are.
+    /// Whether the facts are no older than they may be: a change may be recorded and not seen, or another node's change
+    /// not be heard of, only for so long. Where nobody else changes them and nothing is in doubt they always are.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         let since = *self.fresh_since.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.store().is_shared() || since.elapsed() < self.sharing.staleness
+        let unsettled = *self.unsettled();
+        let counts = |since: Monotonic| since.elapsed() < self.sharing.staleness;
+        unsettled.is_none_or(counts) && (!self.store().is_shared() || counts(since))
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Option<Monotonic>> {
+        self.unsettled_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the database whether another node changed something, and makes decisions see it. To be called often: what
@@ -223,6 +238,14 @@ impl LiveState {
         self.base.snapshot()
     }
 
+    /// How many entities of the release's own files the state has otherwise: what the files say of them does not count.
+    #[must_use]
+    pub fn other_than_files(&self) -> usize {
+        let release = self.release();
+        let now = release.snapshot().facts();
+        self.base().facts().iter().filter(|entity| now.get(&entity.id) != Some(entity)).count()
+    }
+
     const fn store(&self) -> &Store {
         self.keeper.store()
     }
@@ -261,6 +284,7 @@ impl LiveState {
         if turn.version() != self.version() {
             self.follow().await?;
         }
+        *self.unsettled() = None;
         Ok(LiveTurn { state: self, turn, release: self.release() })
     }
 
@@ -281,7 +305,7 @@ impl LiveState {
             // What stands in the files counts again.
             return self.reload().await;
         }
-        let release = laid_over(&now, changed, position.version).await?;
+        let release = stored_over(&now, changed, position.version).await?;
         self.release.store(Arc::new(release));
         Ok(())
     }
@@ -290,7 +314,7 @@ impl LiveState {
         let mut documents = vec![];
         let organization = self.keeper.organization.as_str();
         let position = self.keeper.store().load(organization, 0, |found| documents.push(found)).await?;
-        let release = laid_over(&self.base, documents, position.version).await?;
+        let release = stored_over(&self.base, documents, position.version).await?;
         self.release.store(Arc::new(release));
         Ok(())
     }
@@ -334,9 +358,12 @@ impl LiveTurn<'_> {
         let Self { state, turn, release } = self;
         let documents = plan.items.iter().map(document_of).collect::<Result<_, _>>()?;
         let next = laid_over(&release, documents, turn.version() + 1).await?;
+        state.unsettled().get_or_insert_with(Monotonic::now);
         // The turn is kept until the change is seen, or a later one could be seen before it.
+        // What failed is unsettled until the next turn, which clears it up.
         let (_turn, committed) = turn.commit(at, plan).await?;
         state.release.store(Arc::new(next));
+        *state.unsettled() = None;
         Ok(committed)
     }
 }
@@ -356,6 +383,26 @@ async fn laid_over(release: &Release, documents: Vec<Document>, version: u64) ->
     let release = release.clone();
     let work = move || lay_over(&release, &documents, version);
     spawn_blocking(work).await.unwrap_or(Err(StateError::Ended))
+}
+
+/// The same with what is stored: where that does not fit, it is not the fault of whoever changes something now.
+async fn stored_over(
+    release: &Release,
+    documents: Vec<Document>,
+    version: u64,
+) -> Result<Release, StateError> {
+    laid_over(release, documents, version).await.map_err(|error| match error {
+        StateError::Facts(LoadErrors(problems)) => {
+            let more = problems.len().saturating_sub(MISFITS_MAX);
+            let of_state = |problem| LoadProblem { file: STATE.to_owned(), line: 0, column: 0, ..problem };
+            let mut told: Vec<_> = problems.into_iter().take(MISFITS_MAX).map(of_state).collect();
+            if more > 0 {
+                told.push(LoadProblem::of_file(STATE, format!("{more} more are like these")));
+            }
+            StateError::Misfit(LoadErrors(told))
+        }
+        error => error,
+    })
 }
 
 /// The release on what these documents make of its facts and holds.

@@ -7,7 +7,7 @@ use assent_audit::keys::{KeyEncryption, MasterKey};
 use assent_audit::logs::Logs;
 use assent_audit::record::StateVerb;
 use assent_model::EntityId;
-use assent_store::{Sum, Target};
+use assent_store::{Change, StoreError, Sum, Target};
 use serde_json::json;
 use sqlx::Connection;
 use zeroize::Zeroizing;
@@ -347,6 +347,85 @@ fn a_log_that_takes_nothing_changes_nothing() {
         let refused = change(&keeper, "p1", "Bea").await.unwrap_err();
         assert!(matches!(refused, StateError::Record(_)), "{refused:?}");
         assert_eq!(keeper.store().load("clinic", 0, |_| {}).await.unwrap().version, 1);
+        stop((keeper, recorder)).await;
+    });
+}
+
+#[test]
+fn a_database_that_was_put_back_while_it_is_used_takes_no_change() {
+    run(async {
+        let deployment = Deployment::new();
+        let (keeper, recorder) = deployment.keeper().await;
+        change(&keeper, "p1", "Ann").await.unwrap();
+        change(&keeper, "p2", "Ben").await.unwrap();
+        deployment.meddle("UPDATE assent_organizations SET version = 1").await;
+        for _ in 0..2 {
+            let refused = change(&keeper, "p3", "Cleo").await.unwrap_err();
+            assert!(matches!(refused, StateError::PutBack { found: 1, known: 2 }), "{refused:?}");
+        }
+        stop((keeper, recorder)).await;
+    });
+}
+
+#[test]
+fn a_database_that_is_away_makes_no_record_of_each_attempt() {
+    run(async {
+        let deployment = Deployment::new();
+        let (keeper, recorder) = deployment.keeper().await;
+        change(&keeper, "p1", "Ann").await.unwrap();
+        let turn = keeper.turn(now()).await.unwrap();
+        deployment.meddle("ALTER TABLE assent_organizations RENAME TO elsewhere").await;
+        let failed = turn.commit(now(), plan(vec![item("p2", Some("Ben"))])).await.unwrap_err();
+        assert!(matches!(failed, StateError::InDoubt { .. }), "{failed:?}");
+        for _ in 0..5 {
+            assert!(keeper.turn(now()).await.is_err());
+        }
+        let shelf = Shelf::new(recorder.logs().config().clone(), organization());
+        assert_eq!(shelf.records().unwrap().count(), 2);
+        deployment.meddle("ALTER TABLE elsewhere RENAME TO assent_organizations").await;
+        assert_eq!(keeper.turn(now()).await.unwrap().version(), 2);
+        stop((keeper, recorder)).await;
+    });
+}
+
+/// A change of another node.
+async fn of_another(keeper: &Keeper, version: u64, seq: u64) {
+    let place = Place { log: "other.example.org/audit/clinic/2026".into(), seq, record: "0".repeat(64) };
+    let edits = vec![edit(&item("p9", Some("Zoe"))).unwrap()];
+    let applied = keeper.store().apply("clinic", &Change { version, place, edits }).await.unwrap();
+    assert!(matches!(applied, Applied::Now(_)), "{applied:?}");
+}
+
+#[test]
+fn what_another_node_overtook_never_happens_even_where_the_database_forgot_it() {
+    run(async {
+        let deployment = Deployment::new();
+        let (keeper, recorder) = deployment.keeper().await;
+        let turn = keeper.turn(now()).await.unwrap();
+        of_another(&keeper, 1, 7).await;
+        let failed = turn.commit(now(), plan(vec![item("p1", Some("Ann"))])).await.unwrap_err();
+        assert!(matches!(failed, StateError::Overtaken), "{failed:?}");
+        // As if the process had ended before its log said so: the next start finds it again, and its first turn says it.
+        stop((keeper, recorder)).await;
+        let (keeper, recorder) = deployment.keeper().await;
+        assert_eq!(change(&keeper, "p2", "Ben").await.unwrap().version, 2);
+        let held = sum(&keeper).await;
+        stop((keeper, recorder)).await;
+
+        deployment.remove_database();
+        let refused = deployment.try_keeper().await.map(drop).unwrap_err();
+        let StateError::Store(StoreError::Behind { version: 2, found: 0, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        // Once the other node has applied what is its own, all is as it was.
+        let store = deployment.store().await;
+        let (recorder, organization) = (deployment.recorder(), organization());
+        let shelf = Shelf::new(recorder.logs().config().clone(), organization.clone());
+        let standing = Mutex::new(Standing { version: 0, in_doubt: false, overtaken: vec![] });
+        of_another(&Keeper { organization, store, recorder: recorder.clone(), shelf, standing }, 1, 7).await;
+        recorder.logs().close().unwrap();
+        let (keeper, recorder) = deployment.keeper().await;
+        assert_eq!((keeper.turn(now()).await.unwrap().version(), sum(&keeper).await), (2, held));
         stop((keeper, recorder)).await;
     });
 }

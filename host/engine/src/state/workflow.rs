@@ -63,14 +63,20 @@ impl std::fmt::Debug for Person {
     }
 }
 
-/// The person of this name, if it is one who may act now: known, active, and on no hold.
+/// The person of this name, if it is one who may act now: of a type that acts at all, known, active, and neither on hold
+/// nor under sanction.
 #[must_use]
 pub fn person(turn: &LiveTurn<'_>, id: &EntityId) -> Option<Person> {
     let release = turn.release();
     let entity = release.snapshot().facts().get(id)?;
     let flag = |name: &str| entity.attributes.get(name).and_then(Value::as_boolean);
     let is_held = release.state().is_some_and(|state| state.holds.of_actor(id));
-    if is_held || flag("active") == Some(false) || flag("quarantined") == Some(true) {
+    let is_out = |name: &&str| flag(name) == Some(true);
+    if is_held || flag("active") == Some(false) || ["quarantined", "sanctionHold"].iter().any(is_out) {
+        return None;
+    }
+    // A role or an organization is known too, and is nobody who could agree to anything.
+    if !release.policies().subject_types().any(|kind| *kind == *id.kind) {
         return None;
     }
     let roles = entity.ancestors.iter().filter(|group| group.kind == "Role");

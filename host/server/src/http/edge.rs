@@ -13,13 +13,14 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tokio::time::Instant;
 
 use crate::callers::Connection;
 use crate::http::log::{CompletedRequest, Tally, loggable};
 use crate::http::refusal::{Refusal, Unreadable};
 use crate::http::router::organization;
+use crate::http::state::refused;
 use crate::http::turned_away::{Kind, Reason};
 use crate::service::Service;
 
@@ -54,13 +55,14 @@ pub(super) async fn edge(State(service): State<Arc<Service>>, request: Request, 
     // proxy in front took for its rest must not be read as a next request.
     let asked = Asked::of(&request);
     let close = request.headers().contains_key(TRANSFER_ENCODING);
+    let path = request.uri().path().to_owned();
 
     let mut response = match refusal {
-        Some(refusal) => refusal.into_response(),
+        Some(refusal) => refused(&path, refusal),
         None => match catching_panic(next.run(request)).await {
             Ok(response) => response,
             Err(_payload) => {
-                let mut response = Refusal::Internal.into_response();
+                let mut response = refused(&path, Refusal::Internal);
                 response.extensions_mut().insert(Noted { panicked: true, ..Noted::default() });
                 response
             }

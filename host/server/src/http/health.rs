@@ -60,7 +60,7 @@ pub(super) async fn readiness(
     } else if service.recorder.ready().is_err() {
         Some("the audit log takes no records")
     } else if !service.is_fresh() {
-        Some("the database of the state is not heard of")
+        Some("the state is not kept up: its database is not heard of, or a change is in doubt")
     } else {
         None
     };

@@ -136,7 +136,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(READINESS.path, any(health::readiness))
         .route(METRICS.path, any(metrics::metrics))
         .route(OPENAPI.path, any(metadata::openapi))
-        .fallback(async || Refusal::NotFound)
+        .fallback(async |uri: Uri| state::refused(uri.path(), Refusal::NotFound))
         .layer(from_fn_with_state(Arc::clone(&service), edge))
         .with_state(service)
 }

@@ -90,6 +90,16 @@ pub(super) async fn state(State(service): State<Arc<Service>>, request: Request)
     response
 }
 
+/// A refusal that comes before anybody looks what is asked for, in the form that refusals have there.
+pub(super) fn refused(path: &str, refusal: Refusal) -> Response {
+    let mut steps = path.split('/').skip(2);
+    if (steps.next(), steps.next()) == (Some("state"), Some("v1")) {
+        Stop::from(refusal).into_response()
+    } else {
+        refusal.into_response()
+    }
+}
+
 async fn attempt(service: &Arc<Service>, request: Request, noted: &mut Noted) -> Result<Response, Stop> {
     let place = Arc::clone(&service.in_flight).try_acquire_owned().map_err(|_| Refusal::Overloaded)?;
     let (parts, body) = request.into_parts();
@@ -146,10 +156,11 @@ async fn attempt(service: &Arc<Service>, request: Request, noted: &mut Noted) ->
 async fn ready(asking: &Asking, named: &Named, parts: &Parts, body: Body) -> Result<change::Change, Stop> {
     let bytes = body::read(&parts.method, &parts.headers, body, &asking.service.limits).await?;
     page::none(&parts.uri)?;
+    let who = (asking.caller.id.as_str(), asking.person.as_ref());
     let again = (&parts.method, parts.uri.path(), &*bytes);
     Ok(change::Change {
         precondition: precondition::Precondition::of(&parts.headers)?,
-        again: idempotency::Again::of(&parts.headers, &asking.caller.id, again)?,
+        again: idempotency::Again::of(&parts.headers, who, again)?,
         command: command::Command::of(asking, named, &parts.method, &bytes)?,
     })
 }

@@ -7,6 +7,7 @@ mod audit;
 mod canaries;
 mod isolation;
 mod malformed;
+mod malformed_state;
 mod metrics;
 mod openapi;
 mod recording;
@@ -118,6 +119,10 @@ fn callers() -> Callers {
         keyed(caller("watcher", &[Right::Metrics]), "watcher-key"),
         keyed(caller("admin", &[Right::ReadState, Right::WriteState]), "admin-key"),
         keyed(caller("reader", &[Right::ReadState]), "reader-key"),
+        keyed(
+            caller("clerk", &[Right::ReadState, Right::WriteState, Right::Workflow, Right::Hold]),
+            "clerk-key",
+        ),
         keyed(elsewhere, "hill-key"),
         RegisteredCaller { caller: caller("here", &[Right::Decide]), credential: Credential::Loopback },
     ])

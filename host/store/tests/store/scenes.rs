@@ -9,7 +9,7 @@ use super::*;
 
 type Scene = for<'a> fn(&'a Stage<'a>) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-const SCENES: [(&str, Scene); 9] = [
+const SCENES: [(&str, Scene); 10] = [
     ("a_change_is_applied_once_and_in_order", |stage| Box::pin(once_and_in_order(stage))),
     ("a_change_fails_whole", |stage| Box::pin(fails_whole(stage))),
     ("what_is_written_is_read", |stage| Box::pin(written_is_read(stage))),
@@ -18,6 +18,7 @@ const SCENES: [(&str, Scene); 9] = [
     ("organizations_do_not_see_each_other", |stage| Box::pin(organizations(stage))),
     ("damage_and_edits_by_hand_are_seen", |stage| Box::pin(damage(stage))),
     ("stores_of_others_and_of_later_versions_are_refused", |stage| Box::pin(others(stage))),
+    ("the_oldest_come_first_and_what_is_removed_can_be_forgotten", |stage| Box::pin(oldest_first(stage))),
     ("many_documents_in_one_change", |stage| Box::pin(many(stage))),
 ];
 
@@ -135,6 +136,28 @@ async fn since(stage: &Stage<'_>) {
     assert_eq!((position.version, position.sum), (3, sum));
 }
 
+async fn oldest_first(stage: &Stage<'_>) {
+    let store = stage.open().await;
+    store.apply(ORGANIZATION, &change(1, vec![put("b", "1"), put("c", "1"), put("d", "1")])).await.unwrap();
+    let other = Edit::put(Key::new("other", "x").unwrap(), "1").unwrap();
+    store.apply(ORGANIZATION, &change(2, vec![put("a", "1"), other])).await.unwrap();
+    store.apply(ORGANIZATION, &change(3, vec![put("b", "2"), Edit::remove(key("d"))])).await.unwrap();
+    let oldest = store.oldest(ORGANIZATION, "entity", 2).await.unwrap();
+    assert_eq!(oldest.iter().map(|d| (d.key.id(), d.version)).collect::<Vec<_>>(), [("c", 1), ("a", 2)]);
+
+    // What was removed of another kind is still told.
+    store.forget_removed(ORGANIZATION, "other").await.unwrap();
+    assert!(store.get(ORGANIZATION, &key("d")).await.unwrap().is_some());
+    store.forget_removed(ORGANIZATION, "entity").await.unwrap();
+    assert_eq!(store.get(ORGANIZATION, &key("d")).await.unwrap(), None);
+    let mut left = 0;
+    // The sum is checked.
+    store.load(ORGANIZATION, 0, |_| left += 1).await.unwrap();
+    assert_eq!(left, 4);
+    store.apply(ORGANIZATION, &change(4, vec![put("d", "anew")])).await.unwrap();
+    assert_eq!(store.get(ORGANIZATION, &key("d")).await.unwrap().unwrap().version, 4);
+}
+
 async fn organizations(stage: &Stage<'_>) {
     let store = stage.open().await;
     store.apply(ORGANIZATION, &change(1, vec![put("a", "ours")])).await.unwrap();
@@ -168,6 +191,7 @@ async fn others(stage: &Stage<'_>) {
     stage.open().await.close().await;
     let refused = Store::open(stage.target.clone(), "elsewhere.example.org").await.unwrap_err();
     assert!(matches!(&refused, StoreError::Deployment { found, .. } if found == DEPLOYMENT), "{refused}");
+    assert!(refused.to_string().contains("`[state]`"), "{refused}");
     stage.meddle("UPDATE assent_store SET format = 3").await;
     let refused = Store::open(stage.target.clone(), DEPLOYMENT).await.unwrap_err();
     assert!(matches!(refused, StoreError::Format { found: 3, known: 2 }), "{refused}");

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use assent_engine::AuditRecorder;
-use assent_engine::state::{Keeper, LiveState, Sharing, Store, Target};
-use assent_model::OrganizationId;
+use assent_engine::state::{Keeper, LiveState, Sharing, StateError, Store, Target};
+use assent_model::{Instant, OrganizationId};
 use assent_server::Clock;
 
 use crate::deployment::Deployment;
@@ -55,6 +55,13 @@ pub(super) async fn open(
         let (release, rules) = (organization.release.clone(), organization.rules.clone());
         let state = LiveState::open(keeper, release, (rules, sharing)).await.with_context(of)?;
         say(&format!("the state of `{id}` is of version {}", state.version()));
+        let otherwise = state.other_than_files();
+        if otherwise > 0 {
+            say(&format!(
+                "entities in the files of `{id}` that do not count as they stand there: {otherwise}. The state has \
+                 them otherwise: change them there, or take them out of the files"
+            ));
+        }
         states.insert(id.clone(), Arc::new(state));
     }
     Ok(states)
@@ -63,23 +70,56 @@ pub(super) async fn open(
 /// How often it is looked whether another node changed something, or a change is in doubt. PostgreSQL's notifications
 /// make it sooner.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often what is not needed any more is forgotten, and how far logs were read is noted: a start after a crash then
+/// reads an hour of them.
+const TIDY_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// Makes decisions see what other nodes changed, and clears up what is in doubt. What goes wrong is said once and tried
-/// again.
+/// Makes decisions see what other nodes changed, clears up what is in doubt, and tidies up now and then. What goes wrong
+/// is said once and tried again.
 pub(super) async fn watch(states: States, clock: Arc<dyn Clock>) -> Infallible {
     let Some(any) = states.values().next() else { return std::future::pending().await };
     let mut watch = any.keeper().store().watch(LOOK_INTERVAL);
     let mut problems = Problems::new();
+    let mut next = tokio::time::Instant::now() + TIDY_INTERVAL;
     loop {
         // Whatever it says, each state looks for itself.
         let _versions = watch.next().await;
+        let is_time = tokio::time::Instant::now() >= next;
+        let mut is_tidy = is_time;
         for (organization, state) in &states {
-            let problem = state.look(clock.now()).await.err().map(|error| {
-                let error = anyhow::Error::from(error);
-                format!("the state of `{organization}` cannot be kept up: {error:#}; it is tried again")
+            let mut kept_up = state.look(clock.now()).await;
+            if is_time && kept_up.is_ok() {
+                // One change at a time, so that a long tidying keeps nobody from looking.
+                let tidied = tidy(state, clock.now()).await;
+                is_tidy &= matches!(tidied, Ok(true));
+                kept_up = tidied.map(drop);
+            }
+            let problem = kept_up.err().map(|error| {
+                let why = why(error);
+                format!("the state of `{organization}` cannot be kept up: {why}; it is tried again")
             });
             problems.now(organization.clone(), problem);
         }
+        if is_tidy {
+            next += TIDY_INTERVAL;
+        }
+    }
+}
+
+/// Forgets what is old, some of it at a time. Whether nothing is left, and how far the log was read is noted.
+async fn tidy(state: &LiveState, at: Instant) -> Result<bool, StateError> {
+    if state.forget(at).await? {
+        return Ok(false);
+    }
+    state.keeper().note_reached(at).await?;
+    Ok(true)
+}
+
+/// Why, for a log. INVARIANT (no patient in logs): what does not fit is not named, as it is at a start.
+fn why(error: StateError) -> String {
+    match error {
+        StateError::Misfit(_) => error.to_string(),
+        error => format!("{:#}", anyhow::Error::from(error)),
     }
 }
 
@@ -98,4 +138,20 @@ pub(super) async fn close(states: &States, clock: &dyn Clock) -> Vec<anyhow::Err
         state.keeper().store().close().await;
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use assent_policy::{LoadErrors, LoadProblem};
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_not_named_in_the_log() {
+        let named = LoadProblem::of_file("the state", "`Patient::\"zoe\"`: attrs.born is missing");
+        let misfit = StateError::Misfit(LoadErrors(vec![named]));
+        assert!(!why(misfit).contains("zoe"));
+        let put_back = StateError::PutBack { found: 2, known: 3 };
+        assert!(why(put_back).contains("version 2"));
+    }
 }

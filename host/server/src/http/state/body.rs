@@ -43,11 +43,51 @@ pub(super) fn of_form<T: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Res
 /// What serde expected. It quotes unexpected values in double quotes, and a value may be a patient's.
 fn without_values(text: &str) -> String {
     match text.rsplit_once(", expected ") {
-        Some((found, expected)) if found.contains('"') || found.starts_with("invalid") => {
+        Some((found, expected))
+            if ["invalid", "unknown variant"].iter().any(|what| found.starts_with(what))
+                || found.contains('"') =>
+        {
             format!("expected {expected}")
         }
         Some((found, expected)) => format!("{found}, expected {expected}"),
         None if text.starts_with("missing field") || text.starts_with("unknown field") => text.to_owned(),
         None => "a value is not well-formed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_form_is_said_without_a_value() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "lowercase")]
+        enum Word {
+            Yes,
+            No,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Form {
+            #[expect(dead_code, reason = "read by serde alone")]
+            word: Word,
+            #[expect(dead_code, reason = "read by serde alone")]
+            count: u8,
+        }
+        for (body, expected) in [
+            (r#"{"word": "Canary", "count": 1}"#, "expected `yes` or `no`"),
+            (r#"{"word": "yes", "count": "Canary"}"#, "expected u8"),
+            (r#"{"word": "yes", "count": 777}"#, "expected u8"),
+            (r#"{"word": "yes"}"#, "missing field `count`"),
+            (r#""Canary""#, "expected struct Form"),
+        ] {
+            let Err(Stop::Problem(problem)) = of_form::<Form>(body.as_bytes(), &Limits::default()) else {
+                panic!("{body}")
+            };
+            let said = serde_json::to_string(&problem).unwrap();
+            assert!(said.contains(expected), "{said}");
+            assert!(!said.contains("Canary") && !said.contains("777"), "{said}");
+        }
     }
 }

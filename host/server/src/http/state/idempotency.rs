@@ -29,7 +29,7 @@ pub(super) struct Again {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Answered {
     fingerprint: Digest,
-    /// When; what is older than a day is forgotten.
+    /// When; what is older than a day is forgotten ([`assent_engine::state::LiveState::forget`]).
     pub(super) at: Instant,
     pub(super) status: u16,
     pub(super) body: Value,
@@ -42,7 +42,7 @@ impl Again {
     /// Of a request with a key; `None` without one.
     pub(super) fn of(
         headers: &HeaderMap,
-        caller: &str,
+        (caller, person): (&str, Option<&EntityId>),
         (method, path, body): (&Method, &str, &[u8]),
     ) -> Result<Option<Self>, Stop> {
         let mut values = headers.get_all(HEADER).iter();
@@ -63,9 +63,10 @@ impl Again {
                 format!("`Idempotency-Key`: expected one, of 1 to {KEY_MAX} letters, digits and signs");
             return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", detail).into());
         };
-        let mut whole = format!("{method} {path}\n").into_bytes();
-        whole.extend_from_slice(body);
-        Ok(Some(Self { id: format!("{caller} {key}"), fingerprint: Digest::of(&whole) }))
+        // The person too: what one approved with this key another did not approve.
+        let [kind, name] = person.map_or(["", ""], |person| [&*person.kind, &*person.id]);
+        let parts = [method.as_str(), path, kind, name].map(str::as_bytes).into_iter().chain([body]);
+        Ok(Some(Self { id: format!("{caller} {key}"), fingerprint: Digest::of_parts(parts) }))
     }
 
     /// The document that remembers it.

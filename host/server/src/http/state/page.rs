@@ -22,6 +22,15 @@ pub(super) struct Page {
 
 /// The page that is asked for, of a collection that knows these filters.
 pub(super) fn page(uri: &Uri, filters: &[&str]) -> Result<Page, Stop> {
+    read(uri, &["after", "limit"], filters)
+}
+
+/// What is asked of something that has no pages and knows these filters.
+pub(super) fn filters(uri: &Uri, filters: &[&str]) -> Result<Page, Stop> {
+    read(uri, &[], filters)
+}
+
+fn read(uri: &Uri, paging: &[&str], filters: &[&str]) -> Result<Page, Stop> {
     let Ok(Parameters(parameters)) = Parameters::<Vec<(String, String)>>::try_from_uri(uri) else {
         return Err(refused("the parameters cannot be read".to_owned()));
     };
@@ -33,17 +42,17 @@ pub(super) fn page(uri: &Uri, filters: &[&str]) -> Result<Page, Stop> {
         }
         seen.push(name.clone());
         match name.as_str() {
+            name if !paging.contains(&name) && !filters.contains(&name) => {
+                let known = paging.iter().chain(filters).map(|name| format!("`{name}`"));
+                let known: Vec<String> = known.collect();
+                return Err(refused(format!("unknown parameter: expected {}", known.join(", "))));
+            }
             "after" => page.after = Some(value),
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
                 page.limit = limit.ok_or_else(|| refused(format!("`limit`: expected 1 to {LIMIT_MAX}")))?;
             }
-            name if filters.contains(&name) => page.filters.push((name.to_owned(), value)),
-            _ => {
-                let known = ["after", "limit"].iter().chain(filters).map(|name| format!("`{name}`"));
-                let known: Vec<String> = known.collect();
-                return Err(refused(format!("unknown parameter: expected {}", known.join(", "))));
-            }
+            name => page.filters.push((name.to_owned(), value)),
         }
     }
     Ok(page)

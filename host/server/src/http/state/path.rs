@@ -79,7 +79,7 @@ pub(super) fn named(uri: &Uri) -> Result<Named, Stop> {
     let (document, step) = match (collection, rest.as_slice()) {
         (_, []) => (None, None),
         (Collection::Lapses, _) => return Err(Refusal::NotFound.into()),
-        (Collection::Entities, [kind, id]) => {
+        (Collection::Entities, [kind, id]) if is_type(kind) => {
             (Some(Document::Entity(EntityId::new(kind.as_str(), id.as_str()))), None)
         }
         (Collection::Entities, _) => return Err(Refusal::NotFound.into()),
@@ -88,6 +88,12 @@ pub(super) fn named(uri: &Uri) -> Result<Named, Stop> {
         _ => return Err(Refusal::NotFound.into()),
     };
     Ok(Named { collection, document, step })
+}
+
+/// Whether this can be the name of an entity type. A slash in it would make another entity's document of what is
+/// asked for, and the reading be recorded under a name that nobody has.
+pub(super) fn is_type(kind: &str) -> bool {
+    !kind.is_empty() && !kind.contains('/')
 }
 
 /// A step of a path without its escapes (RFC 3986, section 2.1); `None` where it is empty, has a broken escape, or
@@ -133,6 +139,7 @@ mod tests {
             ("/a/state/v1/entities/Patient", None),
             ("/a/state/v1/entities/Patient/x/y", None),
             ("/a/state/v1/entities/Patient/", None),
+            ("/a/state/v1/entities/Patient%2Fp/1", None),
             ("/a/state/v1/entities/Patient/%2", None),
             ("/a/state/v1/entities/Patient/%zz", None),
             ("/a/state/v1/entities/Patient/%ff", None),

@@ -135,11 +135,13 @@ impl From<StateError> for Stop {
                 let detail = "the database cannot be reached, so nothing changed";
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-database", detail).retried().into()
             }
-            StateError::Unreadable { .. }
-            | StateError::Log(_)
-            | StateError::Ahead { .. }
-            | StateError::Ended
-            | _ => Refusal::Internal.into(),
+            // What does not fit is what others stored: named for whoever runs the service, and for nobody here.
+            StateError::Misfit(_) | StateError::PutBack { .. } | StateError::Log(_) | StateError::Ended => {
+                let detail = "the state cannot be kept up on this node, so nothing changed: what the service says \
+                              tells its operator why";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "state-unusable", detail).retried().into()
+            }
+            StateError::Unreadable { .. } | StateError::Ahead { .. } | _ => Refusal::Internal.into(),
         }
     }
 }
@@ -171,4 +173,20 @@ impl IntoResponse for Stop {
 
 fn body(problem: &Problem) -> Vec<u8> {
     serde_json::to_vec(problem).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use assent_policy::LoadProblem;
+
+    use super::*;
+
+    #[test]
+    fn what_others_stored_and_does_not_fit_is_not_named_to_who_changes_something_else() {
+        let named =
+            LoadErrors(vec![LoadProblem::of_file("the state", "`Patient::\"zoe\"`: attrs.born is missing")]);
+        let Stop::Problem(problem) = Stop::from(StateError::Misfit(named)) else { panic!("no problem") };
+        assert_eq!((problem.status, problem.retry), (503, true));
+        assert!(!serde_json::to_string(&problem).unwrap().contains("zoe"));
+    }
 }

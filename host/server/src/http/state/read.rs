@@ -2,7 +2,7 @@
 //! leaves.
 
 use assent_audit::record::{Administration, Event};
-use assent_engine::state::{ENTITIES, StoredDocument};
+use assent_engine::state::{ENTITIES, StateError, StoredDocument};
 use assent_model::EntityId;
 use axum::http::header::ETAG;
 use axum::http::{StatusCode, Uri};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::entities::with_version;
 use super::page::{self, Page, refused};
-use super::path::{Collection, Document, Named};
+use super::path::{self, Collection, Document, Named};
 use super::precondition::tag;
 use super::problem::Stop;
 use super::{Asking, workflows};
@@ -20,6 +20,8 @@ use crate::http::reply::{NO_STORE, json_reply};
 
 /// Documents that are looked through for one page of those that are asked for.
 const LOOKED_THROUGH_MAX: usize = 5_000;
+/// Of these so many at once, however few are asked for: a small page must not become thousands of queries.
+const LOOKED_AT_ONCE: u32 = 500;
 
 /// Answers a request that reads.
 pub(super) async fn read(asking: &Asking, named: &Named, uri: &Uri) -> Result<Response, Stop> {
@@ -34,7 +36,7 @@ pub(super) async fn read(asking: &Asking, named: &Named, uri: &Uri) -> Result<Re
             page::none(uri)?;
             let section = workflows::section(collection).ok_or(Refusal::NotFound)?;
             note(asking, EntityId::new(workflows::entity_type(collection), id.as_str()), None).await?;
-            let found = asking.state.document(section, id).await?.ok_or(Refusal::NotFound)?;
+            let found = document(asking, section, id).await?.ok_or(Refusal::NotFound)?;
             let (version, body) = workflows::shown(collection, &found, asking.at)?;
             Ok(with_tag(version, &body))
         }
@@ -43,11 +45,11 @@ pub(super) async fn read(asking: &Asking, named: &Named, uri: &Uri) -> Result<Re
 
 async fn entity(asking: &Asking, id: &EntityId) -> Result<Response, Stop> {
     note(asking, id.clone(), None).await?;
-    let found = asking.state.document(ENTITIES, &format!("{}/{}", id.kind, id.id)).await?;
+    let found = document(asking, ENTITIES, &format!("{}/{}", id.kind, id.id)).await?;
     let (version, body) = match found {
         Some(found) => (found.version, parsed(&found)?),
         None => {
-            let mut body = asking.state.release().snapshot().json(id).ok_or(Refusal::NotFound)?;
+            let mut body = asking.state.base().json(id).ok_or(Refusal::NotFound)?;
             if let Some(members) = body.as_object_mut() {
                 members.insert("source".to_owned(), json!("files"));
             }
@@ -57,13 +59,23 @@ async fn entity(asking: &Asking, id: &EntityId) -> Result<Response, Stop> {
     Ok(with_tag(version, &with_version(body, version)))
 }
 
+/// A document. What cannot be a name is that of none.
+async fn document(asking: &Asking, section: &str, id: &str) -> Result<Option<StoredDocument>, Stop> {
+    match asking.state.document(section, id).await {
+        Err(StateError::Edit(_)) => Ok(None),
+        found => Ok(found?),
+    }
+}
+
 /// A page of a collection, in the order of ids.
 async fn list(asking: &Asking, collection: Collection, uri: &Uri) -> Result<Response, Stop> {
     let page = page::page(uri, workflows::filters(collection))?;
     let (section, prefix) = match collection {
         Collection::Entities => {
-            let kind =
-                page.filter("type").ok_or_else(|| refused("`type`: expected an entity type".to_owned()))?;
+            let kind = page
+                .filter("type")
+                .filter(|kind| path::is_type(kind))
+                .ok_or_else(|| refused("`type`: expected an entity type".to_owned()))?;
             (ENTITIES, format!("{kind}/"))
         }
         collection => (workflows::section(collection).ok_or(Refusal::NotFound)?, String::new()),
@@ -85,13 +97,15 @@ async fn matching(
     (section, prefix): (&str, &str),
     page: &Page,
 ) -> Result<(Vec<Value>, Option<String>), Stop> {
-    let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let is_all = collection == Collection::Entities || page.filters.is_empty();
+    let at_once = if is_all { page.limit } else { LOOKED_AT_ONCE };
+    let [wanted, at_once_max] = [page.limit, at_once].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let mut found = vec![];
     let mut looked_through = 0;
     let mut after = format!("{prefix}{}", page.after.as_deref().unwrap_or_default());
     loop {
-        let documents = asking.state.page(section, &after, page.limit).await?;
-        let is_last = documents.len() < wanted;
+        let documents = asking.state.page(section, &after, at_once).await?;
+        let is_last = documents.len() < at_once_max;
         for document in documents {
             let Some(id) = document.id().strip_prefix(prefix) else { return Ok((found, None)) };
             document.id().clone_into(&mut after);

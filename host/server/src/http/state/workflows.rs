@@ -236,7 +236,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// What lapses soon: `within=P30D`.
 pub(super) async fn lapses(asking: &Asking, uri: &Uri) -> Result<Response, Stop> {
-    let asked = page::page(uri, &["within"])?;
+    let asked = page::filters(uri, &["within"])?;
     let days = match asked.filter("within") {
         None => LAPSES_DAYS.0,
         Some(text) => {

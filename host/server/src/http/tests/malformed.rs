@@ -1,4 +1,5 @@
-//! Requests as nobody should send them, made at random, to every path of the audit log: a real log, the whole
+//! Requests as nobody should send them, made at random, to every path of the audit log (those to the state are in
+//! `malformed_state`): a real log, the whole
 //! router. Whatever comes, the service does not fail, answers in its own form, repeats nothing that was sent,
 //! and gives nothing of the log away without a record of it.
 
@@ -16,7 +17,7 @@ use crate::http::ROUTES;
 use crate::http::audit::{ACCOUNTING_PARAMETERS, EXPORT_PARAMETERS, PARAMETERS};
 
 /// In all that is made up, where a patient's name might be.
-const CANARY: &str = "Canary7";
+pub(super) const CANARY: &str = "Canary7";
 /// How many requests are made up: every path some thirty times, in a few seconds.
 const REQUESTS: u32 = 300;
 /// Whose decisions are in the log at the beginning.
@@ -102,7 +103,7 @@ fn served(route: &str) -> &'static str {
 }
 
 /// Mostly one of these, so that what is made of it comes further than the first check.
-fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+pub(super) fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     let made_up = any::<Vec<u8>>().prop_map(|bytes| {
         let escaped: String = bytes.iter().take(40).map(|byte| format!("%{byte:02x}")).collect();
         format!("{CANARY}{escaped}")
@@ -173,7 +174,7 @@ fn query(route: &'static str) -> impl Strategy<Value = Option<String>> {
     prop_oneof![1 => Just(None), 6 => pairs, 1 => odd].boxed()
 }
 
-fn fields() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+pub(super) fn fields() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let odd = prop::sample::select(vec![
         ("authorization", String::new()),
         ("authorization", "Bearer".to_owned()),

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use assent_audit::record::Event;
+use assent_audit::record::{Actor, Event, StateVerb};
 use assent_engine::replay::{Releases, Replayed, replay, replay_with};
-use assent_engine::state::{Keeper, LiveState, Store, Target};
+use assent_engine::state::{Keeper, LiveState, Plan, Sharing, StateError, Store, Target, entity_item};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -18,34 +18,47 @@ const READER: (&str, &str) = ("authorization", "Bearer reader-key");
 const ENTITIES: &str = "/bay/state/v1/entities";
 
 /// A service that keeps a state.
-struct Stateful {
-    audited: Audited,
-    state: Arc<LiveState>,
+pub(super) struct Stateful {
+    pub(super) audited: Audited,
+    pub(super) state: Arc<LiveState>,
 }
 
 impl Stateful {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::in_directory(tempfile::tempdir().unwrap()).await
     }
 
     async fn in_directory(directory: tempfile::TempDir) -> Self {
+        Self::on(directory, bay(), Sharing::default()).await.unwrap()
+    }
+
+    async fn on(
+        directory: tempfile::TempDir,
+        release: Release,
+        sharing: Sharing,
+    ) -> Result<Self, StateError> {
         let recorder = recorder(directory.path(), Fixed.now());
         let target = Target::Sqlite(directory.path().join("state.db"));
         let store = Store::open(target, "pdp.example.org").await.unwrap();
         let keeper = Keeper::open(store, recorder.clone(), organization("bay")).await.unwrap();
-        let state = Arc::new(LiveState::open(keeper, bay(), Default::default()).await.unwrap());
+        let state = Arc::new(LiveState::open(keeper, release, (Default::default(), sharing)).await?);
         let states = BTreeMap::from([(organization("bay"), Arc::clone(&state))]);
         let audited = Audited::on(directory, recorder, ServiceParts { states, ..parts() });
-        Self { audited, state }
+        Ok(Self { audited, state })
     }
 
     /// The same deployment, after its service ended in good order.
     async fn restarted(self) -> Self {
+        Self::in_directory(self.ended().await).await
+    }
+
+    /// Its directory, after its service ended in good order.
+    async fn ended(self) -> tempfile::TempDir {
         self.state.keeper().store().close().await;
         let Audited { world, logs, directory } = self.audited;
         logs.close().unwrap();
         drop((world, logs, self.state));
-        Self::in_directory(directory).await
+        directory
     }
 
     async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &Value) -> Reply {
@@ -72,7 +85,7 @@ impl Stateful {
     }
 
     /// The items of all changes on the log, by version.
-    fn changes(&self) -> Vec<(u64, usize)> {
+    pub(super) fn changes(&self) -> Vec<(u64, usize)> {
         let events = self.audited.written().into_iter().map(|record| record.event);
         events
             .filter_map(|event| match event {
@@ -84,7 +97,7 @@ impl Stateful {
 }
 
 /// Holds an answer against the document.
-fn documented(method: &str, route: &str, reply: &Reply) {
+pub(super) fn documented(method: &str, route: &str, reply: &Reply) {
     let document = openapi::document();
     let route = format!("/{{organization}}/state/v1/{route}");
     let mut response =
@@ -343,6 +356,114 @@ async fn pages_lead_through_all_of_one_type_and_nothing_else() {
     assert_eq!(seen, ["u0", "u1", "u2", "u3", "u4", "u5", "u6"]);
     for query in ["", "?type=User&limit=0", "?type=User&limit=501", "?tipe=User", "?type=User&type=User"] {
         assert_eq!(problem(&stateful.get(query).await), refused(400, "parameter", &[]), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_of_one_person_and_is_forgotten_after_a_day() {
+    let stateful = Stateful::new().await;
+    let with = |person| [("idempotency-key", "k-1"), ("assent-person", person)];
+    assert_eq!(stateful.send("PUT", "/User/carol", &with("User/alice"), &role("a")).await.status, 201);
+    let other = stateful.send("PUT", "/User/carol", &with("User/bob"), &role("a")).await;
+    assert_eq!(problem(&other), refused(422, "key-reused", &[]));
+
+    let at = |ms: i64| Instant::from_millis(Fixed.now().as_millis() + ms).unwrap();
+    assert!(!stateful.state.forget(at(86_399_999)).await.unwrap());
+    let again = stateful.send("PUT", "/User/carol", &with("User/alice"), &role("a")).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (201, Some("true")));
+    for index in 0..150 {
+        let key = format!("k-{}-{index}", "x".repeat(120));
+        let fields = [("idempotency-key", key.as_str())];
+        assert!(stateful.send("PUT", "/User/dora", &fields, &role("d")).await.status < 300);
+    }
+    // In several changes, each on the log, until none is left.
+    let before = stateful.changes();
+    assert!(stateful.state.forget(at(86_400_000)).await.unwrap());
+    assert!(stateful.state.forget(at(86_400_000)).await.unwrap());
+    assert!(!stateful.state.forget(at(86_400_000)).await.unwrap());
+    assert_eq!(stateful.changes()[before.len()..], [(152, 100), (153, 51)]);
+    let store = stateful.state.keeper().store();
+    let mut left = vec![];
+    store.load("bay", 1, |document| left.push(document.key.kind().to_owned())).await.unwrap();
+    assert_eq!(left, ["entity"], "no traces of what was removed");
+    let stateful = stateful.restarted().await;
+    let anew = stateful.send("PUT", "/User/carol", &with("User/alice"), &role("a")).await;
+    assert_eq!((anew.status, anew.header("idempotent-replayed")), (200, None));
+}
+
+#[tokio::test]
+async fn while_a_change_is_in_doubt_nothing_is_permitted_for_longer_than_facts_may_be_old() {
+    let patient = Sharing::default();
+    let strict = Sharing { staleness: std::time::Duration::ZERO };
+    for (sharing, permits) in [(patient, true), (strict, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let stateful = Stateful::on(directory, bay(), sharing).await.unwrap();
+        assert!(stateful.permits("bob", "write", "record-1").await);
+        let turn = stateful.state.turn(Fixed.now()).await.unwrap();
+        // It is recorded, and cannot be applied.
+        stateful.state.keeper().store().close().await;
+        let bob =
+            json!({ "uid": { "type": "User", "id": "bob" }, "attrs": { "role": "guest" }, "parents": [] });
+        let items = entity_item(StateVerb::Updated, bob).into_iter().collect();
+        let plan = Plan { by: Actor::service(), decision: None, items };
+        let failed = turn.commit(Fixed.now(), plan).await.unwrap_err();
+        assert!(matches!(failed, StateError::InDoubt { .. }), "{failed:?}");
+        assert_eq!(stateful.permits("bob", "write", "record-1").await, permits);
+        let ready = stateful.audited.world.send(request("GET", "/readyz", &[], "")).await;
+        assert_eq!(ready.status, if permits { 200 } else { 503 });
+        let stateful = Stateful::on(stateful.ended().await, bay(), sharing).await.unwrap();
+        assert!(!stateful.permits("bob", "write", "record-1").await);
+        assert!(stateful.permits("bob", "read", "record-1").await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_stored_and_does_not_fit_a_new_schema_stops_the_start_and_is_named() {
+    let stateful = Stateful::new().await;
+    for id in ["carol", "dora"] {
+        stateful.put(&format!("/User/{id}"), &json!({ "attrs": { "role": "admin" } })).await;
+    }
+    stateful.put("/User/erin", &json!({})).await;
+    let stricter = SCHEMA.replace("role?: String", "role?: Long");
+    let entities = super::ENTITIES.replace("\"admin\"", "7");
+    let stricter = release_of("bay", [&stricter, "", &entities], vec![]);
+    let directory = stateful.ended().await;
+    let error = Stateful::on(directory, stricter, Sharing::default()).await.err().unwrap();
+    let StateError::Misfit(errors) = &error else { panic!("{error:?}") };
+    let said = errors.to_string();
+    assert!(said.contains("carol") && said.contains("dora") && said.contains("attrs.role"), "{said}");
+    assert!(!said.contains("erin"), "{said}");
+    assert!(error.to_string().contains("go on with the release before"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("carol"));
+}
+
+#[tokio::test]
+async fn entities_of_the_files_that_the_state_has_otherwise_are_counted() {
+    let stateful = Stateful::new().await;
+    stateful.put("/User/alice", &role("admin")).await;
+    stateful.put("/User/bob", &json!({ "attrs": { "role": "admin" } })).await;
+    stateful.put("/User/carol", &role("admin")).await;
+    // Bob is as the files say, and carol in none.
+    assert_eq!(stateful.restarted().await.state.other_than_files(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_read_under_a_name_that_nobody_has() {
+    let stateful = Stateful::new().await;
+    assert_eq!(stateful.put("/User/a%2Fb", &role("x")).await.status, 201);
+    assert_eq!(stateful.get("/User/a%2Fb").await.status, 200);
+    assert_eq!(problem(&stateful.get("/User%2Fa/b").await), refused(404, "not-found", &[]));
+    assert_eq!(problem(&stateful.get("?type=User%2Fa").await), refused(400, "parameter", &[]));
+    for path in ["/bay/state/v1/nothing", "/bay/state/v1/entities/User", "/bay/state/v1/approvals/a/b/c"] {
+        let reply = stateful.audited.world.send(request("GET", path, &[ADMIN], "")).await;
+        assert_eq!(problem(&reply), refused(404, "not-found", &[]), "{path}");
+    }
+    // What is no name is that of nobody.
+    assert_eq!(problem(&stateful.get("/User/a%00b").await), refused(404, "not-found", &[]));
+    for query in ["?after=x", "?limit=1", "?within=P0D", "?within=P1D&within=P1D"] {
+        let reply = request("GET", &format!("/bay/state/v1/lapses{query}"), &[ADMIN], "");
+        let reply = stateful.audited.world.send(reply).await;
+        assert_eq!(problem(&reply), refused(400, "parameter", &[]), "{query}");
     }
 }
 

@@ -15,9 +15,12 @@ use serde_json::{Value, json};
 pub(super) use assent_workflow::consent::Consent;
 
 use super::{Asked, Asking, Collection, Shown, made, no_such_step, stepped, stopped, taken};
+use crate::http::refusal::Refusal;
 use crate::http::state::body::of_form;
 use crate::http::state::command::Step;
 use crate::http::state::problem::{Problem, Stop};
+use crate::limits::Limits;
+use crate::wire::WireError;
 
 /// What is asked for.
 #[derive(Clone)]
@@ -36,7 +39,10 @@ impl Command {
     pub(super) fn of(asking: &Asking, asked: &Asked<'_>) -> Result<Self, Stop> {
         let id = asked.id.map(str::to_owned).ok_or_else(|| no_such_step("the consent's id"))?;
         Ok(match asked.step {
-            None => Self::Record { id, text: asked.body.to_vec() },
+            None => {
+                bounded(asked.body, &asking.service.limits)?;
+                Self::Record { id, text: asked.body.to_vec() }
+            }
             Some("revoke") => {
                 let Revoking { reason } = of_form(asked.body, &asking.service.limits)?;
                 Self::Revoke { id, reason }
@@ -73,6 +79,25 @@ impl Command {
             }
         }
     }
+}
+
+/// A resource is read by a reader of its own, to which a member that is there twice is an objection; what a body costs
+/// in memory has the bound that it has elsewhere.
+fn bounded(text: &[u8], limits: &Limits) -> Result<(), Stop> {
+    let (mut values, mut in_text, mut escaped) = (1_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    if values > limits.json_values_max {
+        return Err(Refusal::Body(WireError::TooManyValues { max: limits.json_values_max }).into());
+    }
+    Ok(())
 }
 
 /// What was made of a resource.
@@ -132,5 +157,22 @@ impl Shown for Consent {
             "revision": self.version(),
             "objections": self.objections(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_of_many_small_values_is_refused_and_one_of_much_text_is_not() {
+        let limits = Limits { json_values_max: 20, ..Limits::default() };
+        let many = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+        assert!(bounded(many(19).as_bytes(), &limits).is_ok());
+        assert!(bounded(many(20).as_bytes(), &limits).is_err());
+        let text = format!(r#"{{"div": "{} \\\" , \\\\"}}"#, ",[{".repeat(100));
+        assert!(serde_json::from_str::<Value>(&text).is_ok());
+        assert!(bounded(text.as_bytes(), &limits).is_ok());
+        assert!(bounded(format!(r#"{{"a": "\\\\", "b": {}}}"#, many(20)).as_bytes(), &limits).is_err());
     }
 }
