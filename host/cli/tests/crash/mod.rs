@@ -13,6 +13,7 @@ mod work;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -73,10 +74,15 @@ impl Random {
     }
 }
 
-/// Kills the service at a random moment after so much was done; gives up where nothing is done any more.
-fn kill_after(service: &mut Service, random: &mut Random, (done, wanted): (&AtomicU64, u64)) {
+/// Kills the service at a random moment after so much was done, or once nobody works any more.
+fn kill_after(
+    (service, random): (&mut Service, &mut Random),
+    (done, wanted): (&AtomicU64, u64),
+    workers: &[ScopedJoinHandle<'_, impl Sized>],
+) {
     let end = Instant::now() + Duration::from_secs(60);
-    while done.load(Ordering::Relaxed) < wanted && Instant::now() < end {
+    let is_worked = || Instant::now() < end && workers.iter().any(|worker| !worker.is_finished());
+    while done.load(Ordering::Relaxed) < wanted && is_worked() {
         std::thread::yield_now();
     }
     // The point of the kill is the subject: anywhere in a change, which takes some milliseconds.
@@ -100,10 +106,12 @@ fn what_was_acknowledged_survives_the_kill_and_what_was_not_is_there_whole_or_no
         let wanted = random.below(120);
         let address = service.address.clone();
         std::thread::scope(|scope| {
-            for worker in &mut workers {
-                scope.spawn(|| worker.work(&address, (&over, &done)));
-            }
-            kill_after(&mut service, &mut random, (&done, wanted));
+            let (address, over, done) = (&address, &over, &done);
+            let working: Vec<_> = workers
+                .iter_mut()
+                .map(|worker| scope.spawn(move || worker.work(address, (over, done))))
+                .collect();
+            kill_after((&mut service, &mut random), (done, wanted), &working);
             over.store(true, Ordering::Relaxed);
         });
         match then {
