@@ -49,6 +49,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// The cycles and the seed of a test, which it prints.
+#[expect(clippy::print_stdout, reason = "what failed is done again from its seed")]
 fn cycles(cycles: u64) -> (u64, Random) {
     let (cycles, seed) = (setting("ASSENT_CRASH_CYCLES", cycles), setting("ASSENT_CRASH_SEED", 1));
     println!("{cycles} cycles from seed {seed}");
