@@ -8,6 +8,8 @@
 
 mod check;
 mod service;
+mod site;
+mod steps;
 mod uses;
 mod work;
 
@@ -19,7 +21,8 @@ use std::time::{Duration, Instant};
 use super::*;
 
 use check::{Model, all_there, resolve};
-use service::{Service, Site};
+use service::Service;
+use site::Site;
 use work::Worker;
 
 /// Clients that work at once.
