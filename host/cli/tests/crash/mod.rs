@@ -8,17 +8,21 @@
 
 mod check;
 mod service;
+mod site;
+mod steps;
 mod uses;
 mod work;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use super::*;
 
 use check::{Model, all_there, resolve};
-use service::{Service, Site};
+use service::Service;
+use site::Site;
 use work::Worker;
 
 /// Clients that work at once.
@@ -48,6 +52,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 /// The cycles and the seed of a test, which it prints.
+#[expect(clippy::print_stdout, reason = "what failed is done again from its seed")]
 fn cycles(cycles: u64) -> (u64, Random) {
     let (cycles, seed) = (setting("ASSENT_CRASH_CYCLES", cycles), setting("ASSENT_CRASH_SEED", 1));
     println!("{cycles} cycles from seed {seed}");
@@ -73,10 +78,15 @@ impl Random {
     }
 }
 
-/// Kills the service at a random moment after so much was done; gives up where nothing is done any more.
-fn kill_after(service: &mut Service, random: &mut Random, (done, wanted): (&AtomicU64, u64)) {
+/// Kills the service at a random moment after so much was done, or once nobody works any more.
+fn kill_after(
+    (service, random): (&mut Service, &mut Random),
+    (done, wanted): (&AtomicU64, u64),
+    workers: &[ScopedJoinHandle<'_, impl Sized>],
+) {
     let end = Instant::now() + Duration::from_secs(60);
-    while done.load(Ordering::Relaxed) < wanted && Instant::now() < end {
+    let is_worked = || Instant::now() < end && workers.iter().any(|worker| !worker.is_finished());
+    while done.load(Ordering::Relaxed) < wanted && is_worked() {
         std::thread::yield_now();
     }
     // The point of the kill is the subject: anywhere in a change, which takes some milliseconds.
@@ -100,10 +110,12 @@ fn what_was_acknowledged_survives_the_kill_and_what_was_not_is_there_whole_or_no
         let wanted = random.below(120);
         let address = service.address.clone();
         std::thread::scope(|scope| {
-            for worker in &mut workers {
-                scope.spawn(|| worker.work(&address, (&over, &done)));
-            }
-            kill_after(&mut service, &mut random, (&done, wanted));
+            let (address, over, done) = (&address, &over, &done);
+            let working: Vec<_> = workers
+                .iter_mut()
+                .map(|worker| scope.spawn(move || worker.work(address, (over, done))))
+                .collect();
+            kill_after((&mut service, &mut random), (done, wanted), &working);
             over.store(true, Ordering::Relaxed);
         });
         match then {

@@ -84,7 +84,7 @@ fn ask_at_once(service: &mut Service, exports: &mut [Approved], kill: Option<(&m
         };
         let clients: Vec<_> = (0..WORKERS).map(|_| scope.spawn(ask)).collect();
         if let Some((random, after)) = kill {
-            kill_after(service, random, (answered, after));
+            kill_after((service, random), (answered, after), &clients);
         }
         clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
     });
