@@ -54,14 +54,13 @@ impl Clock for SystemClock {
 #[derive(Debug)]
 pub(crate) struct Onward {
     clock: Arc<dyn Clock>,
-    /// The last moment that counts as the clock told it, and what had passed by then.
-    told: Mutex<(Instant, Duration)>,
+    /// The last moment that counts as the clock told it, and what had passed by then; none before it was asked.
+    told: Mutex<Option<(Instant, Duration)>>,
 }
 
 impl Onward {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        let told = Mutex::new((clock.now(), clock.passed()));
-        Self { clock, told }
+        Self { clock, told: Mutex::default() }
     }
 }
 
@@ -70,13 +69,13 @@ impl Clock for Onward {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that of two looks the later one is the later one here too.
         let (now, passed) = (self.clock.now(), self.clock.passed());
-        let (before, then) = *told;
+        let (before, then) = told.unwrap_or((now, passed));
         let since = i64::try_from(passed.saturating_sub(then).as_millis()).unwrap_or(i64::MAX);
         let due = Instant::from_millis(before.as_millis().saturating_add(since)).unwrap_or(END_OF_TIME);
         if now < due {
             return due;
         }
-        *told = (now, passed);
+        *told = Some((now, passed));
         now
     }
 
