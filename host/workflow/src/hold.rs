@@ -13,8 +13,8 @@ use crate::redacted::debug_by_name;
 use crate::refused::Refused;
 use crate::{Machine, Step, Verb};
 
-/// Types of entities that the base schema gives an attribute `quarantined`, and policies that read it. A hold on
-/// another would hold nothing.
+/// Types of entities that act, that others act through, or whose people act; the same that the base schema lets be
+/// `quarantined`. The engine holds them against every question, so a hold on another would hold nothing.
 pub const ENTITY_TYPES: [&str; 5] = ["Application", "Organization", PATIENT, PRACTITIONER, RELATED_PERSON];
 
 /// What is held.
