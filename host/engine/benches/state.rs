@@ -9,7 +9,7 @@ use std::time::Instant;
 use assent_audit::keys::MasterKey;
 use assent_audit::logs::{Logs, LogsConfig};
 use assent_audit::record::Actor;
-use assent_engine::state::{EntityChange, Keeper, LiveState, Plan, Sharing, Stamp, Store, Target};
+use assent_engine::state::{EntityChange, Keeper, LiveState, Plan, Provided, Sharing, Stamp, Store, Target};
 use assent_engine::{AuditRecorder, Release};
 use assent_model::{EntityId, OrganizationId};
 use assent_plugin::{HostConfig, PluginHost};
@@ -104,6 +104,7 @@ async fn change(state: &LiveState, patients: std::ops::Range<usize>, active: boo
             id: EntityId::new("Patient", format!("00000000-0000-4000-8000-{number:012}")),
             attrs: attrs.as_object().unwrap().clone(),
             parents: vec![json!({"type": "Organization", "id": "clinic"})],
+            provided: Provided::new(),
         };
         items.push(put.item(&turn, &stamp).await.unwrap().unwrap());
     }

@@ -162,7 +162,12 @@ mod tests {
     fn facts(labels: Option<&[&str]>) -> DecisionFacts {
         let labels = labels.map(|labels| Value::set(labels.iter().map(|label| Value::Text((*label).into()))));
         let entity = |kind: &str, attributes| {
-            Arc::new(Entity { id: EntityId::new(kind, "x"), attributes, ancestors: Arc::default() })
+            Arc::new(Entity {
+                id: EntityId::new(kind, "x"),
+                attributes,
+                ancestors: Arc::default(),
+                provided: None,
+            })
         };
         DecisionFacts {
             facts: Arc::new(Facts::default()),

@@ -306,7 +306,9 @@ impl History {
             }
         }
         let documents: Vec<Document> = documents.into_values().collect();
-        let Ok(release) = lay_over(&start, &documents, version).map(Arc::new) else { return Ok(None) };
+        let Ok(release) = lay_over((base, &start), &documents, version).map(Arc::new) else {
+            return Ok(None);
+        };
         self.newest = Some((key, version, Arc::clone(&release)));
         Ok(Some(release))
     }

@@ -25,21 +25,19 @@ use crate::audit::AuditRecorder;
 use crate::record::Receipt;
 
 pub use assent_store::{Store, Target};
-pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
+pub use entities::{EntityChange, EntityRefused, Provided, Stamp, entity_item};
 pub use error::StateError;
 pub use live::{Emergencies, LiveState, LiveTurn, Rules, Sharing, StoredDocument};
 pub(crate) use live::{document_of, lay_over};
 pub use spend::{approval_used, spent};
 pub use workflow::{Person, document, items, person};
 
-/// The section of entities. Their documents are Cedar's JSON of an entity, with [`PROVENANCE`] beside.
+/// The section of entities. Their documents are Cedar's JSON of an entity, with its provenance beside.
 pub const ENTITIES: &str = "entity";
 /// The section of holds.
 pub const HOLDS: &str = "hold";
 /// The section of requests that must not be done twice.
 pub const IDEMPOTENCY: &str = "request";
-/// The member of an entity's document that says who provided each attribute, and when.
-pub const PROVENANCE: &str = "provenance";
 
 /// What the log says of a change on it that another node overtook: it was never made. Its target is the record's hash.
 const OVERTAKEN: &str = "state.overtaken";

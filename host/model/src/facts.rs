@@ -9,10 +9,12 @@ mod stored;
 pub use pairs::Pairs;
 pub use stored::Facts;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::record::Record;
 use crate::time::{Date, Instant};
@@ -27,6 +29,9 @@ pub struct Entity {
     pub attributes: Record,
     /// All ancestors (groups, roles, organizations it is in, and theirs), sorted.
     pub ancestors: Arc<[EntityId]>,
+    /// When attributes that must be fresh were provided, by their names; `None` where it has no such attribute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provided: Option<Arc<BTreeMap<SmolStr, Instant>>>,
 }
 
 /// What the host itself knows about an entity type, from the `@kind` annotation in the schema.
@@ -171,8 +176,6 @@ impl DecisionFacts {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::paths::Paths;
 
@@ -181,6 +184,7 @@ mod tests {
             id: EntityId::new(kind, id),
             attributes: attributes.iter().map(|(k, v)| (*k, v.clone())).collect(),
             ancestors: Arc::default(),
+            provided: None,
         }
     }
 

@@ -16,11 +16,13 @@ mod json;
 mod load;
 mod lock;
 mod overrides;
+mod provenance;
 mod share;
 mod slice;
 mod unique;
 
 pub(crate) use form::uid;
+pub use provenance::{EVERY, PROVENANCE};
 pub(crate) use share::Shapes;
 pub(crate) use slice::Seen;
 

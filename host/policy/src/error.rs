@@ -151,6 +151,14 @@ pub enum Unprepared {
         /// What it must be.
         expected: String,
     },
+    /// A fact that the question could stand on is older than the schema lets it be.
+    #[error(
+        "`{path}` is older than it may be, of an entity that this question reaches: it must be provided again"
+    )]
+    Stale {
+        /// Entity type and attribute, such as `Practitioner.licence`.
+        path: String,
+    },
     /// The stored facts could not be put before the policies, such as those of another schema.
     #[error("the facts could not be assembled")]
     Facts,
@@ -169,6 +177,7 @@ impl Unprepared {
             Self::Contradiction { .. } => "contradiction",
             Self::DanglingReference { .. } => "dangling_reference",
             Self::HostValue { .. } => "host_value",
+            Self::Stale { .. } => "stale_fact",
             Self::Facts => "facts",
         }
     }

@@ -1,12 +1,16 @@
 //! What ends soon: moments that the schema marks with `@lapses`, such as the end of a role or the day by which a
-//! grant must be certified anew.
+//! grant must be certified anew; and the moments from which facts are older than `@fresh` lets them be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use assent_model::{EntityId, Instant, Value};
+use assent_model::{Entity, EntityId, Instant, Value};
+use smol_str::SmolStr;
 
 use crate::entities::Snapshot;
 use crate::policies::Policies;
+
+/// What ends where a fact becomes older than it may be (`@fresh`).
+const FRESHNESS: SmolStr = SmolStr::new_static("freshness");
 
 /// Something that ends.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,16 +37,22 @@ impl Policies {
     #[must_use]
     pub fn lapses(&self, snapshot: &Snapshot, (from, until): (Instant, Instant), limit: usize) -> Vec<Lapse> {
         let types = &self.schema.types;
-        let marked = |kind: &str| {
-            let attributes = types.get(kind).into_iter().flat_map(|of| &of.attributes);
-            attributes.filter_map(|(name, attribute)| Some((name, attribute.lapses.as_ref()?)))
+        let marked = |entity: &Entity| {
+            let attributes = types.get(entity.id.kind.as_str()).into_iter().flat_map(|of| &of.attributes);
+            let ends = attributes.filter_map(|(name, attribute)| {
+                let at = entity.attributes.get(name).and_then(Value::as_instant)?;
+                Some((name.clone(), at, attribute.lapses.clone()?))
+            });
+            let ages = self.schema.fresh_until(entity);
+            ends.chain(ages.map(|(name, until)| (name.clone(), until, FRESHNESS))).collect::<Vec<_>>()
         };
         // The first so many alone are kept, however many end.
         let mut found = BTreeSet::new();
         for entity in snapshot.facts().iter() {
-            for (name, what) in marked(&entity.id.kind) {
-                let at = entity.attributes.get(name).and_then(Value::as_instant);
-                let Some(at) = at.filter(|at| (from..until).contains(at)) else { continue };
+            for (name, at, what) in marked(entity) {
+                if !(from..until).contains(&at) {
+                    continue;
+                }
                 let (attribute, what) = (name.to_string(), what.to_string());
                 found.insert(Lapse { at, entity: entity.id.clone(), attribute, what });
                 if found.len() > limit {
@@ -51,6 +61,18 @@ impl Policies {
             }
         }
         found.into_iter().collect()
+    }
+
+    /// How many facts are older than they may be at a moment, by entity type and attribute. Goes through all entities.
+    #[must_use]
+    pub fn stale_facts(&self, snapshot: &Snapshot, now: Instant) -> BTreeMap<(String, String), usize> {
+        let mut counts = BTreeMap::new();
+        for entity in snapshot.facts().iter() {
+            if let Some(attribute) = self.schema.stale(entity, now) {
+                *counts.entry((entity.id.kind.to_string(), attribute.to_string())).or_default() += 1;
+            }
+        }
+        counts
     }
 }
 

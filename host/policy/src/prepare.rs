@@ -102,7 +102,10 @@ impl Policies {
         for value in context.values() {
             crate::value::references(value, &mut |id| mentioned.push(id));
         }
-        let entities = snapshot.slice(self, &replaced, mentioned).ok_or(Unprepared::Facts)?;
+        let entities = snapshot.slice(self, &replaced, mentioned, host.now)?;
+        if let Some(patient) = &patient {
+            self.check_relations_fresh(snapshot, (&subject.model.id, &patient.id), host.now)?;
+        }
         let known = |uid: Arc<ast::EntityUID>| ast::EntityUIDEntry::Known { euid: uid, loc: None };
         let uid_of = |seen: &Seen| Arc::new(seen.cedar.uid().clone());
         let cedar_request = ast::Request::new_unchecked(
@@ -128,6 +131,32 @@ impl Policies {
             today,
         };
         Ok(Prepared { facts, ignored, request: cedar_request.into(), entities })
+    }
+
+    /// Refuses an entity that has a fact which is too old to count.
+    pub(crate) fn check_fresh(&self, entity: &Entity, now: Instant) -> Result<(), Unprepared> {
+        match self.schema.stale(entity, now) {
+            Some(attribute) => Err(Unprepared::Stale { path: format!("{}.{attribute}", entity.id.kind) }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same of the relations between two that hold now: plugins may be given all of them.
+    fn check_relations_fresh(
+        &self,
+        snapshot: &Snapshot,
+        (from, to): (&EntityId, &EntityId),
+        now: Instant,
+    ) -> Result<(), Unprepared> {
+        let types = self.schema.types.values();
+        for kind in types.filter(|of| of.attributes.values().any(|attribute| attribute.fresh.is_some())) {
+            let mut relations = snapshot.facts().relations(&kind.name, from, to);
+            relations.try_for_each(|relation| match relation::holds(relation, now) {
+                true => self.check_fresh(relation, now),
+                false => Ok(()),
+            })?;
+        }
+        Ok(())
     }
 
     /// The patient whose record it is: the resource itself, or the one its `patient` refers to.
@@ -306,7 +335,12 @@ impl Built<'_> {
         };
         let mut model = match &stored {
             Some(stored) => stored.model.as_ref().clone(),
-            None => Entity { id: id.clone(), attributes: Record::default(), ancestors: Arc::default() },
+            None => Entity {
+                id: id.clone(),
+                attributes: Record::default(),
+                ancestors: Arc::default(),
+                provided: None,
+            },
         };
         for (name, value) in overlay {
             if model.attributes.get(&name).is_some_and(|stored| *stored != value) {

@@ -216,7 +216,7 @@ fn instant(text: &str) -> Option<Instant> {
 }
 
 /// Milliseconds of a Cedar duration: `-1d2h3m4s5ms`, each part at most once and in this order.
-fn duration(text: &str) -> Option<i64> {
+pub(crate) fn duration(text: &str) -> Option<i64> {
     const UNITS: [(&str, i64); 5] =
         [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let (sign, mut rest) = match text.strip_prefix('-') {

@@ -201,6 +201,7 @@ pub(crate) fn any_decision() -> impl Strategy<Value = DecisionEvent> {
                         id: EntityId::new("Patient", "pat-1"),
                         attributes: [("state", Value::Text("CA".into()))].into(),
                         ancestors: [].into(),
+                        provided: None,
                     }],
                 },
                 explained: false,

@@ -133,7 +133,7 @@ pub(crate) enum Entity {
         #[arg(value_name = "TYPE/ID")]
         entity: String,
     },
-    /// Print the entities of a type that were given or changed here; not those of the release's files.
+    /// Print the entities of a type; those of version 0 are as the release's files have them.
     List {
         /// Such as `Patient`.
         #[arg(value_name = "TYPE")]
@@ -165,10 +165,16 @@ pub(crate) enum Entity {
         /// A parent, such as `Role/nurse`, instead of all that it has. Repeatable.
         #[arg(long, value_name = "TYPE/ID")]
         parent: Vec<String>,
+        /// An attribute that is still so, where the schema asks for fresh facts. Repeatable.
+        #[arg(long, value_name = "NAME")]
+        confirm: Vec<String>,
+        /// When what you say was so, such as `2026-11-20T08:00:00Z`, if earlier than now.
+        #[arg(long, value_name = "MOMENT")]
+        as_of: Option<String>,
         #[command(flatten)]
         version: Version,
     },
-    /// Remove an entity.
+    /// Remove an entity; one that the release's files have is what they say again.
     Delete {
         /// Such as `Patient/jun-park`.
         #[arg(value_name = "TYPE/ID")]
@@ -234,9 +240,10 @@ impl Entity {
                 let insist = if new { Insist::New } else { version.insist() };
                 entity::put(session, &file, insist, out)
             }
-            Self::Set { entity, set, unset, parent, version } => {
-                let insist = version.insist();
-                let changes = Changes { set: &set, unset: &unset, parents: &parent, insist };
+            Self::Set { entity, set, unset, parent, confirm, as_of, version } => {
+                let (insist, as_of) = (version.insist(), as_of.as_deref());
+                let (parents, confirmed) = (&parent, &confirm);
+                let changes = Changes { set: &set, unset: &unset, parents, confirmed, as_of, insist };
                 entity::set(session, &entity, &changes, out)
             }
             Self::Delete { entity, version } => entity::delete(session, &entity, version.insist(), out),

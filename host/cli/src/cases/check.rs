@@ -71,7 +71,7 @@ fn pointer(unprepared: &Unprepared) -> String {
         Unprepared::UnknownSubject => "subject.id",
         Unprepared::UnknownResource => "resource.id",
         Unprepared::UnknownAction => "action.name",
-        Unprepared::Facts => return String::new(),
+        Unprepared::Stale { .. } | Unprepared::Facts => return String::new(),
     };
     path.split(['.', '[', ']'])
         .filter(|part| !part.is_empty())

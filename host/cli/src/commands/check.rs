@@ -5,6 +5,7 @@ use std::path::Path;
 
 use assent_engine::Release;
 use assent_policy::LoadErrors;
+use assent_server::{Clock, SystemClock};
 
 use crate::{cases, exporters};
 
@@ -60,6 +61,13 @@ fn summarize(release: &Release, out: &mut dyn Write) -> std::io::Result<()> {
     )?;
     for missing in release.policies().missing_entities(release.snapshot()).notes {
         writeln!(out, "  note: {missing}")?;
+    }
+    for ((kind, attribute), count) in release.policies().stale_facts(release.snapshot(), SystemClock.now()) {
+        writeln!(
+            out,
+            "  note: `{attribute}` of {count} `{kind}` is older than the schema lets it be, so questions that reach it \
+             are denied: provide it again"
+        )?;
     }
     for binding in release.bindings() {
         let description = binding.plugin.description();

@@ -2,16 +2,20 @@
 //!
 //! Nothing here is checked against the schema: [`super::LiveTurn::commit`] does that for all items together.
 
+use std::collections::BTreeMap;
+
 use assent_audit::record::{StateItem, StateVerb};
 use assent_model::{EntityId, EntityKind, Facts, Instant};
+use assent_policy::{EVERY, PROVENANCE};
 use assent_workflow::Machine;
 use assent_workflow::break_glass::Emergency;
 use serde_json::{Map, Value, json};
 
-use super::{ENTITIES, LiveTurn, PROVENANCE, StateError};
+use super::{ENTITIES, LiveTurn, StateError};
 
-/// The member of the provenance that counts for every attribute without one of its own.
-const ALL: &str = "*";
+/// The moments at which facts were provided, where whoever changes them says so: by names of attributes, or [`EVERY`].
+/// `None`: now.
+pub type Provided = BTreeMap<String, Option<Instant>>;
 
 /// One thing to do with an entity.
 #[derive(Clone, PartialEq)]
@@ -24,6 +28,8 @@ pub enum EntityChange {
         attrs: Map<String, Value>,
         /// Its parents, each `{"type", "id"}`.
         parents: Vec<Value>,
+        /// When its attributes were provided; those without a moment are provided now.
+        provided: Provided,
     },
     /// Some of it changes (RFC 7396): members of `attrs` replace attributes, `null` removes one; `parents`, where
     /// there are any, replace all.
@@ -34,8 +40,10 @@ pub enum EntityChange {
         attrs: Map<String, Value>,
         /// Its parents from now on.
         parents: Option<Vec<Value>>,
+        /// When attributes were provided that change, or that are still so.
+        provided: Provided,
     },
-    /// It is gone.
+    /// It is gone; where the release's files have it as well, it is what they say.
     Remove {
         /// Which.
         id: EntityId,
@@ -61,9 +69,13 @@ pub enum EntityRefused {
     Unknown,
     /// A file of the release holds it.
     #[error(
-        "the entity is in the release's files: take it out there; here it can only be given other attributes"
+        "the entity is in the release's files, and nothing of it was changed here: take it out there; here it can only \
+         be given other attributes"
     )]
     OfFiles,
+    /// It is said to have been provided later than now.
+    #[error("`{0}` cannot have been provided later than now")]
+    NotYet(String),
     /// A workflow keeps entities of this type.
     #[error("entities of type `{0}` are made by their own workflow, and by nothing else")]
     OfWorkflow(String),
@@ -79,8 +91,9 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn json(&self) -> Value {
-        json!({ "at": self.at, "by": { "type": self.by.kind, "id": self.by.id } })
+    /// In the form of a document; of another moment where one is said.
+    fn json(&self, at: Option<Instant>) -> Value {
+        json!({ "at": at.unwrap_or(self.at), "by": { "type": self.by.kind, "id": self.by.id } })
     }
 }
 
@@ -91,6 +104,12 @@ impl EntityChange {
         match self {
             Self::Put { id, .. } | Self::Patch { id, .. } | Self::Remove { id } => id,
         }
+    }
+
+    /// The name of what is said to have been provided after this moment.
+    fn provided_after(&self, now: Instant) -> Option<String> {
+        let (Self::Put { provided, .. } | Self::Patch { provided, .. }) = self else { return None };
+        provided.iter().find(|(_, at)| at.is_some_and(|at| at > now)).map(|(name, _)| name.clone())
     }
 
     /// What it is on the log, given the state as it is.
@@ -106,18 +125,23 @@ impl EntityChange {
         if is_of_workflow(facts, self.id()) {
             return Ok(Err(EntityRefused::OfWorkflow(self.id().kind.to_string())));
         }
+        if let Some(name) = self.provided_after(stamp.at) {
+            return Ok(Err(EntityRefused::NotYet(name)));
+        }
         let exists = facts.get(self.id()).is_some();
         let change = if exists { StateVerb::Updated } else { StateVerb::Created };
         Ok(match self {
-            Self::Put { id, attrs, parents } => {
-                Ok(item(change, id, attrs, parents, json!({ ALL: stamp.json() })))
+            Self::Put { id, attrs, parents, provided } => {
+                let mut provenance = Map::from_iter([(EVERY.to_owned(), stamp.json(None))]);
+                provenance.extend(provided.iter().map(|(name, at)| (name.clone(), stamp.json(*at))));
+                Ok(item(change, id, attrs, parents, Value::Object(provenance)))
             }
-            Self::Patch { id, attrs, parents } => match turn.release().snapshot().json(&id) {
+            Self::Patch { id, attrs, parents, provided } => match turn.release().snapshot().json(&id) {
                 None => Err(EntityRefused::Unknown),
-                Some(old) => Ok(patched(turn, (id, old), (attrs, parents), stamp).await?),
+                Some(old) => Ok(patched(turn, (id, old), (attrs, parents, provided), stamp).await?),
             },
             Self::Remove { .. } if !exists => Err(EntityRefused::Unknown),
-            Self::Remove { id } if turn.base().facts().get(&id).is_some() => Err(EntityRefused::OfFiles),
+            Self::Remove { id } if is_of_files_alone(turn, &id).await? => Err(EntityRefused::OfFiles),
             Self::Remove { id } => {
                 let attrs = turn.release().snapshot().json(&id);
                 let attrs = attrs.as_ref().and_then(|old| old.get("attrs")).and_then(Value::as_object);
@@ -128,6 +152,12 @@ impl EntityChange {
             }
         })
     }
+}
+
+/// Whether the state says nothing of an entity, and the release's files do.
+async fn is_of_files_alone(turn: &LiveTurn<'_>, id: &EntityId) -> Result<bool, StateError> {
+    let in_files = turn.base().facts().get(id).is_some();
+    Ok(in_files && turn.document(ENTITIES, &format!("{}/{}", id.kind, id.id)).await?.is_none())
 }
 
 /// The item that an entity of a workflow is: its document is the entity and nothing beside.
@@ -143,12 +173,13 @@ pub fn entity_item(change: StateVerb, entity: Value) -> Option<StateItem> {
 async fn patched(
     turn: &LiveTurn<'_>,
     (id, old): (EntityId, Value),
-    (attrs, parents): (Map<String, Value>, Option<Vec<Value>>),
+    (attrs, parents, provided): (Map<String, Value>, Option<Vec<Value>>, Provided),
     stamp: &Stamp,
 ) -> Result<StateItem, StateError> {
     let stored = turn.document(ENTITIES, &format!("{}/{}", id.kind, id.id)).await?;
     let stored: Option<Value> = stored.and_then(|document| serde_json::from_str(&document.body).ok());
-    let mut provenance = match stored.as_ref().and_then(|stored| stored.get(PROVENANCE)) {
+    // Where nothing changed it yet, what the files say of it.
+    let mut provenance = match stored.as_ref().unwrap_or(&old).get(PROVENANCE) {
         Some(Value::Object(provenance)) => provenance.clone(),
         _ => Map::new(),
     };
@@ -159,9 +190,14 @@ async fn patched(
             merged.remove(&name);
             provenance.remove(&name);
         } else {
-            provenance.insert(name.clone(), stamp.json());
+            let at = provided.get(&name).or_else(|| provided.get(EVERY));
+            provenance.insert(name.clone(), stamp.json(at.copied().flatten()));
             merged.insert(name, value);
         }
+    }
+    // What does not change and is still so. That of all is about what changes.
+    for (name, at) in provided.iter().filter(|(name, _)| *name != EVERY) {
+        provenance.insert(name.clone(), stamp.json(*at));
     }
     let old_parents = || old.get("parents").and_then(Value::as_array).cloned().unwrap_or_default();
     let parents = parents.unwrap_or_else(old_parents);

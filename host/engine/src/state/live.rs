@@ -5,7 +5,7 @@
 //! before it is recorded, so that nothing is recorded that could not be loaded again. INVARIANT (one release per
 //! decision): facts, version and holds are swapped together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Monotonic};
 
@@ -19,7 +19,7 @@ use assent_workflow::{approval, break_glass, disclosure};
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
-use super::{Committed, ENTITIES, HOLDS, Keeper, PROVENANCE, Plan, StateError, Turn};
+use super::{Committed, ENTITIES, HOLDS, Keeper, Plan, StateError, Turn};
 use crate::hold::Holds;
 use crate::release::Release;
 
@@ -295,17 +295,7 @@ impl LiveState {
         let organization = self.keeper.organization.as_str();
         let position = self.keeper.store().load(organization, version(&now), |found| changed.push(found));
         let position = position.await?;
-        let is_of_base = |document: &Document| {
-            let removed = (document.body.is_none() && document.key.kind() == ENTITIES)
-                .then(|| entity_id(document.key.id()))
-                .flatten();
-            removed.is_some_and(|id| self.base().facts().get(&id).is_some())
-        };
-        if changed.iter().any(is_of_base) {
-            // What stands in the files counts again.
-            return self.reload().await;
-        }
-        let release = stored_over(&now, changed, position.version).await?;
+        let release = stored_over((&self.base, &now), changed, position.version).await?;
         self.release.store(Arc::new(release));
         Ok(())
     }
@@ -314,7 +304,7 @@ impl LiveState {
         let mut documents = vec![];
         let organization = self.keeper.organization.as_str();
         let position = self.keeper.store().load(organization, 0, |found| documents.push(found)).await?;
-        let release = stored_over(&self.base, documents, position.version).await?;
+        let release = stored_over((&self.base, &self.base), documents, position.version).await?;
         self.release.store(Arc::new(release));
         Ok(())
     }
@@ -357,7 +347,7 @@ impl LiveTurn<'_> {
     pub async fn commit(self, at: Instant, plan: Plan) -> Result<Committed, StateError> {
         let Self { state, turn, release } = self;
         let documents = plan.items.iter().map(document_of).collect::<Result<_, _>>()?;
-        let next = laid_over(&release, documents, turn.version() + 1).await?;
+        let next = laid_over((&state.base, &release), documents, turn.version() + 1).await?;
         state.unsettled().get_or_insert_with(Monotonic::now);
         // The turn is kept until the change is seen, or a later one could be seen before it.
         // What failed is unsettled until the next turn, which clears it up.
@@ -379,19 +369,23 @@ pub(crate) fn document_of(item: &StateItem) -> Result<Document, StateError> {
 }
 
 /// [`lay_over`] on a thread of its own: some 0.1 ms for each entity, and a thousand of them may come at once.
-async fn laid_over(release: &Release, documents: Vec<Document>, version: u64) -> Result<Release, StateError> {
-    let release = release.clone();
-    let work = move || lay_over(&release, &documents, version);
+async fn laid_over(
+    (base, release): (&Release, &Release),
+    documents: Vec<Document>,
+    version: u64,
+) -> Result<Release, StateError> {
+    let (base, release) = (base.clone(), release.clone());
+    let work = move || lay_over((&base, &release), &documents, version);
     spawn_blocking(work).await.unwrap_or(Err(StateError::Ended))
 }
 
 /// The same with what is stored: where that does not fit, it is not the fault of whoever changes something now.
 async fn stored_over(
-    release: &Release,
+    releases: (&Release, &Release),
     documents: Vec<Document>,
     version: u64,
 ) -> Result<Release, StateError> {
-    laid_over(release, documents, version).await.map_err(|error| match error {
+    laid_over(releases, documents, version).await.map_err(|error| match error {
         StateError::Facts(LoadErrors(problems)) => {
             let more = problems.len().saturating_sub(MISFITS_MAX);
             let of_state = |problem| LoadProblem { file: STATE.to_owned(), line: 0, column: 0, ..problem };
@@ -405,12 +399,13 @@ async fn stored_over(
     })
 }
 
-/// The release on what these documents make of its facts and holds.
+/// The release on what these documents make of its facts and holds. `base` is the same on the facts of its own files,
+/// which count again for an entity that the state says nothing of any more.
 ///
 /// # Errors
 /// When entities do not fit the schema or each other, or a document cannot be read.
 pub(crate) fn lay_over(
-    release: &Release,
+    (base, release): (&Release, &Release),
     documents: &[Document],
     version: u64,
 ) -> Result<Release, StateError> {
@@ -419,7 +414,7 @@ pub(crate) fn lay_over(
     for (index, document) in documents.iter().enumerate() {
         match document.key.kind() {
             // Problems name the place of the entity among what changes.
-            ENTITIES => edits.push(entity_edit(&index.to_string(), document)?),
+            ENTITIES => edits.push(entity_edit(base.snapshot(), &index.to_string(), document)?),
             HOLDS => set_hold(&mut holds, document)?,
             _ => {}
         }
@@ -431,19 +426,17 @@ pub(crate) fn lay_over(
     Ok(release.with_state(version, snapshot, Arc::new(holds)))
 }
 
-fn entity_edit(name: &str, document: &Document) -> Result<Edit, StateError> {
+fn entity_edit(base: &Snapshot, name: &str, document: &Document) -> Result<Edit, StateError> {
+    let unreadable = || StateError::Unreadable { kind: ENTITIES };
+    let put = |text: String| Edit::Put(SourceFile::new(name, text));
     Ok(match &document.body {
+        Some(body) => put(body.clone()),
         None => {
-            let id = entity_id(document.key.id());
-            Edit::Remove(id.ok_or(StateError::Unreadable { kind: ENTITIES })?)
-        }
-        Some(body) => {
-            let mut entity: BTreeMap<String, serde_json::Value> =
-                serde_json::from_str(body).map_err(|_| StateError::Unreadable { kind: ENTITIES })?;
-            entity.remove(PROVENANCE);
-            let text = serde_json::to_string(&entity);
-            let text = text.map_err(|_| StateError::Unreadable { kind: ENTITIES })?;
-            Edit::Put(SourceFile::new(name, text))
+            let id = entity_id(document.key.id()).ok_or_else(unreadable)?;
+            match base.json(&id) {
+                Some(of_files) => put(of_files.to_string()),
+                None => Edit::Remove(id),
+            }
         }
     })
 }

@@ -117,6 +117,7 @@ pub(crate) fn entity(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Enti
         id: EntityId::new(kind, id),
         attributes: attributes.iter().map(|(name, value)| (*name, value.clone())).collect(),
         ancestors: Arc::default(),
+        provided: None,
     }
 }
 

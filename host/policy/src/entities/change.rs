@@ -157,7 +157,8 @@ fn build(
             let stored = || after.before.entity(id).map(|entity| &entity.id);
             after.puts.get(id).map(|read| &read.id).or_else(stored).unwrap_or(id).clone()
         });
-        let entity = Arc::new(Entity { id: read.id.clone(), attributes, ancestors });
+        let entity =
+            Arc::new(Entity { id: read.id.clone(), attributes, ancestors, provided: read.provided.clone() });
         next.hash.insert(digest::of(&entity, &read.parents));
         touched.push(facts.put(entity).ok_or_else(too_many)?);
     }

@@ -19,6 +19,8 @@ const FORM: &[u8] = b"assent-entity-1";
 ///   order of these parts as bytes, so in none that has a meaning.
 /// - The attributes as a record: how many members there are, then of each, in the order of the names as bytes, the
 ///   name and the parts of the value.
+/// - Where attributes must be fresh: how many have a moment at which they were provided, and of each, in the order of
+///   the names as bytes, the name and the moment as a number.
 ///
 /// A value is its kind, as named in [`Form::value`], and then: of text and an IP address the text; of an integer, a
 /// decimal (ten-thousandths), an instant (milliseconds since 1970 in UTC) and a duration (milliseconds) the number;
@@ -32,6 +34,13 @@ pub(super) fn of<'a>(entity: &Entity, parents: impl IntoIterator<Item = &'a Enti
     form.entity(&entity.id);
     form.set(parents.into_iter().map(|parent| Form::with(|form| form.entity(parent))));
     form.record(&entity.attributes);
+    if let Some(provided) = &entity.provided {
+        form.count(provided.len());
+        for (name, moment) in provided.iter() {
+            form.bytes(name.as_bytes());
+            form.number(moment.as_millis());
+        }
+    }
     Digest::of(&form.0)
 }
 
@@ -130,10 +139,11 @@ impl Form {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
     use assent_model::{Decimal, Instant};
+    use smol_str::SmolStr;
 
     use super::*;
 
@@ -141,6 +151,11 @@ mod tests {
 
     fn reference(kind: &str, id: &str) -> Value {
         Value::Entity(EntityId::new(kind, id))
+    }
+
+    fn provided(moments: &[(&str, i64)]) -> Option<Arc<BTreeMap<SmolStr, Instant>>> {
+        let moment = |(name, at): &(&str, i64)| (SmolStr::from(*name), Instant::from_millis(*at).unwrap());
+        Some(Arc::new(moments.iter().map(moment).collect()))
     }
 
     /// An entity and its parents, with every kind of value.
@@ -170,7 +185,7 @@ mod tests {
             ]);
             let id = EntityId::new("Document", "note");
             let parents = vec![EntityId::new("Org", "clinic"), EntityId::new("Folder", "a")];
-            Self { entity: Entity { id, attributes, ancestors: Arc::default() }, parents }
+            Self { entity: Entity { id, attributes, ancestors: Arc::default(), provided: None }, parents }
         }
 
         fn digest(&self) -> Digest {
@@ -207,6 +222,10 @@ mod tests {
             parts.with(|p| p.parents.clear()),
             parts.with(|p| p.parents[0].kind = "Orgs".into()),
             parts.with(|p| p.parents[0].id = "clinics".into()),
+            parts.with(|p| p.entity.provided = provided(&[("text", 5)])),
+            parts.with(|p| p.entity.provided = provided(&[("text", 6)])),
+            parts.with(|p| p.entity.provided = provided(&[("date", 5)])),
+            parts.with(|p| p.entity.provided = provided(&[("date", 5), ("text", 5)])),
             parts.with_value("another", Value::Boolean(true)),
         ];
         let others = [
@@ -238,7 +257,7 @@ mod tests {
             digests.push(parts.with(|p| p.entity.attributes = attributes));
         }
         let different: BTreeSet<_> = digests.iter().copied().collect();
-        assert_eq!((different.len(), digests.len()), (digests.len(), 8 + count + names.len()));
+        assert_eq!((different.len(), digests.len()), (digests.len(), 12 + count + names.len()));
     }
 
     /// Values of several kinds that hold the same bytes.

@@ -5,16 +5,22 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Snapshot;
 use super::edges::parents;
+use super::provenance::{self, PROVENANCE};
 use crate::value::instant_text;
 
 impl Snapshot {
-    /// An entity in the form of entity files, `{"uid": {"type", "id"}, "attrs": {}, "parents": []}`; `None` if
-    /// there is none.
+    /// An entity in the form of entity files, `{"uid": {"type", "id"}, "attrs": {}, "parents": []}`, with when its facts
+    /// were provided where they must be fresh; `None` if there is none.
     #[must_use]
     pub fn json(&self, id: &EntityId) -> Option<Json> {
         let entity = self.entity(id)?;
         let parents: Vec<Json> = parents(&self.inner, id).map(reference).collect();
-        Some(json!({ "uid": reference(id), "attrs": record(&entity.attributes), "parents": parents }))
+        let mut json =
+            json!({ "uid": reference(id), "attrs": record(&entity.attributes), "parents": parents });
+        if let Some((members, provided)) = json.as_object_mut().zip(entity.provided.as_ref()) {
+            members.insert(PROVENANCE.to_owned(), provenance::json(provided));
+        }
+        Some(json)
     }
 }
 

@@ -7,6 +7,7 @@ use assent_model::{EntityId, Record};
 use serde_json::Value as Json;
 
 use super::overrides::overridden;
+use super::provenance::{self, Moments, PROVENANCE};
 use super::unique::Unique;
 use super::{Edit, Snapshot, change};
 use crate::big_stack;
@@ -24,6 +25,7 @@ pub(super) struct Read {
     pub(super) id: EntityId,
     pub(super) attributes: Record,
     pub(super) parents: BTreeSet<EntityId>,
+    pub(super) provided: Option<Arc<Moments>>,
     pub(super) origin: Origin,
 }
 
@@ -260,7 +262,7 @@ fn read_one(
         )));
         return None;
     };
-    const MEMBERS: [&str; 3] = ["uid", "attrs", "parents"];
+    const MEMBERS: [&str; 4] = ["uid", "attrs", "parents", PROVENANCE];
     for member in object.keys().filter(|member| !MEMBERS.contains(&member.as_str())) {
         problems.push(
             origin
@@ -302,6 +304,7 @@ fn read_one(
             Ok(Record::default())
         }
     };
+    let written = |name: &str| attributes.is_some_and(|attributes| attributes.contains_key(name));
     let attributes = match read {
         Ok(attributes) => attributes,
         Err(mismatches) => {
@@ -310,7 +313,14 @@ fn read_one(
         }
     };
     let parents = parents(entity_type, &id, object.get("parents"), origin, problems);
-    Some(Read { id, attributes, parents, origin: origin.clone() })
+    let read = provenance::read(entity_type, &attributes, written, object.get(PROVENANCE));
+    let provided = read.unwrap_or_else(|found| {
+        problems.extend(
+            found.into_iter().map(|found| origin.problem(format!("`{id}`: {}", found.0)).with_help(found.1)),
+        );
+        None
+    });
+    Some(Read { id, attributes, parents, provided, origin: origin.clone() })
 }
 
 fn described(id: &EntityId, mismatch: Mismatch, origin: &Origin) -> LoadProblem {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use assent_model::EntityId;
 use serde_json::Value as Json;
 
+use super::PROVENANCE;
 use super::load::Origin;
 use crate::value::type_and_id;
 
@@ -54,7 +55,9 @@ fn merged(mut base: Json, change: Json) -> Json {
     };
     for (key, value) in change_object {
         match (base_object.get_mut(&key), value) {
-            (Some(Json::Object(attributes)), Json::Object(changes)) if key == "attrs" => {
+            (Some(Json::Object(attributes)), Json::Object(changes))
+                if key == "attrs" || key == PROVENANCE =>
+            {
                 for (name, value) in changes {
                     match value {
                         Json::Null => drop(attributes.shift_remove(&name)),

@@ -9,12 +9,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use assent_model::EntityId;
+use assent_model::{EntityId, Instant};
 use cedar_policy_core::ast;
 use cedar_policy_core::entities::{NoEntitiesSchema, TCComputation};
 use cedar_policy_core::extensions::Extensions;
 
 use super::Snapshot;
+use crate::error::Unprepared;
 use crate::policies::Policies;
 use crate::value::references;
 
@@ -27,13 +28,18 @@ pub(crate) struct Seen {
 
 impl Snapshot {
     /// The entities reachable from `replaced` (which stand in for, or beside, stored ones) and from
-    /// `others`, with all actions. `None` where Cedar refuses the set, which it has no reason to.
+    /// `others`, with all actions.
+    ///
+    /// # Errors
+    /// [`Unprepared::Stale`] where one of them has a fact that is too old to count at `now`; [`Unprepared::Facts`]
+    /// where Cedar refuses the set, which it has no reason to.
     pub(crate) fn slice<'a>(
         &'a self,
         policies: &Policies,
         replaced: &'a [Seen],
         others: impl IntoIterator<Item = &'a EntityId>,
-    ) -> Option<cedar_policy::Entities> {
+        now: Instant,
+    ) -> Result<cedar_policy::Entities, Unprepared> {
         let facts = &self.inner.facts;
         let mut visited: HashSet<u32> = HashSet::with_capacity(64);
         // What is replaced counts as visited: its stored version is no part of this request.
@@ -51,9 +57,14 @@ impl Snapshot {
         let mut reached: Vec<Arc<ast::Entity>> = Vec::with_capacity(64);
         reached.extend(replaced.iter().map(|seen| Arc::clone(&seen.cedar)));
         let mut next = 0;
+        for seen in replaced {
+            policies.check_fresh(&seen.model, now)?;
+        }
         while let Some(number) = queue.get(next) {
             next += 1;
-            let form = self.form(&policies.schema, facts.numbered(*number)?)?;
+            let entity = facts.numbered(*number).ok_or(Unprepared::Facts)?;
+            policies.check_fresh(entity, now)?;
+            let form = self.form(&policies.schema, entity).ok_or(Unprepared::Facts)?;
             reached.push(Arc::clone(&form.cedar));
             queue.extend(form.neighbours.iter().filter(|neighbour| visited.insert(**neighbour)));
         }
@@ -67,7 +78,7 @@ impl Snapshot {
                 TCComputation::AssumeAlreadyComputed,
                 Extensions::all_available(),
             )
-            .ok()
             .map(Into::into)
+            .map_err(|_refused| Unprepared::Facts)
     }
 }

@@ -4,7 +4,7 @@ use assent_model::Value;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::testing::{ENTITIES, policies, snapshot, snapshot_with};
+use crate::testing::{ENTITIES, host, policies, snapshot, snapshot_with};
 
 fn world() -> Policies {
     policies(&["permit(principal, action, resource);"])
@@ -190,7 +190,7 @@ fn cedar_and_everything_else_see_the_same_entities() {
         "2026-01-02T00:00:00Z"
     );
     assert_eq!(*note.ancestors, [EntityId::new("Org", "clinic"), EntityId::new("Org", "root")]);
-    let slice = snapshot.slice(&policies, &[], [&note.id]).unwrap();
+    let slice = snapshot.slice(&policies, &[], [&note.id], host().now).unwrap();
     let json = slice.get(&"Document::\"note\"".parse().unwrap()).unwrap().to_json_value().unwrap();
     let expected = json!({
         "uid": {"type": "Document", "id": "note"},
@@ -265,7 +265,7 @@ fn a_slice_shares_entities_and_holds_only_what_can_be_reached() {
     let policies = policies(&["permit(principal, action, resource) when { User::\"omar\".active };"]);
     let snapshot = snapshot(&policies);
     let pat = EntityId::new("Patient", "pat");
-    let slice = snapshot.slice(&policies, &[], [&pat]).unwrap();
+    let slice = snapshot.slice(&policies, &[], [&pat], host().now).unwrap();
     let mut uids: Vec<_> = slice.iter().map(|entity| entity.uid().to_string()).collect();
     // All actions are there, whatever is reached.
     assert_eq!(

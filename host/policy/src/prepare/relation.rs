@@ -14,14 +14,10 @@ pub(super) fn that_holds<'a>(
     patient: &'a EntityId,
     now: Instant,
 ) -> Option<&'a Entity> {
-    let moment = |relation: &Entity, name: &str| relation.attributes.get(name).and_then(Value::as_instant);
     let never = i64::MAX;
     facts
         .relations(relation_type, subject, patient)
-        .filter(|relation| {
-            moment(relation, "start").is_none_or(|start| start <= now)
-                && moment(relation, "end").is_none_or(|end| now < end)
-        })
+        .filter(|relation| holds(relation, now))
         // Relations come sorted by id: a later one must end strictly later to be preferred.
         .fold(None, |best: Option<&Entity>, relation| {
             let end = |relation: &Entity| moment(relation, "end").map_or(never, Instant::as_millis);
@@ -30,4 +26,14 @@ pub(super) fn that_holds<'a>(
                 _ => Some(relation),
             }
         })
+}
+
+/// Whether a relation holds at a moment.
+pub(super) fn holds(relation: &Entity, now: Instant) -> bool {
+    moment(relation, "start").is_none_or(|start| start <= now)
+        && moment(relation, "end").is_none_or(|end| now < end)
+}
+
+fn moment(relation: &Entity, name: &str) -> Option<Instant> {
+    relation.attributes.get(name).and_then(Value::as_instant)
 }

@@ -16,6 +16,8 @@ use crate::source::{SourceFile, known_names};
 enum Place {
     EntityType,
     EntityAttribute,
+    /// An attribute of a record in an entity. What is said of it as a whole is said of the attribute that has it.
+    PartOfEntity,
     ContextAttribute,
     /// A common type's attributes may end up in an entity or in a context.
     SharedAttribute,
@@ -31,8 +33,9 @@ fn known(place: Place) -> &'static [(&'static str, &'static [&'static str])] {
             &[("kind", KINDS), ("from", &[]), ("to", &[]), ("supplied", &["caller"]), ("doc", &[])]
         }
         Place::EntityAttribute => {
-            &[("supplied", &["caller"]), ("format", FORMATS), ("lapses", &[]), ("doc", &[])]
+            &[("supplied", &["caller"]), ("format", FORMATS), ("lapses", &[]), ("fresh", &[]), ("doc", &[])]
         }
+        Place::PartOfEntity => &[("supplied", &["caller"]), ("format", FORMATS), ("doc", &[])],
         Place::ContextAttribute | Place::SharedAttribute => {
             &[("supplied", &["caller", "host"]), ("format", FORMATS), ("doc", &[])]
         }
@@ -84,7 +87,10 @@ impl Check<'_> {
     fn record(&mut self, record: &RecordType<RawName>, place: Place) {
         for attribute in record.attributes.values() {
             self.annotations(&attribute.annotations, place);
-            self.value_type(&attribute.ty, place);
+            self.value_type(
+                &attribute.ty,
+                if place == Place::EntityAttribute { Place::PartOfEntity } else { place },
+            );
         }
     }
 

@@ -21,6 +21,7 @@ use super::{ParsedFile, Schema};
 use crate::entities::Shapes;
 use crate::error::LoadProblem;
 use crate::source::known_names;
+use crate::value::duration;
 
 /// A type as written in a file, with the namespace its names are read in.
 #[derive(Clone, Copy)]
@@ -104,6 +105,16 @@ fn entity_types(
         let kind = kind(&written.annotations, &attributes, &mut |message, help| {
             report(format!("entity type `{name}`: {message}"), help);
         });
+        let made_by_workflow =
+            matches!(kind, Some(EntityKind::Approval | EntityKind::Consent | EntityKind::DisclosureDecision));
+        if made_by_workflow && attributes.values().any(|attribute| attribute.fresh.is_some()) {
+            report(
+                format!(
+                    "entity type `{name}` has an attribute with `@fresh`, but its workflow says until when it counts"
+                ),
+                Some("take `@fresh` away".to_owned()),
+            );
+        }
         if entity_type.tag_type().is_some() {
             report(
                 format!("entity type `{name}` has tags, which are not supported"),
@@ -361,9 +372,28 @@ impl<'a> Declared<'a> {
                     let problem = scope.file.file.problem(at, message);
                     self.misplaced.borrow_mut().push(problem.with_help("put it on a `datetime`"));
                 }
-                (name.clone(), Attribute { value, required: attribute.is_required, supplied, lapses })
+                let fresh = as_written.and_then(|(scope, _)| self.fresh(scope, annotations, supplied));
+                (name.clone(), Attribute { value, required: attribute.is_required, supplied, lapses, fresh })
             })
             .collect()
+    }
+
+    /// How old a value may be to count, in milliseconds.
+    fn fresh(
+        &self,
+        scope: Written<'a>,
+        annotations: &Annotations,
+        supplied: Option<Supplier>,
+    ) -> Option<i64> {
+        let span = annotation(annotations, "fresh")?;
+        let problem = match duration(span).filter(|span| *span > 0) {
+            Some(span) if supplied.is_none() => return Some(span),
+            Some(_) => "what a caller supplies is as old as its request, so `@fresh` says nothing of it",
+            None => "`@fresh` needs how old it may be, such as `@fresh(\"30d\")` or `@fresh(\"12h30m\")`",
+        };
+        let at = place(scope.file.file, annotations, "fresh");
+        self.misplaced.borrow_mut().push(scope.file.file.problem(at, problem));
+        None
     }
 
     fn value_type(&self, resolved: &CedarType, written: Option<Written<'a>>) -> Type {

@@ -43,6 +43,8 @@ pub(crate) struct Attribute {
     pub(crate) supplied: Option<Supplier>,
     /// What ends at this moment, in a word for people (`@lapses`).
     pub(crate) lapses: Option<SmolStr>,
+    /// How old it may be to count, in milliseconds (`@fresh`).
+    pub(crate) fresh: Option<i64>,
 }
 
 /// Who provides an attribute with a request (`@supplied`).

@@ -7,7 +7,7 @@ use super::*;
 use crate::schema::types::Attribute;
 
 fn attribute(value: Type, required: bool) -> Attribute {
-    Attribute { value, required, supplied: None, lapses: None }
+    Attribute { value, required, supplied: None, lapses: None, fresh: None }
 }
 
 fn read(json: &Json, value_type: &Type) -> Result<Option<Value>, Vec<Mismatch>> {

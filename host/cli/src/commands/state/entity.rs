@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail, ensure};
 use assent_outbound::service::{Answer, Ask, Method};
+use assent_policy::{EVERY, PROVENANCE};
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
@@ -47,6 +48,10 @@ pub struct Changes<'a> {
     pub unset: &'a [String],
     /// All its parents from now on, where there are any.
     pub parents: &'a [String],
+    /// Attributes that do not change and are still so.
+    pub confirmed: &'a [String],
+    /// When what is said was so, if earlier than now.
+    pub as_of: Option<&'a str>,
     /// On which version it insists.
     pub insist: Insist,
 }
@@ -68,14 +73,14 @@ pub fn get(session: &Session, entity: &str, out: &mut dyn Write) -> anyhow::Resu
     shown(session, entity, &answer, out)
 }
 
-/// Prints entities of a type that were changed since the release.
+/// Prints entities of a type.
 ///
 /// # Errors
 /// When the service does not tell.
 pub fn list(session: &Session, kind: &str, listing: &Listing, out: &mut dyn Write) -> anyhow::Result<()> {
     let row = |entity: &Value| {
         let text = |pointer: &str| entity.pointer(pointer).map(said).unwrap_or_default();
-        let changed = entity.get("provenance").and_then(Value::as_object).into_iter().flat_map(Map::values);
+        let changed = entity.get(PROVENANCE).and_then(Value::as_object).into_iter().flat_map(Map::values);
         // Moments of one form come in their order.
         let last = changed.max_by_key(|stamp| stamp.get("at").map(said));
         let of_last = |name: &str| last.and_then(|stamp| stamp.get(name)).map(said).unwrap_or_default();
@@ -90,7 +95,7 @@ pub fn list(session: &Session, kind: &str, listing: &Listing, out: &mut dyn Writ
     };
     let mut listing = listing.clone();
     listing.filters.push(("type", kind.to_owned()));
-    let nothing = "nothing found; what is in the release's files and was never changed is not listed";
+    let nothing = "there are none";
     session.list(
         ENTITIES,
         &listing,
@@ -179,8 +184,17 @@ fn patch(changes: &Changes<'_>) -> anyhow::Result<Value> {
         let parent = |text: &String| reference(text).map(|(kind, id)| json!({ "type": kind, "id": id }));
         let parents: Vec<Value> = changes.parents.iter().map(parent).collect::<anyhow::Result<_>>()?;
         patch.insert("parents".to_owned(), Value::Array(parents));
-    } else if changes.set.is_empty() && changes.unset.is_empty() {
-        bail!("say what changes: `name=TEXT`, `name:=JSON`, `--unset name` or `--parent TYPE/ID`");
+    } else if changes.set.is_empty() && changes.unset.is_empty() && changes.confirmed.is_empty() {
+        bail!(
+            "say what changes: `name=TEXT`, `name:=JSON`, `--unset name`, `--parent TYPE/ID` or `--confirm name`"
+        );
+    }
+    let moment = || changes.as_of.map_or(json!({}), |at| json!({ "at": at }));
+    let of_changed = changes.as_of.is_some().then(|| (EVERY.to_owned(), moment()));
+    let of_confirmed = changes.confirmed.iter().map(|name| (name.clone(), moment()));
+    let provenance: Map<String, Value> = of_changed.into_iter().chain(of_confirmed).collect();
+    if !provenance.is_empty() {
+        patch.insert(PROVENANCE.to_owned(), Value::Object(provenance));
     }
     Ok(Value::Object(patch))
 }
@@ -193,10 +207,11 @@ fn changed(session: &Session, entity: &str, ask: &Ask, out: &mut dyn Write) -> a
     if session.json {
         return Ok(as_it_is(&answer, out)?);
     }
-    let version =
-        json(&answer)?.get("version").and_then(Value::as_u64).context("the answer has no version")?;
+    let body = json(&answer)?;
+    let version = body.get("version").and_then(Value::as_u64).context("the answer has no version")?;
     let entity = assent_audit::text::printable(entity);
     let done = match (ask.method, answer.status) {
+        (Method::Delete, _) if body.get("source").is_some() => "gave back to the release's files:",
         (Method::Delete, _) => "deleted",
         (_, 201) => "created",
         (_, _) => "changed",
@@ -253,7 +268,7 @@ mod tests {
     fn patched(set: &[&str], unset: &[&str], parents: &[&str]) -> Result<Value, String> {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let (set, unset, parents) = (owned(set), owned(unset), owned(parents));
-        let changes = Changes { set: &set, unset: &unset, parents: &parents, insist: Insist::No };
+        let changes = Changes { set: &set, unset: &unset, parents: &parents, ..Changes::default() };
         patch(&changes).map_err(|error| error.to_string())
     }
 
@@ -269,6 +284,25 @@ mod tests {
         }
         let parents = json!([{ "type": "Role", "id": "a/b" }]);
         assert_eq!(patched(&[], &[], &["Role/a/b"]).unwrap(), json!({ "attrs": {}, "parents": parents }));
+    }
+
+    #[test]
+    fn what_is_confirmed_and_of_when_it_is_goes_beside_what_changes() {
+        let of = |set: &[&str], confirmed: &[&str], as_of| {
+            let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+            let (set, confirmed) = (owned(set), owned(confirmed));
+            patch(&Changes { set: &set, confirmed: &confirmed, as_of, ..Changes::default() }).unwrap()
+        };
+        let at = json!({ "at": "2026-11-20T08:00:00Z" });
+        for (body, expected) in [
+            (of(&[], &["licence"], None), json!({ "attrs": {}, "provenance": { "licence": {} } })),
+            (
+                of(&["a=b"], &["licence"], Some("2026-11-20T08:00:00Z")),
+                json!({ "attrs": { "a": "b" }, "provenance": { "*": at, "licence": at } }),
+            ),
+        ] {
+            assert_eq!(body, expected);
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ prop_compose! {
         let mut attributes: crate::Record =
             attributes.into_iter().map(|(name, number)| (name, end(number))).collect();
         attributes.insert("version", Value::Integer(version));
-        Entity { id: EntityId::new(kind, format!("x{id}")), attributes, ancestors: Arc::default() }
+        Entity { id: EntityId::new(kind, format!("x{id}")), attributes, ancestors: Arc::default(), provided: None }
     }
 }
 
@@ -150,6 +150,7 @@ fn an_entity_keeps_its_number_until_it_is_taken_out_and_then_another_gets_it() {
         id: EntityId::new("Person", id),
         attributes: Default::default(),
         ancestors: Arc::default(),
+        provided: None,
     };
     let mut facts = Facts::new([entity("a"), entity("b")], kinds());
     let number = |facts: &Facts, id: &str| facts.number(&EntityId::new("Person", id));
@@ -168,6 +169,7 @@ fn the_first_of_two_value_sets_by_type_counts() {
         id: EntityId::new(kind, "codes"),
         attributes: Default::default(),
         ancestors: Arc::default(),
+        provided: None,
     };
     let mut facts = Facts::new([entity("B"), entity("A")], BTreeMap::from(kinds));
     assert_eq!(facts.value_set("codes").unwrap().id.kind, "A");
@@ -190,6 +192,7 @@ proptest! {
                 ("version", Value::Integer(version as i64)),
             ].into(),
             ancestors: Arc::default(),
+            provided: None,
         };
         let (mut facts, mut naive) = (Facts::new([], kinds()), Naive::new());
         let mut copies = vec![];

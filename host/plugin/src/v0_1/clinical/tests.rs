@@ -32,7 +32,7 @@ fn with(base: &Members, name: &str, value: Option<Value>) -> Members {
 }
 
 fn entity_of(kind: &str, id: &str, attributes: Members) -> Entity {
-    Entity { id: Id::new(kind, id), attributes, ancestors: Arc::default() }
+    Entity { id: Id::new(kind, id), attributes, ancestors: Arc::default(), provided: None }
 }
 
 fn facts(stored: Entity) -> DecisionFacts {

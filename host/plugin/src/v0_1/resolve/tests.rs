@@ -10,7 +10,7 @@ use super::*;
 
 fn entity_of(kind: &str, id: &str, attributes: &[(&str, Value)]) -> Entity {
     let attributes = attributes.iter().map(|(name, value)| (*name, value.clone())).collect();
-    Entity { id: Id::new(kind, id), attributes, ancestors: Arc::default() }
+    Entity { id: Id::new(kind, id), attributes, ancestors: Arc::default(), provided: None }
 }
 
 fn facts(stored: Vec<Entity>) -> DecisionFacts {

@@ -1,7 +1,9 @@
 //! Entities: what a change of one or of several says, and what comes of it.
 
-use assent_engine::state::{EntityChange, EntityRefused, LiveTurn, Stamp};
-use assent_model::{EntityId, Facts};
+use std::collections::BTreeMap;
+
+use assent_engine::state::{EntityChange, EntityRefused, LiveTurn, Provided, Stamp};
+use assent_model::{EntityId, Facts, Instant};
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -38,6 +40,8 @@ struct Whole {
     attrs: Map<String, Value>,
     #[serde(default)]
     parents: Vec<Value>,
+    #[serde(default)]
+    provenance: BTreeMap<String, Moment>,
 }
 
 /// What is to change of it.
@@ -48,6 +52,19 @@ struct Part {
     #[serde(default)]
     attrs: Map<String, Value>,
     parents: Option<Vec<Value>>,
+    #[serde(default)]
+    provenance: BTreeMap<String, Moment>,
+}
+
+/// When something was provided; without a moment, now. By whom is whoever asks.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moment {
+    at: Option<Instant>,
+}
+
+fn provided(provenance: BTreeMap<String, Moment>) -> Provided {
+    provenance.into_iter().map(|(name, moment)| (name, moment.at)).collect()
 }
 
 #[derive(Deserialize)]
@@ -89,12 +106,12 @@ impl One {
         };
         let change = match *method {
             Method::PUT => {
-                let Whole { uid, attrs, parents } = of_form(body, limits)?;
-                EntityChange::Put { id: same(uid)?, attrs, parents }
+                let Whole { uid, attrs, parents, provenance } = of_form(body, limits)?;
+                EntityChange::Put { id: same(uid)?, attrs, parents, provided: provided(provenance) }
             }
             Method::PATCH => {
-                let Part { uid, attrs, parents } = of_form(body, limits)?;
-                EntityChange::Patch { id: same(uid)?, attrs, parents }
+                let Part { uid, attrs, parents, provenance } = of_form(body, limits)?;
+                EntityChange::Patch { id: same(uid)?, attrs, parents, provided: provided(provenance) }
             }
             _ => EntityChange::Remove { id },
         };
@@ -114,9 +131,11 @@ impl One {
 
     pub(super) async fn step(self, turn: &LiveTurn<'_>, asking: &Asking) -> Result<Step, Stop> {
         let exists = self.is_in(turn.release().snapshot().facts());
+        let in_files = self.is_in(turn.base().facts());
         let stamp = Stamp { by: asking.who(), at: asking.at };
         let item = self.change.item(turn, &stamp).await?.map_err(|refused| stopped(&refused))?;
         let body = match &item.payload {
+            Value::Null if in_files => json!({ "version": turn.version() + 1, "source": "files" }),
             Value::Null => json!({ "version": turn.version() + 1 }),
             payload => with_version(payload.clone(), turn.version() + 1),
         };
@@ -138,12 +157,18 @@ impl Several {
         };
         let changes = changes.into_iter().enumerate().map(|(index, entry)| {
             Ok(match entry {
-                Entry::Put(Whole { uid, attrs, parents }) => {
-                    EntityChange::Put { id: named(uid, index)?, attrs, parents }
-                }
-                Entry::Patch(Part { uid, attrs, parents }) => {
-                    EntityChange::Patch { id: named(uid, index)?, attrs, parents }
-                }
+                Entry::Put(Whole { uid, attrs, parents, provenance }) => EntityChange::Put {
+                    id: named(uid, index)?,
+                    attrs,
+                    parents,
+                    provided: provided(provenance),
+                },
+                Entry::Patch(Part { uid, attrs, parents, provenance }) => EntityChange::Patch {
+                    id: named(uid, index)?,
+                    attrs,
+                    parents,
+                    provided: provided(provenance),
+                },
                 Entry::Delete(uid) => EntityChange::Remove { id: uid.entity() },
             })
         });
@@ -186,6 +211,7 @@ fn stopped(refused: &EntityRefused) -> Stop {
     let (status, code) = match refused {
         EntityRefused::Unknown => (StatusCode::NOT_FOUND, "unknown-entity"),
         EntityRefused::OfFiles => (StatusCode::CONFLICT, "in-files"),
+        EntityRefused::NotYet(_) => (StatusCode::UNPROCESSABLE_ENTITY, "not-yet"),
         EntityRefused::OfWorkflow(_) => (StatusCode::FORBIDDEN, "of-a-workflow"),
     };
     Problem::new(status, code, refused.to_string()).into()

@@ -190,6 +190,68 @@ async fn a_decision_says_which_version_of_the_state_it_saw_and_replays_on_it() {
 }
 
 #[tokio::test]
+async fn what_was_changed_of_a_files_entity_can_be_given_back_to_the_files() {
+    let stateful = Stateful::new().await;
+    let delete = || stateful.send("DELETE", "/User/bob", &[], &Value::Null);
+    assert_eq!(problem(&delete().await), refused(409, "in-files", &[]));
+    assert_eq!(stateful.put("/User/bob", &role("guest")).await.status, 200);
+    assert!(!stateful.permits("bob", "write", "record-1").await);
+    let given_back = delete().await;
+    assert_eq!((given_back.status, given_back.json()), (200, json!({ "version": 2, "source": "files" })));
+    assert!(stateful.permits("bob", "write", "record-1").await);
+    assert_eq!(stateful.get("/User/bob").await.json()["source"], "files");
+    assert_eq!(problem(&delete().await), refused(409, "in-files", &[]));
+    let stateful = stateful.restarted().await;
+    assert!(stateful.permits("bob", "write", "record-1").await);
+}
+
+#[tokio::test]
+async fn a_fact_counts_no_longer_than_the_schema_says_and_is_confirmed_without_changing_it() {
+    let schema = SCHEMA.replace("role?: String,", "role?: String, @fresh(\"30d\") licensed?: Bool,");
+    let release = release_of("bay", [&schema, POLICIES, super::ENTITIES], vec![]);
+    let stateful = Stateful::on(tempfile::tempdir().unwrap(), release, Sharing::default()).await.unwrap();
+    let licensed = |moment: &str| {
+        let provenance = json!({ "licensed": { "at": moment } });
+        json!({ "attrs": { "role": "admin", "licensed": true }, "provenance": provenance })
+    };
+    // It is 18:00 on the 21st of November.
+    let reply = stateful.put("/User/carol", &licensed("2026-11-21T18:00:00.001Z")).await;
+    assert_eq!(problem(&reply), refused(422, "not-yet", &[]));
+    let reply = stateful.put("/User/carol", &licensed("last week")).await;
+    assert_eq!(problem(&reply), refused(400, "malformed", &[""]));
+    assert_eq!(stateful.put("/User/carol", &licensed("2026-10-22T18:00:00.001Z")).await.status, 201);
+    assert!(stateful.permits("carol", "write", "record-1").await);
+    assert_eq!(stateful.put("/User/carol", &licensed("2026-10-22T18:00:00Z")).await.status, 200);
+    assert!(!stateful.permits("carol", "write", "record-1").await);
+    let id = stateful.audited.decide("carol", "write").await;
+    let record = stateful.audited.get(&format!("/bay/audit/v1/records/{id}")).await.json();
+    let problems = &record["record"]["event"]["outcome"]["problems"];
+    assert!(problems[0]["detail"].as_str().unwrap().contains("`User.licensed` is older"), "{problems}");
+
+    // Another attribute changes, and says nothing of this one.
+    let moment = |reply: &Reply| reply.json()["provenance"]["licensed"]["at"].as_str().unwrap().to_owned();
+    let changed = stateful.send("PATCH", "/User/carol", &[], &role("admin")).await;
+    assert_eq!(moment(&changed), "2026-10-22T18:00:00Z");
+    assert!(!stateful.permits("carol", "write", "record-1").await);
+    let confirmed = json!({ "provenance": { "licensed": { "at": "2026-11-20T08:00:00Z" } } });
+    let changed = stateful.send("PATCH", "/User/carol", &[], &confirmed).await;
+    assert_eq!((changed.status, moment(&changed).as_str()), (200, "2026-11-20T08:00:00Z"));
+    assert!(stateful.permits("carol", "write", "record-1").await);
+    let confirmed = json!({ "provenance": { "licensed": {} } });
+    let changed = stateful.send("PATCH", "/User/carol", &[], &confirmed).await;
+    assert_eq!((changed.status, moment(&changed).as_str()), (200, "2026-11-21T18:00:00Z"));
+    // Without a word it is of now.
+    let now = json!({ "attrs": { "licensed": true, "role": "admin" } });
+    assert_eq!(stateful.put("/User/carol", &now).await.status, 200);
+    assert!(stateful.permits("carol", "write", "record-1").await);
+    let unknown = json!({ "provenance": { "license": { "at": "2026-11-20T08:00:00Z" } } });
+    let reply = stateful.send("PATCH", "/User/carol", &[], &unknown).await;
+    assert_eq!((reply.status, reply.body.contains("provenance.license is no attribute")), (422, true));
+    let claimed = json!({ "attrs": {}, "provenance": { "*": { "at": "2026-11-20T08:00:00Z", "by": {} } } });
+    assert_eq!(problem(&stateful.put("/User/dora", &claimed).await), refused(400, "malformed", &[""]));
+}
+
+#[tokio::test]
 async fn of_two_changes_of_one_version_one_is_made() {
     let stateful = Stateful::new().await;
     let anew = [("if-none-match", "*")];
@@ -353,7 +415,10 @@ async fn pages_lead_through_all_of_one_type_and_nothing_else() {
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }
-    assert_eq!(seen, ["u0", "u1", "u2", "u3", "u4", "u5", "u6"]);
+    // Those of the release's files among them.
+    assert_eq!(seen, ["alice", "bob", "u0", "u1", "u2", "u3", "u4", "u5", "u6"]);
+    let first = stateful.get("?type=User&limit=1").await.json();
+    assert_eq!((&first["items"][0]["source"], &first["items"][0]["version"]), (&json!("files"), &json!(0)));
     for query in ["", "?type=User&limit=0", "?type=User&limit=501", "?tipe=User", "?type=User&type=User"] {
         assert_eq!(problem(&stateful.get(query).await), refused(400, "parameter", &[]), "{query}");
     }
@@ -491,6 +556,7 @@ async fn compare(operations: Vec<Operation>) {
     let name = |id: u8| ["alice", "x", "y", "z"][usize::from(id)];
     let attrs = |value: Option<u8>| value.map_or(json!({}), |value| json!({ "role": format!("r{value}") }));
     let mut model: BTreeMap<u8, Option<u8>> = BTreeMap::from([(0, None)]);
+    let mut alice_changed = false;
     let mut stateful = Stateful::new().await;
     for operation in operations {
         let (status, expected) = match &operation {
@@ -513,19 +579,20 @@ async fn compare(operations: Vec<Operation>) {
             Operation::Delete(id) => {
                 let path = format!("/User/{}", name(*id));
                 let status = stateful.send("DELETE", &path, &[], &Value::Null).await.status;
-                let removed = *id != 0 && model.remove(id).is_some();
-                (
-                    status,
-                    if removed {
+                let expected = match id {
+                    // What the files say of alice counts again, or did all the time.
+                    0 if std::mem::take(&mut alice_changed) => {
+                        model.insert(0, None);
                         200
-                    } else if *id == 0 {
-                        409
-                    } else {
-                        404
-                    },
-                )
+                    }
+                    0 => 409,
+                    id if model.remove(id).is_some() => 200,
+                    _ => 404,
+                };
+                (status, expected)
             }
         };
+        alice_changed |= matches!(operation, Operation::Put(0, _) | Operation::Patch(0, _));
         assert_eq!(status, expected, "{operation:?}");
     }
     for round in 0..2 {
