@@ -539,6 +539,53 @@ fn a_consent_permits_with_redactions_until_it_is_revoked() {
 }
 
 #[test]
+fn a_form_of_consent_opens_to_whom_it_names_once_it_is_signed_and_until_it_is_revoked() {
+    let clinics = Clinics::open();
+    let resource = json!({ "type": "document-reference", "id": "drew-recovery" });
+    let mut share = asked_by(("practitioner", "him-ellis"), "share", resource, "HOPERAT");
+    let context = share["context"].as_object_mut().unwrap();
+    let clinic = json!({ "type": "Organization", "id": "lakeside-clinic" });
+    context.insert("justification".to_owned(), json!("transfer of care, asked for by the patient"));
+    context.insert("device".to_owned(), json!({ "managed": true, "encrypted": true }));
+    context.insert("network".to_owned(), json!({ "trusted": true, "ip": "10.20.4.7" }));
+    let destination = json!({ "organization": clinic, "country": "US", "environment": "production", "encrypted": true, "channel": "direct" });
+    context.insert("destination".to_owned(), destination);
+    assert!(!clinics.permits(HOSPITAL, &share));
+
+    let mut document = consent("drew-lakeside");
+    document["patient"] = json!({ "reference": "Patient/drew-mason" });
+    document["policy"] =
+        json!([{ "uri": "https://lone-star.example.org/forms/part-2-treatment-payment-operations" }]);
+    document["provision"] = json!({ "type": "permit", "actor": [{
+        "role": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP" }] },
+        "reference": { "reference": "Organization/lakeside-clinic" },
+    }] });
+    let by = "Practitioner/po-whitfield";
+    let put = |document: &Value| clinics.state("PUT", HOSPITAL, "consents/drew-lakeside", by, document);
+    let unsigned = good(&put(&document), 201);
+    assert!(unsigned["notes"].to_string().contains("counts for no form of consent"), "{unsigned}");
+    assert!(!clinics.permits(HOSPITAL, &share));
+    document["performer"] = json!([{ "reference": "Patient/drew-mason" }]);
+    let signed = good(&put(&document), 200);
+    let permitted = clinics.ask(HOSPITAL, &share);
+    assert_eq!(permitted["decision"], true, "{permitted} {signed}");
+    share["context"]["destination"]["organization"]["id"] = json!("bay-pediatrics");
+    assert!(!clinics.permits(HOSPITAL, &share));
+    share["context"]["destination"]["organization"] = clinic;
+    // What it takes back again, it does not open.
+    let mut narrower = document.clone();
+    let label = json!([{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "SUD" }]);
+    narrower["provision"]["provision"] = json!([{ "type": "deny", "securityLabel": label }]);
+    good(&put(&narrower), 200);
+    assert!(!clinics.permits(HOSPITAL, &share));
+    good(&put(&document), 200);
+    assert!(clinics.permits(HOSPITAL, &share));
+    let revoke = json!({ "reason": "the patient asked for it" });
+    good(&clinics.state("POST", HOSPITAL, "consents/drew-lakeside/revoke", by, &revoke), 200);
+    assert!(!clinics.permits(HOSPITAL, &share));
+}
+
+#[test]
 fn a_clinicians_decision_opens_a_masked_category_until_it_expires() {
     let clinics = Clinics::open();
     const DOCTOR: &str = "Practitioner/dr-chen";

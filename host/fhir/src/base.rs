@@ -22,9 +22,10 @@ impl Reader<'_> {
         &mut self,
         root: &Element<'_>,
         provision: Option<&Provision<'_>>,
+        policies: &[&str],
     ) -> (Option<Effect>, BaseSource) {
         let by_rule = self.policy_rule(root);
-        let by_uri = self.policy_uris(root);
+        let by_uri = self.by_policy(root, policies);
         if by_rule.zip(by_uri).is_some_and(|(rule, uri)| rule != uri) {
             self.unsupported(root.path_of("policy"), Why::Contradiction);
         }
@@ -61,13 +62,19 @@ impl Reader<'_> {
         self.agreed(&effects, at.path)
     }
 
-    fn policy_uris(&mut self, root: &Element<'_>) -> Option<Effect> {
-        let mut effects = Vec::new();
+    /// The policies that the document names.
+    pub(crate) fn policies<'a>(&mut self, root: &Element<'a>) -> Vec<&'a str> {
+        let mut uris = Vec::new();
         for at in self.list(root, "policy") {
             let Some(policy) = self.element(&at, &POLICY) else { continue };
-            let uri = self.text(&policy, "uri");
-            effects.extend(uri.and_then(|uri| self.settings.policies.get(uri)));
+            uris.extend(self.text(&policy, "uri"));
         }
+        uris
+    }
+
+    fn by_policy(&mut self, root: &Element<'_>, policies: &[&str]) -> Option<Effect> {
+        let effects = policies.iter().filter_map(|uri| self.settings.policies.get(*uri)).copied();
+        let effects: Vec<_> = effects.collect();
         self.agreed(&effects, root.path_of("policy"))
     }
 

@@ -3,7 +3,8 @@
 //! A root without type is an exception to its policy in R4's words, and HL7's examples mean "deny" by it;
 //! others narrow their policy by it. Only exceptions to the root can tell: they say the contrary of it. What
 //! was signed, by whom, and whether it was verified says where the document comes from, and is no criterion: it
-//! is kept beside the entity, except that `verified: false` is an objection.
+//! is kept beside the entity, except that `verified: false` is an objection, and that a form of consent
+//! (`forms`) is one only when it was signed.
 //! INVARIANT (nothing is passed over): whatever has a patient becomes an entity, if only an objection.
 //! Sources: FHIR R4 Consent; IHE PCF.
 
@@ -12,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::coding::{CONSENT_SCOPE, OBSERVATION_VALUE};
 use crate::error::Unreadable;
+use crate::forms::recipients;
 use crate::moment::{Span, written};
 use crate::outcome::{
     BaseSource, Combining, Directive, Other, OtherScope, Outcome, Remark, Rule, Status, Unsupported, Why,
@@ -31,7 +33,7 @@ const NAMED_MAX: usize = 32;
 
 /// Digits of the digest in the id of a document that has none: 128 bits, which nobody meets by accident.
 const ID_DIGITS: usize = 32;
-const NOT_DATED: &str = "1970-01-01T00:00:00Z";
+pub(crate) const NOT_DATED: &str = "1970-01-01T00:00:00Z";
 
 /// Reads a FHIR R4 Consent from its text.
 ///
@@ -101,6 +103,7 @@ struct Root<'a> {
     provision: Option<Provision<'a>>,
     base: Option<Effect>,
     source: BaseSource,
+    policies: Vec<&'a str>,
 }
 
 impl Reader<'_> {
@@ -133,12 +136,14 @@ impl Reader<'_> {
         let other = other.filter(|_| self.is_clean_since(0));
         let mut root = if is_r5 { self.r5_root(&element, now) } else { self.root(&element, now) };
         let is_clean = self.is_clean_since(0);
+        let recipients = root.provision.as_ref().map(recipients).unwrap_or_default();
         let (nested, criteria) = match root.provision.take() {
             Some(provision) => (self.nested(provision.nested), provision.criteria),
             None => (Some(Vec::new()), Criteria::default()),
         };
         let rules = nested.filter(|_| is_clean).and_then(|nested| self.rules(root.base, criteria, &nested));
         let rules = rules.unwrap_or_default();
+        let signed = self.signed_forms(&element, &root.policies, (&patient, &root.given_at), recipients);
         self.notes.sort_unstable();
         let unsupported = std::mem::take(&mut self.found).into_list();
         if let Some(scope) = other {
@@ -151,7 +156,9 @@ impl Reader<'_> {
             ("forms".to_owned(), json!([])),
         ]);
         attributes.extend(rules.attributes);
-        if !unsupported.is_empty() {
+        if unsupported.is_empty() {
+            attributes.extend(signed);
+        } else {
             attributes.insert("unsupported".to_owned(), json!(named(&unsupported)));
         }
         let combining = match (unsupported.is_empty(), rules.is_within) {
@@ -214,12 +221,13 @@ impl Reader<'_> {
         let status = status.unwrap_or(Status::Active);
         self.verifications(element);
         let provision = element.member("provision").and_then(|at| self.provision(&at));
-        let (base, source) = self.base(element, provision.as_ref());
+        let policies = self.policies(element);
+        let (base, source) = self.base(element, provision.as_ref(), &policies);
         if let Some(provision) = provision.as_ref().filter(|provision| provision.effect.is_none()) {
             self.untyped_root(provision, base, element.path_of("provision"));
         }
         let given_at = self.given_at(element, "dateTime", now, base);
-        Root { status, given_at, provision, base, source }
+        Root { status, given_at, provision, base, source, policies }
     }
 
     /// A root without type that limits something: its policy's effect, or an exception to it?
@@ -253,7 +261,8 @@ impl Reader<'_> {
         self.verifications(element);
         let date = if element.has("date") { "date" } else { "dateTime" };
         let given_at = self.given_at(element, date, now, None);
-        Root { status, given_at, provision: None, base: None, source: BaseSource::Indeterminate }
+        let (base, source) = (None, BaseSource::Indeterminate);
+        Root { status, given_at, provision: None, base, source, policies: Vec::new() }
     }
 
     /// Whose it is.

@@ -22,6 +22,7 @@
 //! | `provision.provision`, to any depth within [`PROVISION_DEPTH_MAX`] | `provisions`, flat |
 //! | `period`, `dataPeriod`, `actor`, `action`, `securityLabel`, `purpose`, `class`, `code` | their attributes |
 //! | `data`; actors that are no organization, practitioner or related person | unsupported: no place |
+//! | `policy.uri` with `performer`, where the settings know a form by it | `forms`, who signed, recipients |
 //! | `performer`, `organization`, `source[x]`, `verification`, `meta`, … | [`Directive::provenance`] |
 //!
 //! A start is the first moment of its day, month or year, an end the first moment after it, since FHIR's
@@ -32,6 +33,7 @@ mod coding;
 mod consent;
 mod error;
 mod findings;
+mod forms;
 mod moment;
 mod nested;
 mod outcome;

@@ -330,6 +330,12 @@ pub enum Remark {
     /// A root provision without type, whose exceptions tell that it has the effect of its policy.
     #[error("a root provision without type, read as when and for what its policy holds")]
     NarrowsPolicy,
+    /// A policy that the settings know as a form of consent, which was not signed.
+    #[error(
+        "counts for no form of consent: it is not dated, or not agreed to (`performer`) by the patient or a \
+         related person who is stored"
+    )]
+    NotSigned,
     /// The root provision's type won over the policy rule or a policy, which says otherwise.
     #[error("the root provision's type counts, not the policy")]
     PolicyOverruled,

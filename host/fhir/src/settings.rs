@@ -34,6 +34,10 @@ impl Effect {
 pub struct Settings {
     /// What a policy means, by the `policy.uri` that documents name it with, letter for letter.
     pub policies: BTreeMap<String, Effect>,
+    /// Which forms of consent, such as `part2-tpo`, a document satisfies that names a policy, by its
+    /// `policy.uri`: the organization's own paper, whose text has what the law asks of that form. A document
+    /// counts for them when it is read in full, dated, and agreed to by the patient or a representative.
+    pub forms: BTreeMap<String, BTreeSet<String>>,
     /// The organization's own FHIR servers, such as `https://ehr.example/fhir`: an absolute reference
     /// that leads there is as good as a relative one.
     pub servers: BTreeSet<String>,
@@ -46,11 +50,12 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { policies, servers, identifiers, harmless_extensions } = self;
+        let Self { policies, forms, servers, identifiers, harmless_extensions } = self;
         write!(
             f,
-            "Settings({} policies, {} servers, {} identifiers, {} harmless extensions)",
+            "Settings({} policies, {} with forms, {} servers, {} identifiers, {} harmless extensions)",
             policies.len(),
+            forms.len(),
             servers.len(),
             identifiers.len(),
             harmless_extensions.len()

@@ -34,18 +34,20 @@ pub struct Version {
     /// The entity that was made of it, with the same id and patient.
     pub entity: Value,
     /// What of it could not be carried into the entity, which says so too, as `unsupported`.
-    pub objections: Vec<Objection>,
+    pub objections: Vec<Remark>,
+    /// What of it was read in a way worth knowing; none of it objects.
+    pub notes: Vec<Remark>,
     /// Who recorded it.
     pub recorded_by: EntityId,
 }
 
-/// What of a consent could not be carried into its entity.
+/// A place of a consent, and what is to be said of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Objection {
+pub struct Remark {
     /// Where, as a FHIRPath.
     pub path: String,
-    /// Why.
+    /// What: why it could not be carried into the entity, or how it was read.
     pub reason: String,
 }
 
@@ -88,7 +90,9 @@ struct Document {
     patient: EntityId,
     resource: Value,
     entity: Value,
-    objections: Vec<Objection>,
+    objections: Vec<Remark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Remark>,
     recorded_at: Instant,
     recorded_by: EntityId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +111,7 @@ pub struct Revoked {
     pub at: Instant,
 }
 
-debug_by_name!(Version, Objection, Consent, Revoked);
+debug_by_name!(Version, Remark, Consent, Revoked);
 
 impl Consent {
     /// Records a consent.
@@ -117,7 +121,7 @@ impl Consent {
     pub fn record(id: &str, content: Version, now: Instant) -> Result<Step<Self>, Refused> {
         checks::id("id", id)?;
         content.check(id)?;
-        let Version { patient, resource, entity, objections, recorded_by } = content;
+        let Version { patient, resource, entity, objections, notes, recorded_by } = content;
         let document = Document {
             id: id.to_owned(),
             version: 1,
@@ -125,6 +129,7 @@ impl Consent {
             resource,
             entity,
             objections,
+            notes,
             recorded_at: now,
             recorded_by,
             revoked: None,
@@ -188,7 +193,7 @@ impl Consent {
 
     /// What of it could not be carried into the entity.
     #[must_use]
-    pub fn objections(&self) -> &[Objection] {
+    pub fn objections(&self) -> &[Remark] {
         &self.0.objections
     }
 
@@ -256,9 +261,9 @@ impl Version {
         if (unsupported.unwrap_or(0) == 0) != self.objections.is_empty() {
             return Err(entity("with `unsupported` where there are objections, and nowhere else"));
         }
-        for objection in &self.objections {
-            checks::words("path", &objection.path)?;
-            checks::words("reason", &objection.reason)?;
+        for remark in self.objections.iter().chain(&self.notes) {
+            checks::words("path", &remark.path)?;
+            checks::words("reason", &remark.reason)?;
         }
         Ok(())
     }
@@ -292,8 +297,8 @@ impl TryFrom<Document> for Consent {
     type Error = Refused;
 
     fn try_from(read: Document) -> Result<Self, Refused> {
-        let Document { id, patient, resource, entity, objections, recorded_by, .. } = read.clone();
-        let content = Version { patient, resource, entity, objections, recorded_by };
+        let Document { id, patient, resource, entity, objections, notes, recorded_by, .. } = read.clone();
+        let content = Version { patient, resource, entity, objections, notes, recorded_by };
         let mut made = Self::record(&id, content, read.recorded_at)?.to;
         if read.version == 0 {
             return Err(Refused::Invalid { field: "version", expected: "1 or more" });

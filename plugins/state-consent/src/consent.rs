@@ -114,8 +114,8 @@ fn concerns(row: &Row, mark: &str) -> bool {
     row.law.labels.iter().any(|label| label_within(mark, label))
 }
 
-/// Whether the consent's own provisions leave a permit: no deny that may match, and, where the base
-/// does not permit, a permit that does match. A deny of treatment is one of an emergency as well, unless a
+/// Whether the consent's own provisions leave a permit: no deny that may match, however deep it is nested in what
+/// may match, and, where the base does not permit, a permit that does match. A deny of treatment is one of an emergency as well, unless a
 /// permit beside it names that emergency.
 fn provisions_permit(consent: &Consent, row: &Row, question: &Question<'_>) -> bool {
     let roots = || consent.provisions.iter().filter(|provision| provision.parent.is_none());
@@ -127,9 +127,9 @@ fn provisions_permit(consent: &Consent, row: &Row, question: &Question<'_>) -> b
     let denies = |p: &Provision| {
         let known = p.purposes.iter().all(|of| known_purpose(&of.code).is_some());
         let gives_way = permitted_by_name && !p.purposes.is_empty() && known && !names(p);
-        p.effect == ProvisionEffect::Deny && !gives_way && matches(p, row, question, true)
+        p.effect == ProvisionEffect::Deny && !gives_way && reached(consent, p, row, question)
     };
-    let denied = roots().any(denies);
+    let denied = consent.provisions.iter().any(denies);
     let permits = || permitting().next().is_some();
     let needs_one = match consent.base {
         Some(ProvisionEffect::Permit) => false,
@@ -137,6 +137,20 @@ fn provisions_permit(consent: &Consent, row: &Row, question: &Question<'_>) -> b
         None => roots().any(|p| p.effect == ProvisionEffect::Permit),
     };
     !denied && (!needs_one || permits())
+}
+
+/// Whether the provision and all that it is nested in may be about this request. One whose parents lead nowhere may.
+fn reached(consent: &Consent, provision: &Provision, row: &Row, question: &Question<'_>) -> bool {
+    let mut at = Some(provision);
+    // As many steps as there are provisions: parents that lead in a circle end as well.
+    for _ in &consent.provisions {
+        let Some(one) = at else { break };
+        if !matches(one, row, question, true) {
+            return false;
+        }
+        at = one.parent.and_then(|parent| consent.provisions.get(parent as usize));
+    }
+    true
 }
 
 /// Whether the provision is about this request. What cannot be told is answered with `in_doubt`; an

@@ -113,6 +113,6 @@ fn the_search_finds_what_is_said() {
 fn settings_print_only_how_many() {
     assert_eq!(
         format!("{:?}", settings()),
-        "Settings(2 policies, 1 servers, 2 identifiers, 1 harmless extensions)"
+        "Settings(2 policies, 2 with forms, 1 servers, 2 identifiers, 1 harmless extensions)"
     );
 }

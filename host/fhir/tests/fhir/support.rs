@@ -90,6 +90,10 @@ fn prune(value: &mut Value) {
 pub(crate) fn settings() -> Settings {
     serde_json::from_value(json!({
         "policies": {"http://example.org/hie-opt-in": "permit", "http://example.org/hie-opt-out": "deny"},
+        "forms": {
+            "http://example.org/forms/part2": ["part2-tpo"],
+            "http://example.org/forms/sensitive": ["hiv-specific", "part2-specific"],
+        },
         "servers": ["http://example.org/fhir"],
         "identifiers": {
             "http://hl7.org/fhir/sid/us-npi|1234567893": {"type": "Practitioner", "id": "drb"},

@@ -34,10 +34,11 @@ fn version(patient: &str, status: &str, objects: bool) -> Version {
     let mut objections = vec![];
     if objects {
         entity["attrs"]["unsupported"] = json!(["Consent.provision.data: secret"]);
-        objections.push(Objection { path: "Consent.provision.data".into(), reason: "secret".into() });
+        objections.push(Remark { path: "Consent.provision.data".into(), reason: "secret".into() });
     }
     let resource = json!({"resourceType": "Consent", "id": "c-1", "text": "secret"});
-    Version { patient, resource, entity, objections, recorded_by: clerk() }
+    let notes = vec![Remark { path: "Consent.dateTime".into(), reason: "secret".into() }];
+    Version { patient, resource, entity, objections, notes, recorded_by: clerk() }
 }
 
 fn recorded() -> Consent {
@@ -195,7 +196,7 @@ fn document_entity_and_patient_go_together() {
 fn garbage_is_not_read() {
     let replaced = take(&recorded(), &Input::Replace("pat", "active", true), at(2)).unwrap().to;
     let revoked = take(&replaced, &Input::Revoke, at(3)).unwrap().to;
-    assert_garbage_is_refused(&revoked, &["revoked"]);
+    assert_garbage_is_refused(&revoked, &["revoked", "notes"]);
     let whole = serde_json::to_value(&revoked).unwrap();
     let forged: &[Spoil<Value>] = &[
         ("no version", |it| it["version"] = json!(0)),

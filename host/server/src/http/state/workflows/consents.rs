@@ -7,7 +7,7 @@ use assent_engine::state::{LiveTurn, Person, document};
 use assent_fhir::{Directive, Outcome, Unreadable, normalise};
 use assent_model::{EntityId, Instant};
 use assent_workflow::Machine;
-use assent_workflow::consent::{Objection, Version};
+use assent_workflow::consent::{Remark, Version};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -123,7 +123,9 @@ fn version(
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-id", detail);
         return Err(problem.at("/id", "expected the id that the path names").into());
     }
-    let objections = directive.unsupported.iter().map(|unsupported| Objection {
+    let notes = directive.notes.iter();
+    let notes = notes.map(|note| Remark { path: note.path.clone(), reason: note.remark.to_string() });
+    let objections = directive.unsupported.iter().map(|unsupported| Remark {
         path: unsupported.path.clone(),
         reason: match &unsupported.expected {
             Some(expected) => format!("{}; expected {expected}", unsupported.why),
@@ -137,6 +139,7 @@ fn version(
         resource,
         entity: directive.entity,
         objections: objections.collect(),
+        notes: notes.collect(),
         recorded_by: person.id,
     })
 }
