@@ -97,7 +97,11 @@ fn mentioned(json: &Json, has: &impl Fn(&str) -> bool) -> bool {
     match json {
         Json::Null | Json::Bool(_) | Json::Number(_) => false,
         Json::String(text) => has(text),
-        Json::Array(items) => items.iter().any(|item| mentioned(item, has)),
+        Json::Array(items) => {
+            // What `like` compares with is a list of letters.
+            let letters = items.iter().filter_map(|item| item.get("Literal")?.as_str());
+            has(&letters.collect::<String>()) || items.iter().any(|item| mentioned(item, has))
+        }
         Json::Object(members) => members.iter().any(|(name, item)| has(name) || mentioned(item, has)),
     }
 }

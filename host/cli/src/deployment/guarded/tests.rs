@@ -291,7 +291,17 @@ fn each_part_of_a_binding_changes_the_part_of_that_plugin_and_no_other() {
     }
     // Which policies of the base are about emergencies: a reviewer reads what this loses.
     let policies: Vec<_> = before.parts.keys().filter_map(|name| name.strip_prefix("policy:")).collect();
-    let expected =
-        ["break-glass.declared", "break-glass.entitled", "break-glass.justified", "break-glass.read"];
+    let expected = [
+        "break-glass.declared",
+        "break-glass.entitled",
+        "break-glass.justified",
+        "break-glass.read",
+        "care.relationship",
+        "labels.non-treatment",
+        "labels.part2",
+        "labels.very-restricted",
+        "minimum.role-purpose",
+        "session.mfa",
+    ];
     assert_eq!(policies, expected);
 }
