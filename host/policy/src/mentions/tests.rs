@@ -23,7 +23,7 @@ fn a_policy_is_found_by_any_part_of_it_that_has_a_word() {
         "permit (principal, action == Action::\"view\", resource) when { context has purpose && context.purpose == \"\\u{42}TG\" };",
         "permit (principal, action == Action::\"view\", resource) when { context has purpose && context.purpose like \"*bTg*\" };",
         "permit (principal in Role::\"btg-nurse\", action == Action::\"view\", resource);",
-        "@obligation(\"own:btg-review\") permit (principal, action == Action::\"view\", resource);",
+        "@obligation(\"own.btg-review\") permit (principal, action == Action::\"view\", resource);",
         "permit (principal is User, action == Action::\"view\", resource is Patient) unless { [\"x\", \"btg\"].contains(resource.birthDate) };",
     ];
     for text in ways {
