@@ -96,7 +96,10 @@ fn sentence(record: &Record) -> String {
         Event::ReleaseArchived(event) => {
             format!("release {} archived, part {} of {}", event.release, event.part, event.parts)
         }
-        Event::ReleaseActivated(event) => format!("release {} activated", event.release),
+        Event::ReleaseActivated(event) => {
+            let agreed = event.request.as_ref().map(|request| format!(" by request {request}"));
+            format!("release {} activated{}", event.release, agreed.unwrap_or_default())
+        }
         Event::Key(event) => format!("key {} {}", event.key, word(&event.change)),
         Event::CallerRefused(event) => format!("caller refused: {}", event.reason),
         Event::AuditRead(event) => {

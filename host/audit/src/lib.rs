@@ -2,7 +2,7 @@
 //!
 //! `tlog` is the transparency log as plain mathematics and text formats; `keys` seals records;
 //! `log` writes segments and recovers them; `record` is what a record says; `inbox` is how other processes get
-//! records into a log; `retention` how long logs are kept and how they are let go. `shelf` is an organization's
+//! records into a log; `retention` how long logs are kept and how they are let go, `releases` what two persons agreed a release may change. `shelf` is an organization's
 //! logs as they are read, `known` what outlives them, `archive` what releases were built from, as records. What
 //! people ask of records is in `index` (search), `disclosures` (a patient's accounting), `export` (other systems)
 //! and `reports`.
@@ -20,6 +20,7 @@ pub mod log;
 pub mod logs;
 pub mod record;
 mod redacted;
+pub mod releases;
 pub mod reports;
 pub mod retention;
 pub mod shelf;

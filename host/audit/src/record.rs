@@ -28,8 +28,8 @@ pub use decision::{
 };
 pub use error::RecordError;
 pub use event::{
-    Actor, Administration, AuditRead, AuditUse, CallerRefused, Event, KeyChange, KeyEvent, PluginUsed,
-    ReleaseActivated, Retention, RetentionChange, ServiceRun, StateChange, StateItem, StateVerb,
+    Actor, Administration, AuditRead, AuditUse, CallerRefused, Event, Guarded, KeyChange, KeyEvent,
+    PluginUsed, ReleaseActivated, Retention, RetentionChange, ServiceRun, StateChange, StateItem, StateVerb,
     TailDiscarded,
 };
 

@@ -27,6 +27,13 @@ pub const YEARS_MAX: u32 = 100;
 /// How long a request waits for the second person. Long enough for a weekend, short enough to be remembered.
 pub const REQUEST_DAYS: i64 = 7;
 
+/// Whether a request of one moment may still be agreed to, or acted on, at another.
+pub const fn is_in_time(asked: Instant, at: Instant) -> bool {
+    at.as_millis() - asked.as_millis() <= REQUEST_DAYS * DAY_MS
+}
+
+const DAY_MS: i64 = 86_400_000;
+
 /// Why a year's log stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stay {

@@ -1,6 +1,7 @@
 //! `assent audit …` as it is typed.
 
 mod keeping;
+pub(crate) mod release;
 pub(crate) mod state;
 
 use std::io::Write;

@@ -69,6 +69,11 @@ enum Command {
         #[command(subcommand)]
         command: arguments::Audit,
     },
+    /// What two persons must agree on before a release takes over: propose, approve, show.
+    Release {
+        #[command(subcommand)]
+        command: arguments::release::Release,
+    },
     #[command(flatten)]
     State(arguments::state::State),
 }
@@ -146,6 +151,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Audit { command } => arguments::audit(command, &mut out),
+        Command::Release { command } => {
+            command.run(&mut out)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::State(command) => {
             command.run(&mut out)?;
             Ok(ExitCode::SUCCESS)

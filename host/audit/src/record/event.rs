@@ -3,6 +3,7 @@
 //! INVARIANT (one log): a change of policy, settings, key, state or administration is a record beside the
 //! decisions it influences, in their order.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use assent_model::{Digest, EntityId, Instant, OrganizationId};
@@ -190,7 +191,36 @@ pub struct ReleaseActivated {
     pub by: Actor,
     /// Where it came from: a directory, a registry reference.
     pub source: String,
+    /// The parts of it that two persons must agree on; nothing in records from before that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarded: Option<Guarded>,
+    /// The request by which two persons agreed on these parts, where they are not those of the activation before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
+
+/// The guarded parts of a release, by their digests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guarded {
+    /// Of all parts, with their names.
+    pub digest: Digest,
+    /// Whether two persons must agree before these parts give way to others.
+    pub two_persons: bool,
+    /// The digest of each part, by its name: `break_glass`, `plugin:exports`, ….
+    pub parts: BTreeMap<String, Digest>,
+}
+
+impl Guarded {
+    /// These parts.
+    pub fn new(two_persons: bool, parts: BTreeMap<String, Digest>) -> Self {
+        let named = parts.iter().flat_map(|(name, digest)| [name.as_bytes(), digest.as_bytes()]);
+        let digest = Digest::of_parts([GUARDED_FORM].into_iter().chain(named));
+        Self { digest, two_persons, parts }
+    }
+}
+
+/// Whoever changes how the digest of all parts is counted changes this.
+const GUARDED_FORM: &[u8] = b"assent-guarded-1";
 
 /// One plugin of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

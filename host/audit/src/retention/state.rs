@@ -9,13 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assent_model::Instant;
 
-use super::REQUEST_DAYS;
+use super::{REQUEST_DAYS, is_in_time};
 use crate::index::{Order, PAGE_MAX, Query};
 use crate::record::{Actor, Event, Record, Retention, RetentionChange};
 use crate::redacted::debug_by_name;
 use crate::shelf::{Page, Place, Shelf, ShelfError, decoded};
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Nothing of these years may be let go.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,10 +89,7 @@ impl Request {
     /// # Errors
     /// When it waited too long.
     pub fn in_time(&self, at: Instant) -> Result<(), RequestError> {
-        if at.as_millis() - self.at.as_millis() > REQUEST_DAYS * DAY_MS {
-            return Err(RequestError::Expired(self.at));
-        }
-        Ok(())
+        if is_in_time(self.at, at) { Ok(()) } else { Err(RequestError::Expired(self.at)) }
     }
 }
 

@@ -26,6 +26,20 @@ pub enum Archived {
 }
 
 impl Shelf {
+    /// The newest archive of this release: in which year's log it is, and of which facts.
+    ///
+    /// # Errors
+    /// When a log or its index cannot be read.
+    pub fn last_archive(&self, release: Digest) -> Result<Option<(i32, Digest)>, ShelfError> {
+        let (id, kind) = (Some(release.to_string()), Some("release-archived".to_owned()));
+        let query = Query { id, kind, ..Query::default() };
+        let found = self.find(Page { query: &query, order: Order::NewestFirst, after: None, limit: 1 })?;
+        Ok(found.into_iter().find_map(|(place, record)| match record.event {
+            Event::ReleaseArchived(part) => Some((place.year, part.facts)),
+            _ => None,
+        }))
+    }
+
     /// The first whole archive of this release and these facts in a year's log.
     ///
     /// # Errors

@@ -11,10 +11,10 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Args)]
 pub(crate) struct Whose {
     /// The deployment directory (holds `assent.toml`).
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// The organization; may be left out where there is only one.
     #[arg(long, short)]
-    organization: Option<String>,
+    pub(super) organization: Option<String>,
 }
 
 impl Whose {

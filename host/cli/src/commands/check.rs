@@ -23,9 +23,10 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
         .map_err(|errors| anyhow::anyhow!(super::listed(&errors, super::NOT_LOADED)))?;
     let callers = super::test::callers(&deployment);
     let mut problems = vec![];
-    for organization in &built.organizations {
+    for (files, organization) in deployment.organizations.iter().zip(&built.organizations) {
         let release = &organization.release;
         summarize(release, out)?;
+        super::release::foresee(&deployment, (files, organization), out)?;
         let mut count = 0;
         for file in &organization.case_files {
             match cases::read(&file.name, &file.text) {

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod check;
 pub mod eval;
+pub mod release;
 pub mod serve;
 pub mod state;
 pub mod test;

@@ -18,6 +18,7 @@ mod ready;
 mod service;
 mod settings;
 mod state;
+mod takeover;
 mod witnesses;
 
 use std::net::SocketAddr;
@@ -64,7 +65,9 @@ pub fn serve(root: &Path, listen: Option<SocketAddr>, stopped_clock: Option<Inst
         let plan = Plan { deployment, built, stopped_clock };
         let mut life = Life::new(clock);
         if let Some(logs) = logs {
-            life.log = Some(log::open(logs, (&plan.deployment, &plan.built), life.clock.now()).await?);
+            let (what, now) = ((&plan.deployment, &plan.built), life.clock.now());
+            let takeovers = takeover::permitted(&logs, what, now)?;
+            life.log = Some(log::open(logs, what, takeovers, now).await?);
         }
         let served = match life.open_state(&plan).await {
             Ok(()) => life.serve(&plan, (callers, address, beside), asked).await,

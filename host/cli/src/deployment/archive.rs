@@ -81,12 +81,25 @@ impl Rebuilder {
 
 impl Rebuild for Rebuilder {
     fn rebuild(&self, files: Vec<File>) -> Result<Release, RebuildError> {
+        self.organization(files).map(|(_, built)| built.release)
+    }
+}
+
+impl Rebuilder {
+    /// The same with all that the organization's own files say.
+    ///
+    /// # Errors
+    /// As [`Rebuild::rebuild`].
+    pub fn organization(
+        &self,
+        files: Vec<File>,
+    ) -> Result<(OrganizationFiles, BuiltOrganization), RebuildError> {
         let said = |errors: &LoadErrors| RebuildError(errors.to_string().replace('\n', "; "));
         let files = Files::archived(files.into_iter().map(|File { name, bytes }| (name, bytes)));
         let read = OrganizationFiles::read(PathBuf::new(), files);
         let organization = read.map_err(|problem| said(&LoadErrors(vec![problem])))?;
         let built =
             build_organization(&organization, &self.host, self.slots).map_err(|errors| said(&errors))?;
-        Ok(built.release)
+        Ok((organization, built))
     }
 }

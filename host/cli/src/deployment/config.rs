@@ -2,6 +2,7 @@
 
 mod audit;
 mod export;
+mod releases;
 mod state;
 mod witness;
 mod workflow;
@@ -22,6 +23,7 @@ use super::places::Places;
 pub use audit::{AuditConfig, CopyConfig, RetentionConfig};
 pub use export::{EXPORTERS_MAX, ExportConfig};
 pub(crate) use export::{check_exports, part};
+pub use releases::ReleasesConfig;
 pub use state::StateConfig;
 pub use witness::WitnessConfig;
 pub use workflow::{ApprovalConfig, BreakGlassConfig, DisclosureConfig, OrganizationStateConfig};
@@ -178,6 +180,9 @@ pub struct OrganizationConfig {
     /// How FHIR Consents are read.
     #[serde(default)]
     pub consents: assent_fhir::Settings,
+    /// Who must agree on its releases.
+    #[serde(default)]
+    pub releases: ReleasesConfig,
 }
 
 /// `[[plugin]]`.

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod build;
 pub mod config;
 pub mod files;
+pub mod guarded;
 pub mod places;
 
 use std::collections::BTreeSet;

@@ -6,6 +6,7 @@ mod exporters;
 mod gauges;
 mod keeping;
 mod keys;
+mod releases;
 mod replay;
 mod stop;
 mod witness;

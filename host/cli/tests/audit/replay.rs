@@ -22,10 +22,12 @@ const RULE: &str = "(if (result i32) (i32.gt_u (global.get $settings_bytes) (i32
                     (then (i32.const 3072)) (else (i32.const 2048)))";
 /// An error with the text of three bytes at 0.
 const GAVE_UP: &str = r#"(data (i32.const 3072) "\01\00\00\00\00\00\00\00\03\00\00\00")"#;
+/// One person changes its settings here.
+const ALONE: &str = "[releases]\ntwo_persons = false\n";
 const PLUGIN: &str = "[[plugin]]\nid = \"rule\"\ncomponent = \"rule.wasm\"\n";
 
 fn organization(settings: &str) -> String {
-    format!("{ORGANIZATION}{PLUGIN}{settings}")
+    format!("{ORGANIZATION}{ALONE}{PLUGIN}{settings}")
 }
 
 /// A deployment with a plugin, that keeps its log.

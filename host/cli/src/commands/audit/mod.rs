@@ -44,8 +44,8 @@ pub struct Which<'a> {
 }
 
 /// The logs of a deployment's organization, and the deployment's name.
-struct Opened {
-    shelf: Shelf,
+pub(super) struct Opened {
+    pub(super) shelf: Shelf,
     /// The years that were asked for, oldest first; never none.
     years: Vec<i32>,
     name: String,
@@ -92,7 +92,7 @@ fn open(root: &Path, which: &Which<'_>) -> anyhow::Result<Opened> {
 }
 
 /// The same, of a deployment that was read for other things, too.
-fn open_of(deployment: &Deployment, which: &Which<'_>) -> anyhow::Result<Opened> {
+pub(super) fn open_of(deployment: &Deployment, which: &Which<'_>) -> anyhow::Result<Opened> {
     let config = kept(deployment, audit_keys::load(deployment)?)?;
     let known: Vec<&OrganizationId> = deployment.organizations.iter().map(|o| &o.config.id).collect();
     opened(config, &known, which)

@@ -112,7 +112,7 @@ fn account() -> String {
 }
 
 /// A short id that nobody has yet, for a person to type.
-pub(super) fn new_id() -> anyhow::Result<String> {
+pub(in crate::commands) fn new_id() -> anyhow::Result<String> {
     let mut random = [0; 4];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
     Ok(hex::encode(random))

@@ -77,7 +77,10 @@ fn row(event: &Event) -> Row {
             row.on = format!("release {}", short(&part.release));
             row.because = format!("part {} of {}", part.part, part.parts);
         }
-        Event::ReleaseActivated(release) => row.on = format!("release {}", short(&release.release)),
+        Event::ReleaseActivated(release) => {
+            row.on = format!("release {}", short(&release.release));
+            row.because = release.request.iter().map(|request| format!("request {request}")).collect();
+        }
         Event::Key(key) => (row.action, row.on) = (code(&key.change), key.key.clone()),
         Event::Retention(retention) => {
             (row.action, row.on) = change(&retention.change, &retention.years);

@@ -21,6 +21,7 @@ use assent_server::Clock;
 use tokio::task::spawn_blocking;
 use tokio::time::MissedTickBehavior;
 
+use super::takeover::Takeover;
 use super::{clock, inbox, settings};
 use crate::deployment::build::{Built, BuiltOrganization};
 use crate::deployment::{Deployment, archive};
@@ -28,17 +29,20 @@ use crate::say::{Problems, say};
 
 /// The durable log of each organization, with the records of this start: what recovery cut off, that
 /// the service runs with which settings, what the release was built from unless that is there already, which
-/// release decides.
+/// release decides. What may take over is told for each organization, in their order.
 ///
 /// # Errors
 /// When a log cannot be continued, or a release is too large to be archived: nothing is served then.
 pub(super) async fn open(
     config: LogsConfig,
     (deployment, built): (&Deployment, &Built),
+    takeovers: Vec<Takeover>,
     now: Instant,
 ) -> anyhow::Result<AuditRecorder> {
     // Before anything is recorded, since it can fail for any organization.
-    let starts = built.organizations.iter().map(|organization| start(organization, &deployment.root));
+    let organizations = built.organizations.iter().zip(takeovers);
+    let starts =
+        organizations.map(|(organization, takeover)| start(organization, takeover, &deployment.root));
     let starts: Vec<Vec<Event>> = starts.collect::<anyhow::Result<_>>()?;
     let organizations = built.organizations.iter().map(|built| built.release.organization().clone());
     let (logs, opened) = Logs::open(config, organizations, now)?;
@@ -67,13 +71,13 @@ pub(super) async fn open(
 }
 
 /// The records of an organization's start, in their order.
-fn start(organization: &BuiltOrganization, root: &Path) -> anyhow::Result<Vec<Event>> {
+fn start(organization: &BuiltOrganization, takeover: Takeover, root: &Path) -> anyhow::Result<Vec<Event>> {
     let release = &organization.release;
     let parts = archive::parts(organization)
         .with_context(|| format!("`{}` cannot be archived in its log", release.organization()))?;
     let mut start = vec![Event::ServiceStarted(run())];
     start.extend(parts.into_iter().map(Event::ReleaseArchived));
-    start.push(Event::ReleaseActivated(activated(release, root)));
+    start.push(Event::ReleaseActivated(activated(release, takeover, root)));
     Ok(start)
 }
 
@@ -137,7 +141,7 @@ fn run() -> ServiceRun {
     ServiceRun { node: "assent".to_owned(), software: env!("CARGO_PKG_VERSION").to_owned(), note: None }
 }
 
-fn activated(release: &Release, root: &Path) -> ReleaseActivated {
+fn activated(release: &Release, Takeover { guarded, request }: Takeover, root: &Path) -> ReleaseActivated {
     let plugin = |binding: &Binding| PluginUsed {
         binding: binding.plugin.binding().to_owned(),
         plugin: binding.plugin.label().to_owned(),
@@ -152,6 +156,8 @@ fn activated(release: &Release, root: &Path) -> ReleaseActivated {
         plugins: release.bindings().iter().map(plugin).collect(),
         by: service(),
         source: root.display().to_string(),
+        guarded: Some(guarded),
+        request,
     }
 }
 
