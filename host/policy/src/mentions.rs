@@ -127,12 +127,12 @@ fn attributes_form(attributes: &Attributes) -> BTreeMap<&str, Json> {
 
 fn attribute_form(attribute: &Attribute) -> Json {
     // When something lapses is shown to people, and decides nothing.
-    let Attribute { value, required, supplied, lapses: _ } = attribute;
+    let Attribute { value, required, supplied, lapses: _, fresh } = attribute;
     let supplied = supplied.map(|supplier| match supplier {
         Supplier::Caller => "caller",
         Supplier::Host => "host",
     });
-    json!({ "type": value_form(value), "required": required, "supplied": supplied })
+    json!({ "type": value_form(value), "required": required, "supplied": supplied, "fresh_ms": fresh })
 }
 
 fn value_form(of: &Type) -> Json {

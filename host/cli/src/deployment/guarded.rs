@@ -107,10 +107,11 @@ fn settings(config: &OrganizationConfig) -> BTreeMap<String, Value> {
         consents,
         releases: ReleasesConfig { two_persons },
     } = config;
-    let assent_fhir::Settings { policies, servers, identifiers, harmless_extensions } = consents;
+    let assent_fhir::Settings { policies, forms, servers, identifiers, harmless_extensions } = consents;
     let policies: BTreeMap<_, _> = policies.iter().map(|(uri, effect)| (uri, effect.as_str())).collect();
     let consents = json!({
         "policies": policies,
+        "forms": forms,
         "servers": servers,
         "identifiers": identifiers,
         "harmless_extensions": harmless_extensions,
