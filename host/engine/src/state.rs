@@ -6,6 +6,7 @@
 //! the next turn begins. INVARIANT (the log leads): a store that knows of a record that its log does not have is
 //! not believed: somebody put the log back to an older state.
 
+mod carry;
 mod catch_up;
 mod entities;
 mod error;
@@ -25,6 +26,7 @@ use crate::audit::AuditRecorder;
 use crate::record::Receipt;
 
 pub use assent_store::{Store, Target};
+pub use carry::{CarryError, to_carry};
 pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
 pub use error::StateError;
 pub use live::{Emergencies, LiveState, LiveTurn, Rules, Sharing, StoredDocument};

@@ -57,6 +57,12 @@ pub enum StateError {
     /// The audit log cannot be read.
     #[error("the state cannot be compared with the audit log")]
     Log(#[from] ShelfError),
+    /// What was carried on of a year that was let go cannot be used.
+    #[error("the state cannot be made from what was carried on of a year that was let go")]
+    Carried(#[from] assent_audit::carried::CarriedError),
+    /// Which years were let go cannot be read.
+    #[error("which years were let go cannot be read")]
+    LetGo(#[from] assent_audit::retention::LetGoError),
     /// The change is on the log, or may be, and not in the store.
     #[error("the change may be recorded and is not applied yet; it will be before the next change")]
     InDoubt {

@@ -4,6 +4,7 @@
 //! adds to the log goes through [`record`].
 
 mod alone;
+mod carry;
 pub mod copy;
 pub mod expire;
 pub mod export;

@@ -31,22 +31,10 @@ pub(super) async fn open(
     (deployment, built): (&Deployment, &Built),
     recorder: &AuditRecorder,
 ) -> anyhow::Result<States> {
-    let (Some(state), Some(audit)) = (&deployment.config.state, &deployment.config.audit) else {
+    let (Some(state), Some(store)) = (&deployment.config.state, store(deployment).await?) else {
         return Ok(States::new());
     };
-    let target = match &state.postgres {
-        Some(reference) => {
-            let address = secrets::named(&deployment.root, reference).context("state.postgres")?;
-            Target::Postgres(address.to_string())
-        }
-        None => {
-            let file = state.file.clone().unwrap_or_else(|| FILE.into());
-            Target::Sqlite(deployment.root.join(file))
-        }
-    };
     let sharing = Sharing { staleness: Duration::from_secs(state.staleness_s) };
-    let name = state.name.as_ref().unwrap_or(&audit.name);
-    let store = Store::open(target, name).await.context("the state cannot be opened")?;
     let mut states = States::new();
     for organization in &built.organizations {
         let id = organization.release.organization();
@@ -65,6 +53,28 @@ pub(super) async fn open(
         states.insert(id.clone(), Arc::new(state));
     }
     Ok(states)
+}
+
+/// The database of the state that a deployment keeps; none where it keeps none.
+///
+/// # Errors
+/// When it is not there, or not this deployment's.
+pub(in crate::commands) async fn store(deployment: &Deployment) -> anyhow::Result<Option<Store>> {
+    let (Some(state), Some(audit)) = (&deployment.config.state, &deployment.config.audit) else {
+        return Ok(None);
+    };
+    let target = match &state.postgres {
+        Some(reference) => {
+            let address = secrets::named(&deployment.root, reference).context("state.postgres")?;
+            Target::Postgres(address.to_string())
+        }
+        None => {
+            let file = state.file.clone().unwrap_or_else(|| FILE.into());
+            Target::Sqlite(deployment.root.join(file))
+        }
+    };
+    let name = state.name.as_ref().unwrap_or(&audit.name);
+    Ok(Some(Store::open(target, name).await.context("the state cannot be opened")?))
 }
 
 /// How often it is looked whether another node changed something, or a change is in doubt. PostgreSQL's notifications
