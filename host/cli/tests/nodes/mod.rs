@@ -80,6 +80,13 @@ impl Node {
         node
     }
 
+    /// Ends it; what it was.
+    fn end(mut self) -> Deployment {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.deployment, Deployment::new(&[]))
+    }
+
     /// The status and the body.
     fn send(&self, method: &str, path: &str, key: Option<&str>, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
@@ -200,4 +207,37 @@ fn a_node_that_died_is_waited_for_no_longer_than_it_may_decide() {
     assert!(!there.permits("read"));
     assert_eq!(there.give("ann"), 200);
     assert!(here.permits("read"));
+}
+
+#[test]
+fn a_database_that_was_put_back_is_not_gone_on_with_before_all_have_brought_what_they_made() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database("clinic");
+    let nodes = ["a", "b"].map(|name| Node::start(name, &url));
+    assert!(matches!(nodes[0].give("bob"), 200 | 201));
+    let deployments = nodes.map(Node::end);
+    let older = server.copy("clinic", "older");
+    let nodes = deployments.map(Node::run);
+    assert_eq!(nodes[1].give("ann"), 200);
+    // By its decision the log of the first has seen it.
+    assert!(nodes[0].permits("read"));
+    let [first, second] = nodes.map(Node::end);
+    for deployment in [&first, &second] {
+        std::fs::write(deployment.0.path().join("url"), &older).unwrap();
+    }
+    let said = first.0.path().join("said");
+    std::fs::remove_file(&said).unwrap();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| Node::run(first));
+        let begun = Instant::now();
+        while !std::fs::read_to_string(&said).unwrap_or_default().contains("waits for other nodes") {
+            assert!(begun.elapsed() < Duration::from_secs(60) && !first.is_finished(), "it does not wait");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let second = Node::run(second);
+        let first = first.join().unwrap();
+        assert!(first.permits("read") && second.permits("read"));
+        assert!(matches!(first.give("bob"), 200));
+        assert!(!second.permits("read"));
+    });
 }

@@ -18,6 +18,7 @@ use assent_model::Digest;
 use assent_store::{Applied, Change, Place};
 
 use super::carry::overtaken;
+use super::given_up::{GIVEN_UP, GiveUp, NeverMade};
 use super::{Keeper, StateError, edit};
 
 /// What is found on the logs.
@@ -26,6 +27,27 @@ struct Found {
     /// The newest change, not applied yet.
     waiting: Option<Change>,
     overtaken: Vec<Place>,
+    /// What is said of changes after them.
+    never_made: NeverMade,
+    /// The latest version that this node knew of, but for those that were given up.
+    seen: u64,
+}
+
+impl Found {
+    /// Takes from a record which version there was.
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Decision(decision) => {
+                self.seen = self.seen.max(decision.facts.state.map_or(0, |state| state.version));
+            }
+            Event::StateChanged(change) => self.seen = self.seen.max(change.version),
+            event => {
+                if let Some(given_up) = GiveUp::of(event, GIVEN_UP) {
+                    self.seen = self.seen.min(given_up.after);
+                }
+            }
+        }
+    }
 }
 
 /// What stands in the place of years that were let go.
@@ -38,7 +60,19 @@ struct InPlaceOfYears {
 
 impl Keeper {
     /// Applies what is missing. Gives the version of the state then, and the changes that turned out to be overtaken.
+    ///
+    /// Where something is missing it is looked whether that was given up, which is said after what it is about.
     pub(super) async fn catch_up(&self) -> Result<(u64, Vec<Place>), StateError> {
+        match self.apply_logs(NeverMade::default()).await {
+            Err(error) if error.waits_for_others() => {
+                let never_made = NeverMade::find(&self.shelf)?;
+                if never_made.is_any() { self.apply_logs(never_made).await } else { Err(error) }
+            }
+            applied => applied,
+        }
+    }
+
+    async fn apply_logs(&self, never_made: NeverMade) -> Result<(u64, Vec<Place>), StateError> {
         let organization = self.organization.as_str();
         let reached = self.store.logs(organization).await?;
         let mut reached: BTreeMap<String, Place> =
@@ -46,7 +80,7 @@ impl Keeper {
         // A year is read only after all of those before it were, so what is gone of them is in the store already.
         let years = self.shelf.years()?;
         let since = years.into_iter().rev().find(|year| reached.contains_key(&self.shelf.log(*year)));
-        let mut found = Found::default();
+        let mut found = Found { never_made, ..Found::default() };
         let mut years: BTreeMap<i32, Option<Left>> =
             self.shelf.all_years(since)?.into_iter().map(|year| (year, None)).collect();
         let carried = self.carried(since)?;
@@ -66,6 +100,10 @@ impl Keeper {
                             && !carried.overtaken.contains(&change.record)
                     };
                     for change in left.changes.into_iter().filter(is_new) {
+                        let at = shelf::Place { year, position: change.seq };
+                        if found.never_made.is_given_up(change.version, at) {
+                            continue;
+                        }
                         self.apply_carried(&log, change, &mut found).await?;
                     }
                 }
@@ -74,7 +112,11 @@ impl Keeper {
         self.apply(&mut found).await?;
         // Of years that were let go only their marks are left, which say nothing any more. A log of another
         // node is that node's to read.
-        Ok((self.stored_version().await?, found.overtaken))
+        let version = self.stored_version().await?;
+        if version < found.seen {
+            return Err(StateError::Lacks { found: version, seen: found.seen });
+        }
+        Ok((version, found.overtaken))
     }
 
     async fn read(
@@ -91,7 +133,8 @@ impl Keeper {
         }
         for entry in entries {
             let entry = entry.map_err(ShelfError::from)?;
-            let (_, record) = shelf::decoded(year, &entry)?;
+            let (at, record) = shelf::decoded(year, &entry)?;
+            found.see(&record.event);
             let change = match record.event {
                 Event::StateChanged(change) if !change.items.is_empty() => change,
                 event => {
@@ -105,6 +148,14 @@ impl Keeper {
             let edits = change.items.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
             let record = Digest::from_bytes(entry.leaf).to_string();
             let place = Place { log: log.to_owned(), seq: entry.seq, record };
+            if found.never_made.is_overtaken(&place.record) {
+                continue;
+            }
+            if found.never_made.is_given_up(change.version, at) {
+                // The log says so before the next change, as of any other that was overtaken.
+                found.overtaken.push(place);
+                continue;
+            }
             found.waiting = Some(Change { version: change.version, place, edits });
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Real logs and a real store, with everything that can go wrong between the record and its application.
 
 mod carry;
+mod given_up;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,6 +9,7 @@ pub mod copy;
 pub mod expire;
 pub mod export;
 pub mod exporters;
+pub mod give_up;
 pub mod hold;
 mod page;
 mod progress;

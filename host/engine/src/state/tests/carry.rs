@@ -68,6 +68,11 @@ impl Deployment {
     }
 }
 
+/// Whether a record says that a change was overtaken.
+pub(super) fn is_overtaken(event: &Event) -> bool {
+    super::super::carry::overtaken(event).is_some()
+}
+
 /// A change: which patient gets which name, or goes.
 type Step = (u8, Option<u8>);
 
