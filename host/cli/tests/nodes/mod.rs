@@ -241,3 +241,47 @@ fn a_database_that_was_put_back_is_not_gone_on_with_before_all_have_brought_what
         assert!(!second.permits("read"));
     });
 }
+
+#[test]
+fn what_nobody_can_bring_back_two_persons_give_up() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database("clinic");
+    let nodes = ["a", "b"].map(|name| Node::start(name, &url));
+    assert!(matches!(nodes[0].give("bob"), 200 | 201));
+    let deployments = nodes.map(Node::end);
+    let older = server.copy("clinic", "older");
+    let nodes = deployments.map(Node::run);
+    assert_eq!(nodes[1].give("ann"), 200);
+    assert!(nodes[0].permits("read"));
+    // The second is gone for good.
+    let [first, _] = nodes.map(Node::end);
+    std::fs::write(first.0.path().join("url"), &older).unwrap();
+    let path = first.path();
+    let give_up = |arguments: &[&str]| {
+        let output = assent(&[&["audit", "give-up", path], arguments].concat());
+        (output.status.success(), format!("{}{}", stdout(&output), stderr(&output)))
+    };
+    let asking = |after| ["--after", after, "--by", "ann", "--reason", "its disk is gone"];
+    let (done, said) = give_up(&asking("2"));
+    assert!(!done && said.contains("has version 1 of the state, and not 2"), "{said}");
+    let (done, said) = give_up(&asking("1"));
+    assert!(done, "{said}");
+    let request = said.split_once("request ").unwrap().1.split(';').next().unwrap();
+    for (request, by, expected) in [(request, "Ann", "somebody else"), ("0000", "bob", "no request `0000`")] {
+        let (done, said) = give_up(&["--confirm", request, "--by", by]);
+        assert!(!done && said.contains(expected), "{said}");
+    }
+    let (done, said) = give_up(&["--confirm", request, "--by", "bob"]);
+    assert!(done && said.contains("after version 1; start the service"), "{said}");
+    let (done, said) = give_up(&["--confirm", request, "--by", "eve"]);
+    assert!(!done && said.contains("`bob` has confirmed this already"), "{said}");
+
+    let node = Node::run(first);
+    assert!(!node.permits("read"), "Bob has it again");
+    assert_eq!(node.give("ann"), 200);
+    assert!(node.permits("read"));
+    let first = node.end();
+    let found = assent(&["audit", "search", first.path(), "--action", "state.given-up", "--json"]);
+    let found = stdout(&found);
+    assert!(found.contains("\"version\":1") && found.contains("its disk is gone"), "{found}");
+}
