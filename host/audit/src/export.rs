@@ -41,7 +41,8 @@ pub struct Source {
 /// Until the project has a private enterprise number: the one that RFC 5612 sets aside for documentation.
 pub const ENTERPRISE: u32 = 32_473;
 
-/// The record as one JSON line with its place in the log; complete, but for the contents of archived files.
+/// The record as one JSON line with its place in the log; complete, but for the contents of archived files
+/// and of carried state.
 pub fn jsonl(source: &Source, position: u64, record: &Record) -> String {
     line(&json!({ "log": source.log, "position": position, "record": record.shown() }))
 }
@@ -93,6 +94,9 @@ fn sentence(record: &Record) -> String {
         ),
         Event::Administration(event) => format!("{} {}", event.action, name(&event.target)),
         Event::StateChanged(event) => state_changed(event),
+        Event::StateCarried(event) => {
+            format!("state of {} carried on, part {} of {}", event.year, event.part, event.parts)
+        }
         Event::ReleaseArchived(event) => {
             format!("release {} archived, part {} of {}", event.release, event.part, event.parts)
         }

@@ -5,12 +5,13 @@
 //! here can be turned into a permit. INVARIANT (no patient in logs): `Debug` prints kinds, codes and
 //! digests, never who or what.
 //!
-//! Versions: every record carries its own. Within a version members may be added if they are optional
+//! Versions: every record carries its own, which is the one that its kind of event came with. Within a version members may be added if they are optional
 //! and are left out when they have nothing to say; a reader ignores members that it does not know. A new
 //! kind of event, or another meaning, is a new version, and an older reader refuses that record by name.
 
 mod archived;
 pub mod canonical;
+mod carried;
 mod decision;
 mod error;
 mod event;
@@ -22,6 +23,7 @@ use assent_model::Instant;
 use serde::{Deserialize, Serialize};
 
 pub use archived::{ArchivedPiece, ReleaseArchived};
+pub use carried::{CarriedChange, StateCarried};
 pub use decision::{
     CallerSeen, DecisionEvent, FactRead, FactsSeen, Outcome, Problem, Registered, Resource, StateSeen,
     Subject,
@@ -33,8 +35,8 @@ pub use event::{
     TailDiscarded,
 };
 
-/// The version that this code writes, and the highest that it reads.
-pub const VERSION: u32 = 1;
+/// The highest version that this code reads, and writes. Version 2 came with [`StateCarried`].
+pub const VERSION: u32 = 2;
 
 /// One record of the audit log.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +54,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of this event, in the current version.
+    /// A record of this event, in the version of its kind.
     pub const fn new(at: Instant, event: Event) -> Self {
-        Self { version: VERSION, at, event, letter: None }
+        Self { version: event.version(), at, event, letter: None }
     }
 
     /// The canonical bytes: what is sealed.
@@ -76,7 +78,7 @@ impl Record {
         let json: serde_json::Value = serde_json::from_slice(bytes).map_err(|e| RecordError::syntax(&e))?;
         let version = json.get("version").and_then(serde_json::Value::as_u64);
         match version {
-            Some(version) if version == u64::from(VERSION) => {}
+            Some(version) if (1..=u64::from(VERSION)).contains(&version) => {}
             Some(found) => return Err(RecordError::UnknownVersion { found, known: VERSION }),
             None => return Err(RecordError::NoVersion),
         }
@@ -84,6 +86,10 @@ impl Record {
             return Err(RecordError::NotCanonical);
         }
         let record: Self = serde_json::from_value(json).map_err(|e| RecordError::shape(&e))?;
+        // Or there would be two readings of what an older release would have read.
+        if record.version != record.event.version() {
+            return Err(RecordError::OtherVersion { kind: record.event.kind(), found: record.version });
+        }
         record.check()?;
         Ok(record)
     }
@@ -94,16 +100,15 @@ impl Record {
     }
 
     /// The record as it is shown to people and given to other systems: whole, but for the contents of
-    /// archived files, which are megabytes that say nothing of what happened, of every patient.
+    /// archived files and of carried state, which are megabytes that say nothing of what happened, of every patient.
     #[must_use]
     pub fn shown(&self) -> Cow<'_, Self> {
-        match &self.event {
-            Event::ReleaseArchived(part) => {
-                let event = Event::ReleaseArchived(part.without_content());
-                Cow::Owned(Self { version: self.version, at: self.at, event, letter: self.letter.clone() })
-            }
-            _ => Cow::Borrowed(self),
-        }
+        let event = match &self.event {
+            Event::ReleaseArchived(part) => Event::ReleaseArchived(part.without_content()),
+            Event::StateCarried(part) => Event::StateCarried(part.without_payloads()),
+            _ => return Cow::Borrowed(self),
+        };
+        Cow::Owned(Self { version: self.version, at: self.at, event, letter: self.letter.clone() })
     }
 
     fn check(&self) -> Result<(), RecordError> {

@@ -214,6 +214,8 @@ pub(crate) enum Audit {
     },
     /// Which years have been kept for long enough; and let one go, by two persons.
     Expire(keeping::Expire),
+    /// Give up versions of the state that no node can bring back after its database was put back, by two persons.
+    GiveUp(keeping::GiveUp),
     /// Years that must stay, whatever their age.
     Hold {
         #[command(subcommand)]
@@ -371,6 +373,7 @@ pub(crate) fn audit(command: Audit, out: &mut dyn Write) -> anyhow::Result<ExitC
             return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Audit::Expire(command) => command.run(out)?,
+        Audit::GiveUp(command) => command.run(out)?,
         Audit::Hold { command } => command.run(out)?,
         Audit::Report { log, name, now: at } => report::report(&log.dir, &log.which(), name, now(at), out)?,
     }

@@ -6,10 +6,12 @@
 //! the next turn begins. INVARIANT (the log leads): a store that knows of a record that its log does not have is
 //! not believed: somebody put the log back to an older state.
 
+mod carry;
 mod catch_up;
 mod entities;
 mod error;
 mod forget;
+mod given_up;
 mod live;
 mod spend;
 mod workflow;
@@ -25,8 +27,10 @@ use crate::audit::AuditRecorder;
 use crate::record::Receipt;
 
 pub use assent_store::{Store, Target};
+pub use carry::{CarryError, to_carry};
 pub use entities::{EntityChange, EntityRefused, Provided, Stamp, entity_item};
 pub use error::StateError;
+pub use given_up::{GIVE_UP_ASKED, GIVEN_UP, GiveUp, give_up_request, stored_version};
 pub use live::{Emergencies, LiveState, LiveTurn, Rules, Sharing, StoredDocument};
 pub(crate) use live::{document_of, lay_over};
 pub use spend::{approval_used, spent};
@@ -95,7 +99,8 @@ impl Keeper {
     /// The state of an organization, brought up to what its logs say. Reads its logs from the last change on.
     ///
     /// # Errors
-    /// When a log or the store cannot be read, or they contradict each other.
+    /// When a log or the store cannot be read, or they contradict each other. [`StateError::waits_for_others`] where
+    /// other nodes may bring what is missing.
     pub async fn open(
         store: Store,
         recorder: AuditRecorder,
@@ -155,9 +160,7 @@ impl Keeper {
 
     /// The version that the store has.
     async fn stored_version(&self) -> Result<u64, StateError> {
-        let versions = self.store.versions().await?;
-        let version = versions.into_iter().find(|(name, _)| name == self.organization.as_str());
-        Ok(version.map_or(0, |(_, version)| version))
+        Ok(stored_version(&self.store, self.organization.as_str()).await?)
     }
 
     /// Says on the log that a change on it was never made.

@@ -65,6 +65,19 @@ impl Store {
     /// When the database fails, in which case nobody knows whether it was applied until it is applied again;
     /// when a later record of the same log was applied already, or a document is named twice.
     pub async fn apply(&self, organization: &str, change: &Change) -> Result<Applied, StoreError> {
+        self.apply_since(organization, change.version, change).await
+    }
+
+    /// Applies a change that stands for all from version `first` to its own, of which those before it left nothing.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn apply_since(
+        &self,
+        organization: &str,
+        first: u64,
+        change: &Change,
+    ) -> Result<Applied, StoreError> {
         let Change { version, place, edits } = change;
         Edit::check_once(edits)?;
         let failed = StoreError::database("apply a change");
@@ -81,10 +94,10 @@ impl Store {
         if found.version >= *version {
             return Ok(Applied::Overtaken { version: found.version });
         }
-        if found.version + 1 < *version {
+        if found.version + 1 < first {
             return Err(StoreError::Behind {
                 organization: organization.to_owned(),
-                version: *version,
+                version: first,
                 found: found.version,
             });
         }

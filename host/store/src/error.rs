@@ -95,7 +95,9 @@ pub enum StoreError {
     /// Changes between the state and this one are missing.
     #[error(
         "the state of `{organization}` is at version {found}, and a change that makes version {version} follows: \
-         the database was put back to an older state than the audit log"
+         the database was put back to an older state than the audit log. Start every other node, each of which applies \
+         what its own log has. If the node that made what is missing is gone for good, two persons give it up: `assent \
+         audit give-up DIR --after {found}`"
     )]
     Behind {
         /// Whose.

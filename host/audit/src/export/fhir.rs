@@ -136,6 +136,7 @@ const fn coded(event: &Event) -> (&'static str, &'static str, &'static str, &'st
         Event::TailDiscarded(_) => ("110113", "110133", "E", "4"),
         Event::ClockJump { .. } => ("110113", "110129", "E", "4"),
         Event::ReleaseArchived(_) => ("110113", "110131", "C", "0"),
+        Event::StateCarried(_) => ("110113", "110135", "C", "0"),
         Event::ReleaseActivated(_) => ("110113", "110131", "U", "0"),
         Event::Key(_) | Event::Retention(_) => ("110113", "110129", "U", "0"),
         Event::Administration(_) => ("110113", "110137", "U", "0"),

@@ -37,7 +37,10 @@ pub fn ocsf(source: &Source, position: u64, record: &Record) -> Value {
             });
             (class, own)
         }
-        Event::TailDiscarded(_) | Event::ClockJump { .. } | Event::ReleaseArchived(_) => {
+        Event::TailDiscarded(_)
+        | Event::ClockJump { .. }
+        | Event::ReleaseArchived(_)
+        | Event::StateCarried(_) => {
             (Class { uid: 0, category: 0, activity: 99 }, json!({ "activity_name": record.event.kind() }))
         }
         Event::ReleaseActivated(event) => {
@@ -237,6 +240,7 @@ fn severity(record: &Record) -> u32 {
         | Event::Retention(_)
         | Event::AuditRead(_)
         | Event::Administration(_)
-        | Event::StateChanged(_) => 1,
+        | Event::StateChanged(_)
+        | Event::StateCarried(_) => 1,
     }
 }

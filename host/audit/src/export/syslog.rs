@@ -93,6 +93,7 @@ fn severity(record: &Record) -> u8 {
         | Event::ReleaseActivated(_)
         | Event::AuditRead(_)
         | Event::Administration(_)
-        | Event::StateChanged(_) => 6,
+        | Event::StateChanged(_)
+        | Event::StateCarried(_) => 6,
     }
 }

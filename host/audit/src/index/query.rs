@@ -193,6 +193,13 @@ pub fn facets(record: &Record) -> Vec<(Field, String)> {
             }
             add(Field::Id, event.decision.as_ref().map(DecisionId::to_string));
         }
+        // By what it is about, as the changes were that it stands for.
+        Event::StateCarried(event) => {
+            for item in event.items() {
+                add(Field::Resource, Some(name(&item.target)));
+                add(Field::Patient, item.patient.as_ref().map(name));
+            }
+        }
         Event::ReleaseActivated(event) => {
             for plugin in &event.plugins {
                 add(Field::Plugin, Some(plugin.binding.clone()));

@@ -27,6 +27,7 @@ fn naive(query: &Query, record: &Record) -> bool {
     let patients: Vec<&EntityId> = match &record.event {
         Event::Decision(decision) => decision.patient.iter().collect(),
         Event::StateChanged(change) => change.items.iter().flat_map(|item| &item.patient).collect(),
+        Event::StateCarried(part) => part.items().flat_map(|item| &item.patient).collect(),
         Event::AuditRead(read) => read.patient.iter().collect(),
         _ => vec![],
     };
@@ -42,6 +43,7 @@ fn naive(query: &Query, record: &Record) -> bool {
     let resources: Vec<&EntityId> = match &record.event {
         Event::Administration(event) => vec![&event.target],
         Event::StateChanged(change) => change.items.iter().map(|item| &item.target).collect(),
+        Event::StateCarried(part) => part.items().map(|item| &item.target).collect(),
         _ => decision.iter().map(|d| &d.resource.entity).collect(),
     };
     let determined = |id: &String| {

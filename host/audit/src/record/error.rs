@@ -13,6 +13,14 @@ pub enum RecordError {
         /// The highest known.
         known: u32,
     },
+    /// Of a version in which its kind of event is not written.
+    #[error("a record of kind `{kind}` does not have version {found}: it was not written by assent")]
+    OtherVersion {
+        /// The kind.
+        kind: &'static str,
+        /// The record's version.
+        found: u32,
+    },
     /// There is no `version`, or it is no whole number.
     #[error("the record has no `version`: these bytes are not a record")]
     NoVersion,

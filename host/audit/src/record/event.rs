@@ -9,7 +9,7 @@ use std::fmt;
 use assent_model::{Digest, EntityId, Instant, OrganizationId};
 use serde::{Deserialize, Serialize};
 
-use super::{DecisionEvent, ReleaseArchived};
+use super::{DecisionEvent, ReleaseArchived, StateCarried};
 use crate::redacted::debug_by_name;
 
 /// What happened.
@@ -47,11 +47,13 @@ pub enum Event {
     Administration(Administration),
     /// State changed: an entity, consent, approval, break-glass access or its review.
     StateChanged(StateChange),
+    /// What is left of the changes of state in a year that is let go.
+    StateCarried(StateCarried),
 }
 
 impl Event {
     /// All kinds, as they are written.
-    pub const KINDS: [&'static str; 13] = [
+    pub const KINDS: [&'static str; 14] = [
         "decision",
         "service-started",
         "service-stopped",
@@ -65,7 +67,28 @@ impl Event {
         "audit-read",
         "administration",
         "state-changed",
+        "state-carried",
     ];
+
+    /// The version of records in which this kind came.
+    pub const fn version(&self) -> u32 {
+        match self {
+            Self::StateCarried(_) => 2,
+            Self::Decision(_)
+            | Self::ServiceStarted(_)
+            | Self::ServiceStopped(_)
+            | Self::TailDiscarded(_)
+            | Self::ReleaseArchived(_)
+            | Self::ReleaseActivated(_)
+            | Self::Key(_)
+            | Self::Retention(_)
+            | Self::ClockJump { .. }
+            | Self::CallerRefused(_)
+            | Self::AuditRead(_)
+            | Self::Administration(_)
+            | Self::StateChanged(_) => 1,
+        }
+    }
 
     /// The kind, as it is written.
     pub const fn kind(&self) -> &'static str {
@@ -83,6 +106,7 @@ impl Event {
             Self::AuditRead(_) => "audit-read",
             Self::Administration(_) => "administration",
             Self::StateChanged(_) => "state-changed",
+            Self::StateCarried(_) => "state-carried",
         }
     }
 
@@ -101,7 +125,8 @@ impl Event {
             | Self::Retention(_)
             | Self::ClockJump { .. }
             | Self::CallerRefused(_)
-            | Self::Administration(_) => None,
+            | Self::Administration(_)
+            | Self::StateCarried(_) => None,
         }
     }
 
@@ -120,7 +145,8 @@ impl Event {
             | Self::TailDiscarded(_)
             | Self::ReleaseArchived(_)
             | Self::ClockJump { .. }
-            | Self::CallerRefused(_) => None,
+            | Self::CallerRefused(_)
+            | Self::StateCarried(_) => None,
         }
     }
 }

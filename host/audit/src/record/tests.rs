@@ -54,6 +54,27 @@ fn any_event() -> impl Strategy<Value = Event> {
                 ],
             })
         }),
+        1 => (patient(), any::<u8>()).prop_map(|(patient, id)| Event::StateCarried(StateCarried {
+            organization: OrganizationId::new("clinic").unwrap(),
+            year: 2019,
+            set: Digest::of(b"set"),
+            part: 1,
+            parts: 2,
+            overtaken: vec![Digest::of(b"overtaken").to_string()],
+            changes: vec![CarriedChange {
+                since: Some(1),
+                version: u64::from(id) + 2,
+                seq: 7,
+                record: Digest::of(b"record").to_string(),
+                items: vec![StateItem {
+                    change: StateVerb::Created,
+                    section: "entity".into(),
+                    target: EntityId::new("Group", format!("g{id}")),
+                    patient,
+                    payload: json!({ "attrs": { "name": "doc-1" }, "parents": [] }),
+                }],
+            }],
+        })),
         1 => any_text().prop_map(|note| Event::ServiceStarted(ServiceRun {
             node: "node-1".into(),
             software: "0.1.0".into(),
@@ -384,9 +405,12 @@ fn written() -> String {
 
 #[test]
 fn a_record_of_a_newer_version_is_refused_by_name() {
-    let newer = written().replace("\"version\":1}", "\"version\":2}");
-    let error = Record::decode(newer.as_bytes()).unwrap_err();
-    assert_eq!(error, RecordError::UnknownVersion { found: 2, known: 1 });
+    let of_version = |version| written().replace("\"version\":1}", &format!("\"version\":{version}}}"));
+    let error = Record::decode(of_version(3).as_bytes()).unwrap_err();
+    assert_eq!(error, RecordError::UnknownVersion { found: 3, known: 2 });
+    // And one of a kind that is not of that version.
+    let error = Record::decode(of_version(2).as_bytes()).unwrap_err();
+    assert_eq!(error, RecordError::OtherVersion { kind: "decision", found: 2 });
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A record counts for what it is at its place: a release without a request by somebody else releases nothing, nor
 //! does one that was asked for before the hold was last placed. A record that came twice (see [`crate::inbox`])
-//! counts once. INVARIANT (a hold outlives the years it is said in): [`State::to_carry`] gives what must be
+//! counts once. One that was written again counts where it stood first, so neither a hold nor its end comes back with
+//! it. INVARIANT (a hold outlives the years it is said in): [`State::to_carry`] gives what must be
 //! written again before a year goes, so that what is held is the same without that year's records.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,10 +33,34 @@ pub struct Hold {
     pub released: Option<(Instant, Place)>,
     /// Where somebody last placed it, also if that was written again since.
     last_word: Place,
-    /// The records that say together which years it holds.
-    said_in: BTreeSet<Place>,
-    /// The records without which it would not have ended: the release, and the request for it.
-    ended_by: BTreeSet<Place>,
+}
+
+/// What somebody said of a hold, wherever that was written again.
+#[derive(Clone)]
+struct Word {
+    by: Actor,
+    reason: String,
+    /// Of the newest record of it.
+    at: (Instant, Place),
+    said: Said,
+}
+
+#[derive(Clone)]
+enum Said {
+    /// That it holds, and which years each record says.
+    Placed(BTreeMap<Place, BTreeSet<i32>>),
+    /// That it ends, and the records that say so: a release with the request for it, or one that was written again.
+    Released(Vec<BTreeSet<Place>>),
+}
+
+debug_by_name!(Word);
+
+/// All years that these records say together; of a hold none are all. `None` where there are no records.
+fn together<'a>(records: impl IntoIterator<Item = &'a BTreeSet<i32>>) -> Option<BTreeSet<i32>> {
+    records.into_iter().cloned().reduce(|all, years| match all.is_empty() || years.is_empty() {
+        true => BTreeSet::new(),
+        false => all.union(&years).copied().collect(),
+    })
 }
 
 impl Hold {
@@ -130,6 +155,8 @@ pub enum RequestError {
 #[derive(Clone, Debug, Default)]
 pub struct State {
     holds: BTreeMap<String, Hold>,
+    /// What was said of each hold, by where it was said first.
+    words: BTreeMap<String, BTreeMap<Place, Word>>,
     requests: BTreeMap<String, Request>,
     /// Years whose letting go is recorded as done.
     let_go: BTreeSet<i32>,
@@ -265,52 +292,66 @@ impl State {
         }
     }
 
-    /// A hold that is placed again, while it holds, holds what it did and what is new.
     fn place(&mut self, id: &str, event: &Retention, (at, here): (Instant, Place)) {
-        let own: BTreeSet<i32> = event.years.iter().copied().collect();
-        let mut hold = Hold {
-            id: id.to_owned(),
-            years: own.clone(),
-            by: event.by.clone(),
-            reason: event.reason.clone(),
-            placed: (at, here),
-            released: None,
-            last_word: carried_from(event).unwrap_or(here),
-            said_in: BTreeSet::from([here]),
-            ended_by: BTreeSet::new(),
-        };
-        if let Some(before) = self.holds.get(id).filter(|hold| hold.released.is_none()) {
-            if before.years.is_empty() || own.is_empty() {
-                hold.years.clear();
-            } else {
-                hold.years.extend(&before.years);
-            }
-            hold.last_word = hold.last_word.max(before.last_word);
-            // Where this record does not say all by itself.
-            if hold.years != own {
-                hold.said_in.extend(&before.said_in);
-            }
+        let word = self.word(id, event, (at, here), Said::Placed(BTreeMap::new()));
+        if let Said::Placed(records) = &mut word.said {
+            records.insert(here, event.years.iter().copied().collect());
         }
-        self.holds.insert(hold.id.clone(), hold);
+        self.add_up(id);
     }
 
-    /// A release that was carried ends the hold that it ended where it stood first, and none that was placed since.
     fn release(&mut self, id: &str, event: &Retention, (at, here): (Instant, Place)) {
-        let ended_by = match carried_from(event) {
-            Some(first) => {
-                let is_same = self.holds.get(id).is_some_and(|hold| hold.last_word < first);
-                is_same.then(|| BTreeSet::from([here]))
-            }
-            None => {
-                let wanted = Wanted::Release { hold: id.to_owned() };
-                self.agree(event, at, |other| *other == wanted).map(|asked| BTreeSet::from([asked, here]))
-            }
+        let ended_by = if carried_from(event).is_some() {
+            Some(BTreeSet::from([here]))
+        } else {
+            let wanted = Wanted::Release { hold: id.to_owned() };
+            self.agree(event, at, |other| *other == wanted).map(|asked| BTreeSet::from([asked, here]))
         };
-        if let Some(ended_by) = ended_by
-            && let Some(hold) = self.holds.get_mut(id)
-        {
-            (hold.released, hold.ended_by) = (Some((at, here)), ended_by);
+        let Some(ended_by) = ended_by else { return };
+        let word = self.word(id, event, (at, here), Said::Released(vec![]));
+        if let Said::Released(records) = &mut word.said {
+            records.push(ended_by);
         }
+        self.add_up(id);
+    }
+
+    /// What was said where this event stood first; `said`, if nothing yet.
+    fn word(&mut self, id: &str, event: &Retention, at: (Instant, Place), said: Said) -> &mut Word {
+        let (first, by, reason) = (carried_from(event).unwrap_or(at.1), &event.by, &event.reason);
+        let words = self.words.entry(id.to_owned()).or_default();
+        let word =
+            words.entry(first).or_insert_with(|| Word { by: by.clone(), reason: reason.clone(), at, said });
+        word.at = at;
+        word
+    }
+
+    /// Makes of all words of a hold what it is. One that is placed again, while it holds, holds what it did and what
+    /// is new.
+    fn add_up(&mut self, id: &str) {
+        let mut hold: Option<Hold> = None;
+        for (first, Word { by, reason, at, said }) in self.words.get(id).into_iter().flatten() {
+            match said {
+                Said::Placed(records) => {
+                    let before = hold.take().filter(|hold| hold.released.is_none()).map(|hold| hold.years);
+                    hold = Some(Hold {
+                        id: id.to_owned(),
+                        years: together(before.iter().chain(records.values())).unwrap_or_default(),
+                        by: by.clone(),
+                        reason: reason.clone(),
+                        placed: *at,
+                        released: None,
+                        last_word: *first,
+                    });
+                }
+                // Who ended it first ended it.
+                Said::Released(_) => {
+                    if let Some(hold) = hold.as_mut().filter(|hold| hold.released.is_none()) {
+                        hold.released = Some(*at);
+                    }
+                }
+            }
+        }
+        self.holds.extend(hold.map(|hold| (id.to_owned(), hold)));
     }
 
     fn ask(&mut self, event: &Retention, (at, place): (Instant, Place), wanted: Wanted) {
@@ -413,31 +454,54 @@ impl State {
         self.spent.contains(request)
     }
 
-    /// What must be written again before a year's log goes, because other years' holds stand in it: holds that go
-    /// on, and ends of holds whose beginning stays.
+    /// What must be written again before a year's log goes, because it says something of holds that others do not: of
+    /// holds that go on, and ends of those whose beginning stays, be it in a record that was written again.
     pub fn to_carry(&self, year: i32) -> Vec<Retention> {
-        let carried = |hold: &Hold, change, place: Place| Retention {
-            change,
-            by: hold.by.clone(),
-            reason: hold.reason.clone(),
-            years: hold.years.iter().copied().collect(),
-            request: None,
-            carried_from: Some(place.to_string()),
-        };
         let mut carry = vec![];
-        for hold in self.holds.values() {
-            let said_here = hold.said_in.iter().rfind(|place| place.year == year);
-            match (hold.released, said_here) {
-                (None, Some(said)) => {
-                    carry.push(carried(hold, RetentionChange::HoldPlaced(hold.id.clone()), *said));
+        for (id, words) in &self.words {
+            let mut carried = |word: &Word, first: Place, change, years: &BTreeSet<i32>| {
+                carry.push(Retention {
+                    change,
+                    by: word.by.clone(),
+                    reason: word.reason.clone(),
+                    years: years.iter().copied().collect(),
+                    request: None,
+                    carried_from: Some(first.to_string()),
+                });
+            };
+            // Whether anything stays that an end must follow.
+            let mut begins = false;
+            // Since it ended last: the years that stay said, and the last word of this year.
+            let (mut staying, mut said_here) = (vec![], None);
+            for (first, word) in words {
+                match &word.said {
+                    Said::Placed(records) => {
+                        let stays = records.iter().filter(|(place, _)| place.year != year);
+                        staying.extend(stays.map(|(_, years)| years));
+                        begins |= !staying.is_empty();
+                        if records.keys().any(|place| place.year == year) {
+                            said_here = Some((*first, word));
+                        }
+                    }
+                    Said::Released(records) => {
+                        let goes = |records: &BTreeSet<Place>| records.iter().any(|place| place.year == year);
+                        if begins && records.iter().all(goes) {
+                            carried(
+                                word,
+                                *first,
+                                RetentionChange::HoldReleased(id.clone()),
+                                &BTreeSet::new(),
+                            );
+                        }
+                        (staying, said_here) = (vec![], None);
+                    }
                 }
-                (Some((_, released)), _)
-                    if hold.ended_by.iter().any(|place| place.year == year)
-                        && hold.said_in.iter().any(|place| place.year != year) =>
-                {
-                    carry.push(carried(hold, RetentionChange::HoldReleased(hold.id.clone()), released));
-                }
-                (None, None) | (Some(_), _) => {}
+            }
+            if let Some((first, word)) = said_here
+                && let Some(hold) = self.holds.get(id)
+                && together(staying).as_ref() != Some(&hold.years)
+            {
+                carried(word, first, RetentionChange::HoldPlaced(id.clone()), &hold.years);
             }
         }
         carry

@@ -187,7 +187,9 @@ fn a_hold_that_was_widened_in_a_later_year_still_holds_what_an_earlier_one_says(
     // Once is enough, and that record alone will do.
     let both = read(&[records[0].clone(), records[1].clone(), (2026, again.clone())]);
     assert!(both.to_carry(2019).is_empty() && both.to_carry(2021).is_empty());
-    assert_eq!(both.to_carry(2026).len(), 1);
+    assert!(both.to_carry(2026).is_empty(), "what was written again stands where it stood");
+    let alone = read(&[(2021, place_hold(&[2023])), (2026, again.clone())]);
+    assert_eq!(alone.to_carry(2026).len(), 1);
 }
 
 #[test]
@@ -239,6 +241,99 @@ fn an_end_is_carried_also_when_only_the_request_for_it_goes() {
     let after = read(&[(2018, hold), (2020, end), (2026, carried)]);
     assert_eq!(after.holding(2021).count(), 0);
     assert!(after.to_carry(2020).is_empty());
+}
+
+/// Each year goes in its turn, and what had to be carried stands in the newest.
+fn without(records: &[(i32, Retention)], gone: &[i32]) -> State {
+    let read = |records: &[(Place, Retention)]| {
+        let mut state = State::default();
+        for (place, event) in records {
+            state.apply(*place, &Record::new(hours(place.position), Event::Retention(event.clone())));
+        }
+        state
+    };
+    let at = |(position, (year, event)): (u64, &(i32, Retention))| {
+        (Place { year: *year, position }, event.clone())
+    };
+    let mut records: Vec<_> = (0..).zip(records).map(at).collect();
+    let mut next = records.len() as u64;
+    for year in gone {
+        for event in read(&records).to_carry(*year) {
+            records.push((Place { year: 2050, position: next }, event));
+            next += 1;
+        }
+        records.retain(|(place, _)| place.year != *year);
+    }
+    read(&records)
+}
+
+#[test]
+fn a_hold_that_ended_does_not_come_back_when_its_end_goes_before_what_was_written_again() {
+    let [hold, ask, end] = [place_hold(&[2022]), ask_release(), release("bob")];
+    // Written again, for 2018 was about to go, which then stayed.
+    let [again] = read(&[(2018, hold.clone())]).to_carry(2018).try_into().unwrap();
+    let records = [(2018, hold), (2026, again), (2027, ask), (2027, end)];
+    for gone in [&[2027][..], &[2026, 2027], &[2027, 2026], &[2018, 2027], &[2027, 2018], &[2018, 2026, 2027]]
+    {
+        assert_eq!(without(&records, gone).holding(2022).count(), 0, "{gone:?}");
+    }
+    // In the same year.
+    let [hold, again, ask, end] = records.map(|(_, event)| event);
+    let records = [(2018, hold.clone()), (2026, again.clone()), (2026, ask.clone()), (2026, end.clone())];
+    assert_eq!(without(&records, &[2026]).holding(2022).count(), 0);
+    // Written again by a command that did not know yet that it had ended.
+    let records = [(2018, hold), (2026, ask), (2026, end), (2026, again)];
+    for gone in [&[][..], &[2018], &[2026]] {
+        assert_eq!(without(&records, gone).holding(2022).count(), 0, "{gone:?}");
+    }
+}
+
+#[test]
+fn an_earlier_end_is_carried_too_or_the_years_that_it_ended_would_be_held_again() {
+    let [first, ask, end, second] = [place_hold(&[2021]), ask_release(), release("bob"), place_hold(&[2022])];
+    let records = [(2018, first), (2019, ask), (2019, end), (2020, second)];
+    for gone in [&[2019][..], &[2018], &[2020], &[2019, 2020], &[2020, 2019, 2018]] {
+        let state = without(&records, gone);
+        assert_eq!((state.holding(2021).count(), state.holding(2022).count()), (0, 1), "{gone:?}");
+    }
+}
+
+proptest! {
+    /// Whatever was said in which years, and whichever of these go in whatever order, the same is held.
+    #[test]
+    fn what_is_held_is_the_same_whichever_years_go(
+        steps in prop::collection::vec((0..5_u8, 2021..2024_i32, 0..2_i32), 0..12),
+        gone in prop::sample::subsequence((2010..2022).collect::<Vec<_>>(), 0..6).prop_shuffle(),
+        at in 0..6_usize,
+    ) {
+        let (mut year, mut round) = (2010, 0);
+        let mut records = vec![];
+        for (n, (step, held, later)) in steps.into_iter().enumerate() {
+            year += later;
+            let request = format!("r{round}");
+            let [ask, end] = [("ann", RetentionChange::HoldReleaseAsked("case".into())), ("bob", RetentionChange::HoldReleased("case".into()))]
+                .map(|(by, change)| event(change, by, &[], Some(&request)));
+            match step {
+                0 | 1 => records.push((year, place_hold(&[held]))),
+                2 => {
+                    records.extend([(year, ask), (year + later, end)]);
+                    year += later;
+                    round += 1;
+                }
+                _ => {
+                    // About to go, and did not: written again in the year after.
+                    let carried = read(&records).to_carry(year - later);
+                    records.extend(carried.into_iter().map(|event| (year, event)));
+                }
+            }
+            if n == at {
+                year += 1;
+            }
+        }
+        let gone: Vec<i32> = gone;
+        let held = |state: &State| (2021..2024).map(|year| state.holding(year).count()).collect::<Vec<_>>();
+        prop_assert_eq!(held(&read(&records)), held(&without(&records, &gone)), "{:?}", gone);
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! `assent audit copy`, `expire` and `hold` as they are typed.
+//! `assent audit copy`, `expire`, `give-up` and `hold` as they are typed.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use assent_cli::commands::audit::record::Said;
-use assent_cli::commands::audit::{Which, expire, hold};
+use assent_cli::commands::audit::{Which, expire, give_up, hold};
 use clap::{Args, Subcommand};
 
 /// An organization of a deployment.
@@ -55,6 +55,36 @@ impl Expire {
                 expire::ask(&whose.dir, &which, even_damaged, Said { by, reason }, out)
             }
             _ => expire::list(&whose.dir, whose.organization.as_deref(), out),
+        }
+    }
+}
+
+/// `--after`: ask. `--confirm`: agree.
+#[derive(Debug, Args)]
+pub(crate) struct GiveUp {
+    #[command(flatten)]
+    whose: Whose,
+    /// Ask that every version after this one, which the database has, be given up; somebody else must confirm it.
+    #[arg(long, value_name = "VERSION", requires_all = ["by", "reason"], required_unless_present = "confirm")]
+    after: Option<u64>,
+    /// Confirm somebody else's request, by its id.
+    #[arg(long, value_name = "REQUEST", requires = "by", conflicts_with = "after")]
+    confirm: Option<String>,
+    /// Who types this.
+    #[arg(long, value_name = "NAME")]
+    by: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT", requires = "after")]
+    reason: Option<String>,
+}
+
+impl GiveUp {
+    pub(super) fn run(self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Self { whose, after, confirm, by, reason } = self;
+        let said = Said { by: &by, reason: reason.as_deref().unwrap_or_default() };
+        match (confirm, after) {
+            (Some(request), _) => give_up::confirm(&whose.dir, &whose.which(), &request, &by, out),
+            (None, after) => give_up::ask(&whose.dir, &whose.which(), after.unwrap_or_default(), said, out),
         }
     }
 }

@@ -17,7 +17,7 @@ mod log;
 mod ready;
 mod service;
 mod settings;
-mod state;
+pub(super) mod state;
 mod takeover;
 mod witnesses;
 

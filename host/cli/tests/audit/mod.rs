@@ -72,7 +72,7 @@ impl Running {
         Self::start_at(deployment, DAY)
     }
 
-    fn start_at(deployment: &Deployment, clock: &str) -> Self {
+    pub(crate) fn start_at(deployment: &Deployment, clock: &str) -> Self {
         Self::start_with(deployment, clock, &[])
     }
 
@@ -151,7 +151,7 @@ impl Running {
     }
 
     /// Ends it in good order, or at once and without warning; what else it said.
-    fn end(self, signal: &str) -> String {
+    pub(crate) fn end(self, signal: &str) -> String {
         let (status, said) = self.ended_by(if signal == "KILL" { Signal::KILL } else { Signal::TERM });
         // What was killed has no code.
         assert_eq!(status.code(), (signal != "KILL").then_some(0), "{said}");

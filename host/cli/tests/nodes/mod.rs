@@ -80,6 +80,13 @@ impl Node {
         node
     }
 
+    /// Ends it; what it was.
+    fn end(mut self) -> Deployment {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.deployment, Deployment::new(&[]))
+    }
+
     /// The status and the body.
     fn send(&self, method: &str, path: &str, key: Option<&str>, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
@@ -200,4 +207,81 @@ fn a_node_that_died_is_waited_for_no_longer_than_it_may_decide() {
     assert!(!there.permits("read"));
     assert_eq!(there.give("ann"), 200);
     assert!(here.permits("read"));
+}
+
+#[test]
+fn a_database_that_was_put_back_is_not_gone_on_with_before_all_have_brought_what_they_made() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database("clinic");
+    let nodes = ["a", "b"].map(|name| Node::start(name, &url));
+    assert!(matches!(nodes[0].give("bob"), 200 | 201));
+    let deployments = nodes.map(Node::end);
+    let older = server.copy("clinic", "older");
+    let nodes = deployments.map(Node::run);
+    assert_eq!(nodes[1].give("ann"), 200);
+    // By its decision the log of the first has seen it.
+    assert!(nodes[0].permits("read"));
+    let [first, second] = nodes.map(Node::end);
+    for deployment in [&first, &second] {
+        std::fs::write(deployment.0.path().join("url"), &older).unwrap();
+    }
+    let said = first.0.path().join("said");
+    std::fs::remove_file(&said).unwrap();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| Node::run(first));
+        let begun = Instant::now();
+        while !std::fs::read_to_string(&said).unwrap_or_default().contains("waits for other nodes") {
+            assert!(begun.elapsed() < Duration::from_secs(60) && !first.is_finished(), "it does not wait");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let second = Node::run(second);
+        let first = first.join().unwrap();
+        assert!(first.permits("read") && second.permits("read"));
+        assert!(matches!(first.give("bob"), 200));
+        assert!(!second.permits("read"));
+    });
+}
+
+#[test]
+fn what_nobody_can_bring_back_two_persons_give_up() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database("clinic");
+    let nodes = ["a", "b"].map(|name| Node::start(name, &url));
+    assert!(matches!(nodes[0].give("bob"), 200 | 201));
+    let deployments = nodes.map(Node::end);
+    let older = server.copy("clinic", "older");
+    let nodes = deployments.map(Node::run);
+    assert_eq!(nodes[1].give("ann"), 200);
+    assert!(nodes[0].permits("read"));
+    // The second is gone for good.
+    let [first, _] = nodes.map(Node::end);
+    std::fs::write(first.0.path().join("url"), &older).unwrap();
+    let path = first.path();
+    let give_up = |arguments: &[&str]| {
+        let output = assent(&[&["audit", "give-up", path], arguments].concat());
+        (output.status.success(), format!("{}{}", stdout(&output), stderr(&output)))
+    };
+    let asking = |after| ["--after", after, "--by", "ann", "--reason", "its disk is gone"];
+    let (done, said) = give_up(&asking("2"));
+    assert!(!done && said.contains("has version 1 of the state, and not 2"), "{said}");
+    let (done, said) = give_up(&asking("1"));
+    assert!(done, "{said}");
+    let request = said.split_once("request ").unwrap().1.split(';').next().unwrap();
+    for (request, by, expected) in [(request, "Ann", "somebody else"), ("0000", "bob", "no request `0000`")] {
+        let (done, said) = give_up(&["--confirm", request, "--by", by]);
+        assert!(!done && said.contains(expected), "{said}");
+    }
+    let (done, said) = give_up(&["--confirm", request, "--by", "bob"]);
+    assert!(done && said.contains("after version 1; start the service"), "{said}");
+    let (done, said) = give_up(&["--confirm", request, "--by", "eve"]);
+    assert!(!done && said.contains("`bob` has confirmed this already"), "{said}");
+
+    let node = Node::run(first);
+    assert!(!node.permits("read"), "Bob has it again");
+    assert_eq!(node.give("ann"), 200);
+    assert!(node.permits("read"));
+    let first = node.end();
+    let found = assent(&["audit", "search", first.path(), "--action", "state.given-up", "--json"]);
+    let found = stdout(&found);
+    assert!(found.contains("\"version\":1") && found.contains("its disk is gone"), "{found}");
 }

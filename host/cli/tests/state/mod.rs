@@ -4,6 +4,7 @@
 mod import;
 mod listener;
 mod workflows;
+mod years;
 
 use assent_model::Digest;
 use serde_json::{Value, json};
@@ -23,6 +24,13 @@ action "read" appliesTo { principal: [User], resource: [Record] };
 
 /// A deployment that keeps a state, and its service.
 fn stateful() -> (Deployment, Running) {
+    let deployment = keeping_a_state();
+    let service = Running::start(&deployment);
+    (deployment, service)
+}
+
+/// The same, before it is served.
+fn keeping_a_state() -> Deployment {
     let key = Digest::of(KEY.as_bytes());
     let config = format!(
         "{ASSENT}[audit]\nname = \"pdp.example.org\"\n[state]\n[[caller]]\nid = \"administration\"\n\
@@ -31,8 +39,7 @@ fn stateful() -> (Deployment, Running) {
     );
     let deployment = Deployment::new(&[("assent.toml", &config), ("org/clinic.cedarschema", USERS)]);
     assert!(assent(&["audit", "init", deployment.path()]).status.success());
-    let service = Running::start(&deployment);
-    (deployment, service)
+    deployment
 }
 
 /// Runs a command on a service.

@@ -43,6 +43,19 @@ pub enum StateError {
         /// The one that it had.
         known: u64,
     },
+    /// The database is older than what this node's log has seen.
+    #[error(
+        "the database has version {found} of the state, and this node's audit log has seen version {seen}: the \
+         database was put back to an older state. Start every other node, each of which applies what its own log has. \
+         If the node that made these versions is gone for good, two persons give them up: `assent audit give-up DIR \
+         --after {found}`"
+    )]
+    Lacks {
+        /// The version that it has.
+        found: u64,
+        /// The one that was seen.
+        seen: u64,
+    },
     /// A stored document is not what this software writes.
     #[error(
         "a stored `{kind}` cannot be read: it was written by a newer version, or the database was damaged"
@@ -57,6 +70,12 @@ pub enum StateError {
     /// The audit log cannot be read.
     #[error("the state cannot be compared with the audit log")]
     Log(#[from] ShelfError),
+    /// What was carried on of a year that was let go cannot be used.
+    #[error("the state cannot be made from what was carried on of a year that was let go")]
+    Carried(#[from] assent_audit::carried::CarriedError),
+    /// Which years were let go cannot be read.
+    #[error("which years were let go cannot be read")]
+    LetGo(#[from] assent_audit::retention::LetGoError),
     /// The change is on the log, or may be, and not in the store.
     #[error("the change may be recorded and is not applied yet; it will be before the next change")]
     InDoubt {
@@ -80,4 +99,12 @@ pub enum StateError {
         /// What the log has there.
         found: &'static str,
     },
+}
+
+impl StateError {
+    /// Whether other nodes that start may bring what is missing.
+    #[must_use]
+    pub const fn waits_for_others(&self) -> bool {
+        matches!(self, Self::Lacks { .. } | Self::Store(StoreError::Behind { .. }))
+    }
 }

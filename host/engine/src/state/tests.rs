@@ -1,5 +1,8 @@
 //! Real logs and a real store, with everything that can go wrong between the record and its application.
 
+mod carry;
+mod given_up;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,14 +49,14 @@ impl Deployment {
         self.recorder_at(now())
     }
 
-    fn recorder_at(&self, now: Instant) -> AuditRecorder {
+    fn config(&self) -> LogsConfig {
         let kek: Arc<dyn KeyEncryption> = Arc::new(MasterKey::from_bytes(&[2; 32]).unwrap());
-        let config = LogsConfig {
-            directory: self.logs(),
-            name: NAME.into(),
-            signing_seed: Zeroizing::new([1; 32]),
-            kek,
-        };
+        let signing_seed = Zeroizing::new([1; 32]);
+        LogsConfig { directory: self.logs(), name: NAME.into(), signing_seed, kek }
+    }
+
+    fn recorder_at(&self, now: Instant) -> AuditRecorder {
+        let config = self.config();
         AuditRecorder::new(Arc::new(Logs::open_briefly(config, [organization()], now).unwrap().0))
     }
 

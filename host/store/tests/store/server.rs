@@ -44,6 +44,25 @@ impl Server {
         self.url(name)
     }
 
+    /// A copy of a database that nobody uses, under another name; waits for those who used it to be gone.
+    #[allow(dead_code, reason = "not all tests that share this file put a database back")]
+    pub(crate) fn copy(&self, from: &str, name: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let mut create = self.command("createdb");
+            create
+                .args(["--username=assent", "--template", from])
+                .arg("--host")
+                .arg(self.dir.path())
+                .arg(name);
+            if create.stderr(Stdio::null()).status().unwrap().success() {
+                return self.url(name);
+            }
+            assert!(begun.elapsed() < START_MAX, "`{from}` stays in use");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     pub(crate) fn url(&self, name: &str) -> String {
         format!("postgres://assent@localhost/{name}?host={}", self.dir.path().display())
     }

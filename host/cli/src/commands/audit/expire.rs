@@ -1,8 +1,8 @@
 //! `assent audit expire`: which years have been kept for long enough, and letting one go, by two persons.
 //!
 //! INVARIANT (nothing goes that must stay): the second person's command looks at everything again, at the records
-//! themselves, before it destroys the first byte. INVARIANT (record before act): request, confirmation and carried
-//! holds are in the log before that, and that it is done is recorded after.
+//! themselves, before it destroys the first byte. INVARIANT (record before act): request, confirmation,
+//! carried holds and what the state stands on ([`carry`]) are in the log before that, and that it is done is recorded after.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use assent_audit::text::printable;
 use assent_outbound::export::standing;
 use assent_server::{Clock, SystemClock};
 
+use super::carry;
 use super::progress::Bar;
 use super::record::{Said, record};
 use super::two_persons::{self, Agreement, Asking};
@@ -197,10 +198,13 @@ pub fn ask(
     ensure!(years.contains(&year), "there is no log of {year}: {}", super::listed(&years));
     let state = state(&shelf, even_damaged.then_some(year))?;
     let mut stays = reasons(&deployment, &shelf, year, &state)?;
+    let is_whole = !stays.iter().any(|stay| matches!(stay, Stay::NotWhole { .. }));
     if even_damaged {
         stays.retain(|stay| !matches!(stay, Stay::NotWhole { .. }));
     }
     refuse(year, &stays)?;
+    // Only that it can be; the second person's command does it.
+    carry::of(&deployment, &shelf, (year, is_whole))?;
     say_skipped(&state, year, out)?;
     let asking = Asking {
         change: RetentionChange::LetGoAsked { even_damaged },
@@ -291,6 +295,7 @@ pub fn confirm(
         for event in state.to_carry(year) {
             record(shelf.config(), shelf.organization(), &Event::Retention(event))?;
         }
+        carry::write(shelf, carry::of(&deployment, shelf, (year, whole))?)?;
         if !agreement.is_recorded {
             agreement.record(shelf, RetentionChange::LetGoConfirmed, vec![year])?;
         }

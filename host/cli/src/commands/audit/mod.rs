@@ -4,10 +4,12 @@
 //! adds to the log goes through [`record`].
 
 mod alone;
+mod carry;
 pub mod copy;
 pub mod expire;
 pub mod export;
 pub mod exporters;
+pub mod give_up;
 pub mod hold;
 mod page;
 mod progress;

@@ -2,7 +2,9 @@
 //!
 //! Who asks chooses some of the text, so every line goes through [`printable`].
 
-use assent_audit::record::{DecisionEvent, Event, Outcome, Record, ReleaseArchived};
+use assent_audit::record::{
+    DecisionEvent, Event, Outcome, Record, ReleaseArchived, StateCarried, StateItem, StateVerb,
+};
 use assent_audit::shelf::Place;
 use assent_audit::text::printable;
 use assent_model::{BindingOutcome, Effect, EntityId, Obligation, Value};
@@ -30,6 +32,11 @@ pub(super) fn page(log: &str, place: Place, leaf: &[u8; 32], record: &Record) ->
             page.0.push(format!("{}, record {place}", record.event.kind()));
             page.line("at", &record.at.to_string());
             archived(&mut page, part);
+        }
+        Event::StateCarried(part) => {
+            page.0.push(format!("{}, record {place}", record.event.kind()));
+            page.line("at", &record.at.to_string());
+            carried(&mut page, part);
         }
         other => {
             page.0.push(format!("{}, record {place}", other.kind()));
@@ -182,6 +189,26 @@ fn archived(page: &mut Page, part: &ReleaseArchived) {
         files.iter().map(|(name, from, bytes)| match from {
             0 => format!("{name}, {bytes} bytes"),
             from => format!("{name}, {bytes} bytes, from byte {from} on"),
+        }),
+    );
+}
+
+/// Which things a part says what they are; not what.
+fn carried(page: &mut Page, part: &StateCarried) {
+    page.line("year", &part.year.to_string());
+    page.line("set", &part.set.to_string());
+    page.line("part", &format!("{} of {}", part.part, part.parts));
+    if let Some((first, last)) = part.versions() {
+        page.line("versions", &format!("{first} to {last}"));
+    }
+    page.lines(
+        "still counts",
+        part.changes.iter().flat_map(|change| {
+            let words = |item: &StateItem| {
+                let is_gone = if item.change == StateVerb::Deleted { ", removed" } else { "" };
+                format!("{} {}, of version {}{is_gone}", item.section, name(&item.target), change.version)
+            };
+            change.items.iter().map(words)
         }),
     );
 }

@@ -96,6 +96,10 @@ fn row(event: &Event) -> Row {
             row.on = read.patient.as_ref().map(name).unwrap_or_default();
         }
         Event::Administration(done) => (row.action, row.on) = (done.action.clone(), name(&done.target)),
+        Event::StateCarried(part) => {
+            row.on = format!("state of {}", part.year);
+            row.because = format!("part {} of {}", part.part, part.parts);
+        }
         Event::StateChanged(change) => {
             if let Some(item) = change.items.first() {
                 (row.action, row.on) = (code(&item.change), name(&item.target));

@@ -31,27 +31,15 @@ pub(super) async fn open(
     (deployment, built): (&Deployment, &Built),
     recorder: &AuditRecorder,
 ) -> anyhow::Result<States> {
-    let (Some(state), Some(audit)) = (&deployment.config.state, &deployment.config.audit) else {
+    let (Some(state), Some(store)) = (&deployment.config.state, store(deployment).await?) else {
         return Ok(States::new());
     };
-    let target = match &state.postgres {
-        Some(reference) => {
-            let address = secrets::named(&deployment.root, reference).context("state.postgres")?;
-            Target::Postgres(address.to_string())
-        }
-        None => {
-            let file = state.file.clone().unwrap_or_else(|| FILE.into());
-            Target::Sqlite(deployment.root.join(file))
-        }
-    };
     let sharing = Sharing { staleness: Duration::from_secs(state.staleness_s) };
-    let name = state.name.as_ref().unwrap_or(&audit.name);
-    let store = Store::open(target, name).await.context("the state cannot be opened")?;
     let mut states = States::new();
     for organization in &built.organizations {
         let id = organization.release.organization();
         let of = || format!("the state of `{id}`");
-        let keeper = Keeper::open(store.clone(), recorder.clone(), id.clone()).await.with_context(of)?;
+        let keeper = with_others(&store, recorder, id).await.with_context(of)?;
         let (release, rules) = (organization.release.clone(), organization.rules.clone());
         let state = LiveState::open(keeper, release, (rules, sharing)).await.with_context(of)?;
         say(&format!("the state of `{id}` is of version {}", state.version()));
@@ -67,6 +55,59 @@ pub(super) async fn open(
     Ok(states)
 }
 
+/// The state of an organization, once the database has everything that this node's log has seen. Where other nodes
+/// share it, they may bring what is missing: each applies what its own log has, as often as it is tried, so that nodes
+/// whose changes took turns bring each other on.
+async fn with_others(
+    store: &Store,
+    recorder: &AuditRecorder,
+    organization: &OrganizationId,
+) -> Result<Keeper, StateError> {
+    let begun = tokio::time::Instant::now();
+    let mut is_said = false;
+    loop {
+        let opened = Keeper::open(store.clone(), recorder.clone(), organization.clone()).await;
+        match opened {
+            Err(error) if error.waits_for_others() && store.is_shared() && begun.elapsed() < OTHERS_WAIT => {
+                if !is_said {
+                    let seconds = OTHERS_WAIT.as_secs();
+                    say(&format!(
+                        "the state of `{organization}` waits for other nodes, up to {seconds} s: {error}"
+                    ));
+                    is_said = true;
+                }
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The database of the state that a deployment keeps; none where it keeps none.
+///
+/// # Errors
+/// When it is not there, or not this deployment's.
+pub(in crate::commands) async fn store(deployment: &Deployment) -> anyhow::Result<Option<Store>> {
+    let (Some(state), Some(audit)) = (&deployment.config.state, &deployment.config.audit) else {
+        return Ok(None);
+    };
+    let target = match &state.postgres {
+        Some(reference) => {
+            let address = secrets::named(&deployment.root, reference).context("state.postgres")?;
+            Target::Postgres(address.to_string())
+        }
+        None => {
+            let file = state.file.clone().unwrap_or_else(|| FILE.into());
+            Target::Sqlite(deployment.root.join(file))
+        }
+    };
+    let name = state.name.as_ref().unwrap_or(&audit.name);
+    Ok(Some(Store::open(target, name).await.context("the state cannot be opened")?))
+}
+
+/// How long a start waits for other nodes to bring what the database lacks: long enough to start them by hand one after
+/// the other, and short enough that whoever waits for this one learns what is wrong.
+const OTHERS_WAIT: Duration = Duration::from_secs(60);
 /// How often it is looked whether another node changed something, or a change is in doubt. PostgreSQL's notifications
 /// make it sooner.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
