@@ -29,7 +29,7 @@ pub use entities::{EntityChange, EntityRefused, Stamp, entity_item};
 pub use error::StateError;
 pub use live::{Emergencies, LiveState, LiveTurn, Rules, Sharing, StoredDocument};
 pub(crate) use live::{document_of, lay_over};
-pub use spend::{approval_used, spent};
+pub use spend::spent;
 pub use workflow::{Person, document, items, person};
 
 /// The section of entities. Their documents are Cedar's JSON of an entity, with [`PROVENANCE`] beside.
