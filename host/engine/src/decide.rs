@@ -5,9 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use assent_model::{
-    DecisionFacts, DecisionId, Effect, EntityId, Instant, Request, Value, VerdictEffect,
-};
+use assent_model::{DecisionFacts, DecisionId, Effect, EntityId, Instant, Request, Value, VerdictEffect};
 use assent_plugin::Answered;
 use assent_policy::HostContext;
 

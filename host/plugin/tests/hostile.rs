@@ -95,8 +95,9 @@ fn behaviour_of_every_kind_has_its_failure() {
 
 #[test]
 fn fuel_decides_at_the_same_point_each_time() {
-    let used =
-        |guest: &Guest, action: &str| guest.plugin.call(&facts(action), &slots(&guest.host, "bay")).outcome.fuel_used;
+    let used = |guest: &Guest, action: &str| {
+        guest.plugin.call(&facts(action), &slots(&guest.host, "bay")).outcome.fuel_used
+    };
     let free = Guest::with(Limits::default());
     let needed = used(&free, "work:10000");
     assert_eq!(needed, used(&free, "work:10000"));
@@ -173,7 +174,8 @@ fn memory_left_by_one_organization_is_not_read_by_another() {
     let written = bay.call(&facts("fill-memory:30"), &slots(&host, "bay")).outcome.result.unwrap();
     assert_eq!(written.notes, [(30 * (64 << 10)).to_string()]);
     for _ in 0..3 {
-        let read = lone_star.call(&facts("read-memory:30"), &slots(&host, "lone-star")).outcome.result.unwrap();
+        let read =
+            lone_star.call(&facts("read-memory:30"), &slots(&host, "lone-star")).outcome.result.unwrap();
         assert_eq!(read.notes, ["0"]);
         bay.call(&facts("fill-memory:30"), &slots(&host, "bay")).outcome.result.unwrap();
     }
@@ -185,7 +187,10 @@ fn a_failed_call_gives_its_slot_back() {
     let plugin = admitted(&host, Limits { fuel: 1_000_000, ..Limits::default() });
     for action in ["loop", "panic", "grow:1000", "invalid-text", "recurse:1000000"] {
         assert!(plugin.call(&facts(action), &slots(&host, "bay")).outcome.result.is_err());
-        assert!(plugin.call(&facts("count-calls"), &slots(&host, "bay")).outcome.result.is_ok(), "after {action}");
+        assert!(
+            plugin.call(&facts("count-calls"), &slots(&host, "bay")).outcome.result.is_ok(),
+            "after {action}"
+        );
     }
 }
 

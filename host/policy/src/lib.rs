@@ -20,7 +20,7 @@ mod source;
 mod testing;
 mod value;
 
-pub use entities::{Edit, MissingEntities, Snapshot};
+pub use entities::{Edit, MissingEntities, Snapshot, meant};
 pub use error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES, Unprepared};
 pub use evaluate::FullSet;
 pub use lapses::Lapse;

@@ -103,8 +103,7 @@ fn a_rule_that_fails_has_failed_unless_it_had_said_no_to_everything_that_counts(
     let fails = || PluginFailure::new(FailureKind::Trap, "told to");
     let approvals = Approvals { all: stored.iter().collect(), usable: stored.iter().take(1).collect() };
     let failing_with = |count: usize| {
-        let rule =
-            |handed: &[&Entity]| if handed.len() == count { Err(fails()) } else { Ok(answer(false)) };
+        let rule = |handed: &[&Entity]| if handed.len() == count { Err(fails()) } else { Ok(answer(false)) };
         approvals.ask(rule).map(|(said, _)| said.allows()).map_err(|failure| failure.kind)
     };
     assert_eq!(failing_with(0), Err(FailureKind::Trap));

@@ -22,7 +22,8 @@ pub(crate) fn approvals<'a>(facts: &'a DecisionFacts, kinds: &[String]) -> Vec<&
     }
     let of_kind = |approval: &&Entity| {
         let kind = approval.attributes.get("kind").and_then(Value::as_text);
-        kind.is_some_and(|kind| kinds.iter().any(|wanted| wanted == kind)) && self::approval(approval).is_some()
+        kind.is_some_and(|kind| kinds.iter().any(|wanted| wanted == kind))
+            && self::approval(approval).is_some()
     };
     facts.facts.approvals(&facts.subject.id).map(AsRef::as_ref).filter(of_kind).collect()
 }

@@ -11,8 +11,8 @@ mod request;
 mod resolve;
 
 pub(crate) use accept::{accept_description, accept_findings, accept_problems, printable};
-pub(crate) use clinical::approvals;
 pub(crate) use answer::{Description, Findings, Problem};
+pub(crate) use clinical::approvals;
 pub(crate) use request::Request;
 pub(crate) use resolve::{Asked, resolve};
 

@@ -229,7 +229,11 @@ fn on_fresh_facts(asker: &Asker, judged: Judged) -> Judged {
 
 /// Counts the use of each approval that a permit uses, if it uses any: on the state as it then is, which may have
 /// changed its answer. Gives the release that decided.
-async fn counted(asker: &Asker, mut question: Question, mut judged: Judged) -> (Arc<Release>, Question, Judged) {
+async fn counted(
+    asker: &Asker,
+    mut question: Question,
+    mut judged: Judged,
+) -> (Arc<Release>, Question, Judged) {
     let Asker { service, caller, lane, at, .. } = asker;
     let mut release = Arc::clone(&asker.release);
     let state = service.served(release.organization()).and_then(Served::state);
