@@ -28,7 +28,7 @@ use crate::wire::{Evaluations, Response, Semantic, WireError};
 pub(crate) const BATCH_ITEMS_MOST: u64 = 1 << BATCH_ITEM_BITS;
 const BATCH_ITEM_BITS: u32 = 16;
 
-/// How often the use of an approval is counted anew where another node changed the state first. As with any change:
+/// How often it is tried to count the use of an approval where another node changes the state first. As with any change:
 /// each time another node made progress; beyond, whoever asks may ask again.
 const COUNT_ATTEMPTS: u32 = 5;
 
