@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "tests say what they skip, and why")]
 
+mod approvals;
 mod authzen;
 mod cases;
 mod coverage;

@@ -115,3 +115,61 @@ fn an_action_that_is_to_go_on_and_does_not_exist_is_reported_at_its_line() {
         )]
     );
 }
+
+#[test]
+fn two_rows_of_approvals_that_begin_alike_are_refused_at_the_second() {
+    let row = "[[approval]]\nkind = \"export\"\nrecords_over = 50\nquorum = 2\nroles = [\"physician\"]\n\n";
+    let first = line("[[approval]]");
+    assert_eq!(
+        problems(&[("[[approval]]", &format!("{row}[[approval]]"))]),
+        [format!(
+            "organization.toml:{}:1: `approval`: row 2 is of the kind `export` and begins above 50 records, as row 1 does; \
+             write one, or have them begin differently",
+            first + 8
+        )]
+    );
+    let elsewhere = [row.replace("50", "51"), row.replace("export", "access")].join("");
+    assert_eq!(problems(&[("[[approval]]", &format!("{elsewhere}[[approval]]"))]), [""; 0]);
+}
+
+#[test]
+fn a_role_of_nearly_the_right_name_is_refused_where_a_workflow_names_it() {
+    let (roles, withdrawing) = (line("[[approval]]") + 4, line("withdrawing_roles"));
+    let help = |name: &str, meant: &str| {
+        format!("did you mean `{meant}`? if not, add `Role::\"{name}\"` to the entities")
+    };
+    let emergencies = "[break_glass]\nreasons = [\"disaster\"]\ndeclarers = [\"emergency-acces\"]\nreviewers = [\"elders\"]\n";
+    let changes = [
+        (
+            "\nroles = [\"privacy-officer\", \"physician\"]\n\n# What",
+            "\nroles = [\"privacy-officer\", \"phisician\"]\n\n# What",
+        ),
+        (
+            "withdrawing_roles = [\"privacy-officer\"]",
+            "withdrawing_roles = [\"privacy-oficer\", \"chaplain\"]",
+        ),
+        ("[disclosure_decisions]", &format!("{emergencies}[disclosure_decisions]")),
+    ];
+    let said = |line: usize, column: usize, setting: &str, name: &str, meant: &str| {
+        format!(
+            "organization.toml:{line}:{column}: `{setting}` names the role `{name}`, {}; {}",
+            assent_policy::NOT_AMONG_ENTITIES,
+            help(name, meant)
+        )
+    };
+    // `chaplain` and `elders` are like no role that there is: notes.
+    assert_eq!(
+        problems(&changes),
+        [
+            said(roles, 29, "approval.roles", "phisician", "physician"),
+            said(withdrawing, 14, "break_glass.declarers", "emergency-acces", "emergency-access"),
+            said(
+                withdrawing + 4,
+                22,
+                "disclosure_decisions.withdrawing_roles",
+                "privacy-oficer",
+                "privacy-officer"
+            ),
+        ]
+    );
+}

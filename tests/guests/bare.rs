@@ -6,6 +6,21 @@
 //! in `$request`, and returns the address of a `result<findings, string>` (its discriminant in the
 //! first byte, what it holds from the fourth on); 2048 is free for that. Texts are laid from 4096 on.
 
+/// Items with which it asks for approvals of the kind `export`.
+#[allow(dead_code, reason = "not every test that uses this file asks for approvals")]
+pub(crate) const ASKS_FOR_APPROVALS: &str = r#"
+    (data (i32.const 1080) "\2c\01\00\00\01\00\00\00")
+    (data (i32.const 300) "\34\01\00\00\06\00\00\00export")"#;
+/// The `evaluate` that agrees to whatever approval it is handed, and to nothing else.
+#[allow(dead_code, reason = "not every test that uses this file asks for approvals")]
+pub(crate) const ANY_APPROVAL: &str = r#"
+    (if (i32.eqz (i32.load offset=124 (local.get $request))) (then
+        ;; One denial at 2200: a code, a message, and nothing else.
+        (i32.store (i32.const 2068) (i32.const 2200)) (i32.store (i32.const 2072) (i32.const 1))
+        (i32.store (i32.const 2200) (i32.const 0)) (i32.store (i32.const 2204) (i32.const 3))
+        (i32.store (i32.const 2208) (i32.const 0)) (i32.store (i32.const 2212) (i32.const 3))))
+    (i32.const 2048)"#;
+
 /// What `evaluate` returns to find nothing: the address of memory that nobody wrote to.
 pub(crate) const NOTHING: &str = "(i32.const 2048)";
 

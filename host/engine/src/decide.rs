@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use assent_model::{DecisionFacts, DecisionId, Instant, Request, Value, VerdictEffect};
+use assent_model::{DecisionFacts, DecisionId, Effect, EntityId, Instant, Request, Value, VerdictEffect};
+use assent_plugin::Answered;
 use assent_policy::HostContext;
 
 use crate::caller::Caller;
@@ -46,11 +47,14 @@ pub struct Judged {
     pub decision: Decision,
     /// The facts, for its record; `None` where the question could not be put, or was not.
     pub facts: Option<DecisionFacts>,
+    /// The approvals without which a plugin would not have agreed to this permit. Each is to be counted as used before
+    /// the decision is recorded: INVARIANT (an approval is used as often as it says).
+    pub uses: BTreeSet<EntityId>,
 }
 
 impl From<Decision> for Judged {
     fn from(decision: Decision) -> Self {
-        Self { decision, facts: None }
+        Self { decision, facts: None, uses: BTreeSet::new() }
     }
 }
 
@@ -96,7 +100,7 @@ fn judgement(release: &Release, caller: &Caller, question: &Question) -> Judged 
         return Decision::held(&held).into();
     }
     let supported = supported_obligations(&question.request);
-    let (verdict, outcomes, facts) = match release.policies().prepare(
+    let (verdict, answers, facts) = match release.policies().prepare(
         release.snapshot(),
         &question.request,
         &host_context(caller, question.at),
@@ -104,7 +108,7 @@ fn judgement(release: &Release, caller: &Caller, question: &Question) -> Judged 
         Err(unprepared) => (Err(unprepared), vec![], None),
         Ok(prepared) => {
             if let Some(held) = holds.and_then(|holds| holds.of_subject(&prepared.facts)) {
-                return Judged { decision: Decision::held(&held), facts: Some(prepared.facts) };
+                return Judged { facts: Some(prepared.facts), ..Decision::held(&held).into() };
             }
             let verdict = release.policies().evaluate(&prepared);
             // A denial by Cedar needs no plugin, for no finding could change it; but before it may
@@ -116,18 +120,24 @@ fn judgement(release: &Release, caller: &Caller, question: &Question) -> Judged 
             let in_scope: Vec<_> = asked.filter(|binding| binding.scope.contains(&prepared.facts)).collect();
             let held = |binding: &&Binding| holds.and_then(|holds| holds.of_plugin(binding.plugin.binding()));
             if let Some(held) = in_scope.iter().find_map(held) {
-                return Judged { decision: Decision::held(&held), facts: Some(prepared.facts) };
+                return Judged { facts: Some(prepared.facts), ..Decision::held(&held).into() };
             }
-            let outcomes = in_scope
+            let answers: Vec<_> = in_scope
                 .into_iter()
                 .map(|binding| binding.plugin.call(&prepared.facts, release.slots()))
                 .collect();
-            (Ok(verdict), outcomes, Some(prepared.facts))
+            (Ok(verdict), answers, Some(prepared.facts))
         }
     };
+    let (outcomes, uses): (_, Vec<_>) =
+        answers.into_iter().map(|Answered { outcome, uses }| (outcome, uses)).unzip();
     let registered = &caller.obligations;
     let decision = combine(Ingredients { verdict, outcomes, registered, supported: supported.as_ref() });
-    Judged { decision, facts }
+    let uses = match decision.effect() {
+        Effect::Permit => uses.into_iter().flatten().collect(),
+        Effect::Deny => BTreeSet::new(),
+    };
+    Judged { decision, facts, uses }
 }
 
 /// What the host adds to the context: its clock, and what it knows of the caller.

@@ -33,7 +33,7 @@ pub fn describe(
     release: &Release,
     caller: &Caller,
     question: &Question,
-    Judged { decision, facts }: &Judged,
+    Judged { decision, facts, .. }: &Judged,
     provenance: Provenance,
 ) -> DecisionEvent {
     // A decision that never came to its facts is still about somebody.

@@ -33,7 +33,7 @@ pub use error::StateError;
 pub use given_up::{GIVE_UP_ASKED, GIVEN_UP, GiveUp, give_up_request, stored_version};
 pub use live::{Emergencies, LiveState, LiveTurn, Rules, Sharing, StoredDocument};
 pub(crate) use live::{document_of, lay_over};
-pub use spend::{approval_used, spent};
+pub use spend::spent;
 pub use workflow::{Person, document, items, person};
 
 /// The section of entities. Their documents are Cedar's JSON of an entity, with its provenance beside.

@@ -55,7 +55,7 @@ fn calls(criterion: &mut Criterion) {
     for words in [1, 200] {
         let plugin = host.admit(&small(words), &component).unwrap();
         assert_eq!(*plugin.configured(), Configured::Baked);
-        let outcome = plugin.call(&full, &slots);
+        let outcome = plugin.call(&full, &slots).outcome;
         assert!(outcome.result.is_ok(), "{outcome:?}");
         group.bench_function(format!("baked, {words} words of settings"), |bench| {
             bench.iter(|| plugin.call(&full, &slots));

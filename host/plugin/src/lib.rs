@@ -6,6 +6,7 @@
 //! denies. Start at [`PluginHost`].
 
 mod admit;
+mod approvals;
 mod cache;
 mod classify;
 mod contract;
@@ -25,5 +26,5 @@ pub use error::{AdmissionProblem, HostError};
 pub use host::{BindingSpec, HostConfig, PluginHost, SLOTS_DEFAULT};
 pub use limits::Limits;
 pub use needs::{Needs, RelationNeed};
-pub use plugin::{Configured, Description, PluginPre};
+pub use plugin::{Answered, Configured, Description, PluginPre};
 pub use slots::OrganizationSlots;

@@ -4,6 +4,9 @@
 //! start function included. A binding's limits are checked against the host's own ceilings when
 //! a release is built, so that no setting of an organization can widen what the host can bear.
 
+use std::time::Duration;
+
+use assent_model::{FailureKind, PluginFailure};
 use serde::{Deserialize, Serialize};
 
 use crate::error::AdmissionProblem;
@@ -83,6 +86,22 @@ impl Limits {
         self.fuel.div_ceil(FUEL_PER_MS).min(self.deadline_ms)
     }
 
+    /// What is left of fuel and time for asking a rule once more.
+    ///
+    /// # Errors
+    /// When nothing is.
+    pub(crate) fn after(&self, fuel_used: u64, passed: Duration) -> Result<Self, PluginFailure> {
+        let passed_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        let gone = |kind| PluginFailure::new(kind, "nothing was left to ask the rule with its approvals");
+        let fuel = self.fuel.checked_sub(fuel_used).filter(|left| *left > 0);
+        let deadline_ms = self.deadline_ms.checked_sub(passed_ms).filter(|left| *left > 0);
+        Ok(Self {
+            fuel: fuel.ok_or_else(|| gone(FailureKind::Fuel))?,
+            deadline_ms: deadline_ms.ok_or_else(|| gone(FailureKind::Deadline))?,
+            ..self.clone()
+        })
+    }
+
     /// Every limit that is zero or above the host's ceiling.
     pub(crate) fn problems(&self) -> impl Iterator<Item = AdmissionProblem> {
         let bounds = [
@@ -106,6 +125,18 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_used_is_not_there_to_ask_once_more() {
+        let limits = Limits { fuel: 10, deadline_ms: 5, ..Limits::default() };
+        let after = |fuel, ms| {
+            let left = limits.after(fuel, Duration::from_millis(ms));
+            left.map(|left| (left.fuel, left.deadline_ms)).map_err(|failure| failure.kind)
+        };
+        assert_eq!((after(0, 0), after(9, 4)), (Ok((10, 5)), Ok((1, 1))));
+        assert_eq!((after(10, 0), after(11, 0)), (Err(FailureKind::Fuel), Err(FailureKind::Fuel)));
+        assert_eq!((after(0, 5), after(0, 6)), (Err(FailureKind::Deadline), Err(FailureKind::Deadline)));
+    }
 
     #[test]
     fn fuel_or_deadline_ends_a_call_whichever_is_sooner() {

@@ -5,19 +5,21 @@
 //! happens is a [`PluginFailure`].
 
 use std::fmt;
+use std::time::Instant;
 
 use assent_model::{
-    BindingOutcome, DecisionFacts, Digest, FailureKind, Findings, OrganizationId, Paths, PluginFailure,
+    BindingOutcome, DecisionFacts, Digest, EntityId, FailureKind, Findings, Paths, PluginFailure,
 };
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
+use crate::approvals::Approvals;
 use crate::classify::{Phase, classify, contained};
 use crate::guest::{self, Guest};
 use crate::limits::Limits;
 use crate::needs::Needs;
 use crate::slots::OrganizationSlots;
-use crate::v0_1;
+use crate::v0_1::{self, Asked};
 
 /// The longest reason that a plugin can give for not deciding.
 const GAVE_UP_MAX_BYTES: usize = 1_000;
@@ -57,6 +59,15 @@ pub(crate) struct Functions {
     pub(crate) evaluate: ComponentExportIndex,
 }
 
+/// What a plugin said to one question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What it found, or how it failed.
+    pub outcome: BindingOutcome,
+    /// The approvals without which it did not agree. Empty where it agreed without, or did not agree.
+    pub uses: Vec<EntityId>,
+}
+
 /// A plugin bound to an organization's settings, grants and limits; shared by all its calls.
 pub struct PluginPre {
     pub(crate) binding: String,
@@ -74,23 +85,28 @@ pub struct PluginPre {
 }
 
 impl PluginPre {
-    /// Judges one request in a fresh instance. Blocks for as long as that takes, at most the
-    /// binding's deadline; never panics.
-    pub fn call(&self, facts: &DecisionFacts, slots: &OrganizationSlots) -> BindingOutcome {
+    /// Judges one question, each time that the rule is asked in a fresh instance; see [`Answered::uses`]. Blocks for as
+    /// long as that takes, at most the binding's deadline: its limits are for all times together. Never panics.
+    pub fn call(&self, facts: &DecisionFacts, slots: &OrganizationSlots) -> Answered {
         let mut fuel_used = 0;
-        let result = match slots.try_acquire() {
+        let answered = match slots.try_acquire() {
             None => Err(PluginFailure::new(FailureKind::Busy, "all slots of the organization were in use")),
-            Some(_slot) => contained(|| self.evaluate(facts, slots.organization(), &mut fuel_used))
+            Some(_slot) => contained(|| self.judge(facts, slots, &mut fuel_used))
                 .unwrap_or_else(|panic| Err(PluginFailure::new(FailureKind::Host, panic))),
         };
-        BindingOutcome {
+        let (result, uses) = match answered {
+            Ok((findings, uses)) => (Ok(findings), uses),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
+        let outcome = BindingOutcome {
             binding: self.binding.clone(),
             plugin: self.label.clone(),
             component: self.component,
             settings: self.settings,
             result,
             fuel_used,
-        }
+        };
+        Answered { outcome, uses }
     }
 
     /// What the plugin says of itself.
@@ -133,18 +149,33 @@ impl PluginPre {
         &self.configured
     }
 
-    fn evaluate(
+    fn judge(
         &self,
         facts: &DecisionFacts,
-        organization: &OrganizationId,
+        slots: &OrganizationSlots,
+        fuel_used: &mut u64,
+    ) -> Result<(Findings, Vec<EntityId>), PluginFailure> {
+        let begun = Instant::now();
+        let approvals = Approvals::of(self.needs(), facts);
+        let (findings, used) = approvals.ask(|approvals| {
+            let limits = self.limits.after(*fuel_used, begun.elapsed())?;
+            self.evaluate(Asked { organization: slots.organization(), facts, approvals }, &limits, fuel_used)
+        })?;
+        Ok((findings, used.iter().map(|approval| approval.id.clone()).collect()))
+    }
+
+    fn evaluate(
+        &self,
+        asked: Asked<'_>,
+        limits: &Limits,
         fuel_used: &mut u64,
     ) -> Result<Findings, PluginFailure> {
-        let request = v0_1::resolve(self.needs(), &self.paths, facts, organization);
-        let mut store = guest::armed(self.pre.engine(), &self.limits)?;
+        let request = v0_1::resolve(self.needs(), &self.paths, asked);
+        let mut store = guest::armed(self.pre.engine(), limits)?;
         let returned = self.run(&mut store, &request);
-        *fuel_used = guest::fuel_used(&store, &self.limits);
+        *fuel_used = fuel_used.saturating_add(guest::fuel_used(&store, limits));
         drop(store);
-        v0_1::accept_findings(returned?, &self.limits)
+        v0_1::accept_findings(returned?, limits)
     }
 
     fn run(

@@ -36,7 +36,7 @@ fn a_small_component_is_admitted_and_finds_nothing() {
     let host = host(2);
     let plugin = host.admit(&unbound(Limits::default()), &wat_component("", NOTHING)).unwrap();
     assert_eq!((plugin.label(), plugin.configured()), ("wat 0.1.0", &Configured::Baked));
-    assert!(plugin.call(&facts("read"), &slots(&host, "bay")).result.unwrap().allows());
+    assert!(plugin.call(&facts("read"), &slots(&host, "bay")).outcome.result.unwrap().allows());
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn answers_that_point_outside_the_guest_are_bad_output() {
     let discriminant = "(i32.store8 offset=2048 (i32.const 0) (i32.const 7)) (i32.const 2048)";
     for evaluate in [lists, discriminant, "(i32.const 0x7ffffff0)", "(i32.const 2049)", "(i32.const -4)"] {
         let plugin = host.admit(&unbound(Limits::default()), &wat_component("", evaluate)).unwrap();
-        let failure = plugin.call(&facts("read"), &slots(&host, "bay")).result.expect_err(evaluate);
+        let failure = plugin.call(&facts("read"), &slots(&host, "bay")).outcome.result.expect_err(evaluate);
         assert_eq!(failure.kind, FailureKind::BadOutput, "{evaluate}: {failure}");
     }
 }
@@ -167,14 +167,14 @@ fn a_component_that_cannot_be_snapshotted_is_configured_with_each_call() {
     let table = r#"(table 1 funcref) (func (export "x") (table.set (i32.const 0) (ref.null func)))"#;
     let plugin = host.admit(&unbound(Limits::default()), &wat_component(table, NOTHING)).unwrap();
     assert!(matches!(plugin.configured(), Configured::EachCall { because } if because.contains("table.set")));
-    assert!(plugin.call(&facts("read"), &slots(&host, "bay")).result.unwrap().allows());
+    assert!(plugin.call(&facts("read"), &slots(&host, "bay")).outcome.result.unwrap().allows());
 
     let plugin = host.admit(&hostile("seven", Limits::default()), &composed(&guest("hostile"))).unwrap();
     assert!(matches!(plugin.configured(), Configured::EachCall { because } if because.contains("nested")));
     for _ in 0..2 {
-        let seen = plugin.call(&facts("settings"), &slots(&host, "bay")).result.unwrap();
+        let seen = plugin.call(&facts("settings"), &slots(&host, "bay")).outcome.result.unwrap();
         assert_eq!(seen.notes, ["Some(\"seven\")"]);
-        let counted = plugin.call(&facts("count-calls"), &slots(&host, "bay")).result.unwrap();
+        let counted = plugin.call(&facts("count-calls"), &slots(&host, "bay")).outcome.result.unwrap();
         assert_eq!(counted.notes, ["1"]);
     }
 }

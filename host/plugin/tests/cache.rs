@@ -26,7 +26,7 @@ fn open(directory: &Path) -> Result<PluginHost, HostError> {
 fn answer(directory: &Path, settings: &str) -> String {
     let host = open(directory).unwrap();
     let plugin = host.admit(&hostile(settings, Limits::default()), &guest("hostile")).unwrap();
-    plugin.call(&facts("settings"), &slots(&host, "bay")).result.unwrap().notes.join("")
+    plugin.call(&facts("settings"), &slots(&host, "bay")).outcome.result.unwrap().notes.join("")
 }
 
 fn entries(directory: &Path) -> Vec<PathBuf> {

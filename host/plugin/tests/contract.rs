@@ -197,7 +197,7 @@ fn family() -> DecisionFacts {
 fn a_guest_sees_exactly_the_facts_it_asked_for() {
     let host = host(2);
     let plugin = host.admit(&hostile("", Limits::default()), &guest("hostile")).unwrap();
-    let seen = plugin.call(&family(), &slots(&host, "bay")).result.unwrap().notes.join("\n");
+    let seen = plugin.call(&family(), &slots(&host, "bay")).outcome.result.unwrap().notes.join("\n");
     let expected = include_str!("echo.txt");
     assert_eq!(seen.trim(), expected.trim(), "\n--- seen:\n{seen}");
 }

@@ -35,7 +35,7 @@ impl Guest {
     }
 
     fn told(&self, action: &str) -> Result<Findings, PluginFailure> {
-        self.plugin.call(&facts(action), &slots(&self.host, "bay")).result
+        self.plugin.call(&facts(action), &slots(&self.host, "bay")).outcome.result
     }
 
     fn note(&self, action: &str) -> String {
@@ -95,8 +95,9 @@ fn behaviour_of_every_kind_has_its_failure() {
 
 #[test]
 fn fuel_decides_at_the_same_point_each_time() {
-    let used =
-        |guest: &Guest, action: &str| guest.plugin.call(&facts(action), &slots(&guest.host, "bay")).fuel_used;
+    let used = |guest: &Guest, action: &str| {
+        guest.plugin.call(&facts(action), &slots(&guest.host, "bay")).outcome.fuel_used
+    };
     let free = Guest::with(Limits::default());
     let needed = used(&free, "work:10000");
     assert_eq!(needed, used(&free, "work:10000"));
@@ -120,7 +121,7 @@ fn the_deadline_ends_what_fuel_does_not() {
             break plugin;
         }
     };
-    let outcome = plugin.call(&facts("loop"), &slots(&host, "bay"));
+    let outcome = plugin.call(&facts("loop"), &slots(&host, "bay")).outcome;
     assert_eq!(outcome.result.unwrap_err().kind, FailureKind::Deadline);
 }
 
@@ -160,7 +161,7 @@ fn settings_are_there_in_every_call() {
     let plugin =
         host.admit(&common::hostile("baked:7", Limits::default()), &common::guest("hostile")).unwrap();
     for _ in 0..3 {
-        let outcome = plugin.call(&facts("settings"), &slots(&host, "bay"));
+        let outcome = plugin.call(&facts("settings"), &slots(&host, "bay")).outcome;
         assert_eq!(outcome.result.unwrap().notes, ["Some(\"baked:7\")"]);
     }
 }
@@ -170,12 +171,13 @@ fn memory_left_by_one_organization_is_not_read_by_another() {
     // One slot in the pool, so that both use the same memory.
     let host = host(1);
     let (bay, lone_star) = (admitted(&host, Limits::default()), admitted(&host, Limits::default()));
-    let written = bay.call(&facts("fill-memory:30"), &slots(&host, "bay")).result.unwrap();
+    let written = bay.call(&facts("fill-memory:30"), &slots(&host, "bay")).outcome.result.unwrap();
     assert_eq!(written.notes, [(30 * (64 << 10)).to_string()]);
     for _ in 0..3 {
-        let read = lone_star.call(&facts("read-memory:30"), &slots(&host, "lone-star")).result.unwrap();
+        let read =
+            lone_star.call(&facts("read-memory:30"), &slots(&host, "lone-star")).outcome.result.unwrap();
         assert_eq!(read.notes, ["0"]);
-        bay.call(&facts("fill-memory:30"), &slots(&host, "bay")).result.unwrap();
+        bay.call(&facts("fill-memory:30"), &slots(&host, "bay")).outcome.result.unwrap();
     }
 }
 
@@ -184,15 +186,18 @@ fn a_failed_call_gives_its_slot_back() {
     let host = host(1);
     let plugin = admitted(&host, Limits { fuel: 1_000_000, ..Limits::default() });
     for action in ["loop", "panic", "grow:1000", "invalid-text", "recurse:1000000"] {
-        assert!(plugin.call(&facts(action), &slots(&host, "bay")).result.is_err());
-        assert!(plugin.call(&facts("count-calls"), &slots(&host, "bay")).result.is_ok(), "after {action}");
+        assert!(plugin.call(&facts(action), &slots(&host, "bay")).outcome.result.is_err());
+        assert!(
+            plugin.call(&facts("count-calls"), &slots(&host, "bay")).outcome.result.is_ok(),
+            "after {action}"
+        );
     }
 }
 
 /// Loops until the deadline, as soon as there is a slot to loop in.
 fn loops(plugin: &PluginPre, slots: &OrganizationSlots) -> FailureKind {
     loop {
-        let kind = plugin.call(&facts("loop"), slots).result.unwrap_err().kind;
+        let kind = plugin.call(&facts("loop"), slots).outcome.result.unwrap_err().kind;
         if kind != FailureKind::Busy {
             return kind;
         }
@@ -216,15 +221,15 @@ fn an_organization_without_a_free_slot_is_busy_and_no_other_is() {
         });
         start.wait();
         // The other thread holds the slot from some moment on, until its deadline.
-        let busy = std::iter::repeat_with(|| plugin.call(&facts("count-calls"), &bay))
+        let busy = std::iter::repeat_with(|| plugin.call(&facts("count-calls"), &bay).outcome)
             .take_while(|_| !looping.is_finished())
             .find(|outcome| outcome.result.as_ref().is_err_and(|failure| failure.kind == FailureKind::Busy));
-        let other = plugin.call(&facts("count-calls"), &lone_star);
+        let other = plugin.call(&facts("count-calls"), &lone_star).outcome;
         assert_eq!(busy.expect("the slot is taken").fuel_used, 0);
         assert!(other.result.is_ok());
         assert_eq!(looping.join().unwrap(), FailureKind::Deadline);
     });
-    assert!(plugin.call(&facts("count-calls"), &bay).result.is_ok());
+    assert!(plugin.call(&facts("count-calls"), &bay).outcome.result.is_ok());
 }
 
 #[test]
@@ -237,7 +242,7 @@ fn a_pool_without_a_free_slot_is_busy() {
     let (bay, lone_star) = (slots(&host, "bay"), slots(&host, "lone-star"));
     std::thread::scope(|scope| {
         let looping = scope.spawn(|| loops(&plugin, &bay));
-        let busy = std::iter::repeat_with(|| plugin.call(&facts("count-calls"), &lone_star))
+        let busy = std::iter::repeat_with(|| plugin.call(&facts("count-calls"), &lone_star).outcome)
             .take_while(|_| !looping.is_finished())
             .any(|outcome| outcome.result.is_err_and(|failure| failure.kind == FailureKind::Busy));
         assert!(busy);
@@ -257,12 +262,12 @@ fn components_of_several_memories_fill_every_slot() {
     let start = Barrier::new(SLOTS as usize);
     let call = || {
         start.wait();
-        plugin.call(&facts("loop"), &bay).result.unwrap_err().kind
+        plugin.call(&facts("loop"), &bay).outcome.result.unwrap_err().kind
     };
     let kinds: Vec<_> = std::thread::scope(|scope| {
         let calls: Vec<_> = (0..SLOTS).map(|_| scope.spawn(call)).collect();
         calls.into_iter().map(|call| call.join().unwrap()).collect()
     });
     assert_eq!(kinds, [FailureKind::Deadline; SLOTS as usize]);
-    assert!(plugin.call(&facts("count-calls"), &bay).result.is_ok());
+    assert!(plugin.call(&facts("count-calls"), &bay).outcome.result.is_ok());
 }

@@ -137,7 +137,7 @@ pub struct MissingEntities {
 }
 
 /// The id that a name is a slip of: nearly the same, and not another number in a series.
-fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let without_digits =
         |text: &str| text.chars().filter(|character| !character.is_ascii_digit()).collect::<String>();
     nearest(name, known).filter(|candidate| {

@@ -21,7 +21,7 @@ mod source;
 mod testing;
 mod value;
 
-pub use entities::{EVERY, Edit, MissingEntities, PROVENANCE, Snapshot};
+pub use entities::{EVERY, Edit, MissingEntities, PROVENANCE, Snapshot, meant};
 pub use error::{LoadErrors, LoadProblem, NOT_AMONG_ENTITIES, Unprepared};
 pub use evaluate::FullSet;
 pub use lapses::Lapse;

@@ -221,6 +221,10 @@ impl<R: Relation> Need for Vec<R> {
 }
 
 /// The approvals of one kind that the subject asked for: `approvals: Vec<Approval> = "export"`.
+///
+/// The host counts the use of an approval that makes a rule agree. So the rule is asked without any first, then with
+/// those that can be used, and, once it has said no to all of them, with every one: then it can say what is amiss with
+/// one that is expired, spent or pending, and permits nothing whatever it finds.
 impl Need for Vec<Approval> {
     fn declare(kind: &'static str, needs: &mut wit::Needs) {
         needs.approvals.push(kind.to_owned());

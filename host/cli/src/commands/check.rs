@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use assent_engine::Release;
 use assent_policy::LoadErrors;
 use assent_server::{Clock, SystemClock};
 
+use crate::deployment::build::BuiltOrganization;
 use crate::{cases, exporters};
 
 /// Checks a deployment and prints what it holds.
@@ -25,7 +25,7 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut problems = vec![];
     for (files, organization) in deployment.organizations.iter().zip(&built.organizations) {
         let release = &organization.release;
-        summarize(release, out)?;
+        summarize(organization, out)?;
         super::release::foresee(&deployment, (files, organization), out)?;
         let mut count = 0;
         for file in &organization.case_files {
@@ -51,7 +51,8 @@ pub fn check(root: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     }
 }
 
-fn summarize(release: &Release, out: &mut dyn Write) -> std::io::Result<()> {
+fn summarize(organization: &BuiltOrganization, out: &mut dyn Write) -> std::io::Result<()> {
+    let BuiltOrganization { release, role_notes, .. } = organization;
     writeln!(out, "{}", release.organization())?;
     writeln!(out, "  release {}", release.digest())?;
     writeln!(
@@ -60,8 +61,9 @@ fn summarize(release: &Release, out: &mut dyn Write) -> std::io::Result<()> {
         release.policies().notes().count(),
         release.snapshot().facts().len()
     )?;
-    for missing in release.policies().missing_entities(release.snapshot()).notes {
-        writeln!(out, "  note: {missing}")?;
+    let missing = release.policies().missing_entities(release.snapshot()).notes;
+    for note in missing.iter().chain(role_notes) {
+        writeln!(out, "  note: {note}")?;
     }
     for ((kind, attribute), count) in release.policies().stale_facts(release.snapshot(), SystemClock.now()) {
         writeln!(

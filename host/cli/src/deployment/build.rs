@@ -9,7 +9,7 @@ use assent_engine::state::Rules;
 use assent_engine::{Binding, Caller, Release, Scope, caller::Obligations};
 use assent_model::{EntityKind, Facts, ObligationCode, Value};
 use assent_plugin::{AdmissionProblem, BindingSpec, HostConfig, PluginHost, PluginPre};
-use assent_policy::{LoadErrors, LoadProblem, Names, Policies, SourceFile};
+use assent_policy::{LoadErrors, LoadProblem, MissingEntities, Names, Policies, SourceFile};
 
 use super::config::{self, CallerConfig, PluginConfig, ScopeConfig};
 use super::files::Files;
@@ -25,6 +25,8 @@ pub struct BuiltOrganization {
     pub entity_files: Vec<SourceFile>,
     /// What it sets for its workflows.
     pub rules: Rules,
+    /// Roles that it names there and that nobody has in its files.
+    pub role_notes: Vec<LoadProblem>,
     /// The decision cases; of an archive, none.
     pub case_files: Vec<SourceFile>,
     /// What else it was built from.
@@ -137,6 +139,15 @@ pub(super) fn build_organization(
         numbered.map(|(index, plugin)| bind((index, plugin), &world, host, &mut problems)).collect();
     problems.extend(check_binding_ids(organization));
     problems.extend(config::check_workflows(config, places));
+    let roles = match (files, facts) {
+        (Files::Disk, Some(facts)) => config::missing_roles(config, places, facts),
+        _ => MissingEntities::default(),
+    };
+    problems.extend(roles.slips);
+    if let Files::Disk = files {
+        // Nobody asks an archived release for an approval, and it was good enough to decide.
+        problems.extend(config::doubled_rows(config, places));
+    }
     problems.extend(policies.iter().flat_map(|policies| check_going_on(organization, policies)));
 
     match (policies, snapshot, entity_files.zip(case_files)) {
@@ -153,7 +164,14 @@ pub(super) fn build_organization(
             let texts = [written].into_iter().chain(schema.into_iter().chain(policy_files).flatten());
             let sources = Sources { root: root.clone(), texts: texts.collect(), components };
             let rules = config::rules(config);
-            Ok(BuiltOrganization { release, entity_files, rules, case_files, sources })
+            Ok(BuiltOrganization {
+                release,
+                entity_files,
+                rules,
+                role_notes: roles.notes,
+                case_files,
+                sources,
+            })
         }
         _ => Err(LoadErrors(problems)),
     }

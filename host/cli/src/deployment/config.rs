@@ -3,6 +3,7 @@
 mod audit;
 mod export;
 mod releases;
+mod roles;
 mod state;
 mod witness;
 mod workflow;
@@ -24,10 +25,11 @@ pub use audit::{AuditConfig, CopyConfig, RetentionConfig};
 pub use export::{EXPORTERS_MAX, ExportConfig};
 pub(crate) use export::{check_exports, part};
 pub use releases::ReleasesConfig;
+pub(crate) use roles::missing_roles;
 pub use state::StateConfig;
 pub use witness::WitnessConfig;
 pub use workflow::{ApprovalConfig, BreakGlassConfig, DisclosureConfig, OrganizationStateConfig};
-pub(crate) use workflow::{check as check_workflows, rules};
+pub(crate) use workflow::{check as check_workflows, doubled_rows, rules};
 
 /// `assent.toml`.
 #[derive(Debug, Deserialize)]

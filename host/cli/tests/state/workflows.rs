@@ -123,7 +123,11 @@ fn each_command_is_the_request_that_it_says() {
             "POST holds",
             json!({ "target": "organization", "reason": "r" }),
         ),
-        (&["hold", "propose-release", "1"], "POST holds/1/propose-release", json!({})),
+        (
+            &["hold", "propose-release", "1", "--comment", "c"],
+            "POST holds/1/propose-release",
+            json!({ "comment": "c" }),
+        ),
         (&["hold", "confirm-release", "1"], "POST holds/1/confirm-release", json!({})),
         (&["hold", "take-back", "1"], "POST holds/1/take-back", json!({})),
         (
@@ -254,4 +258,23 @@ fn json_is_printed_as_it_came() {
     for arguments in [&["approval", "show", "1"][..], &["approval", "list"], &["approval", "withdraw", "1"]] {
         assert_eq!(well(&listener.url(), &[arguments, &["--json"]].concat()), format!("{body}\n"));
     }
+}
+
+#[test]
+fn what_the_service_requires_the_command_asks_for_before_it_sends_anything() {
+    let listener = answering(200, json!({ "id": "1" }));
+    for arguments in [
+        &["hold", "propose-release", "1"][..],
+        &["hold", "place", "--caller", "portal"],
+        &["approval", "revoke", "1"],
+        &["approval", "request", "--kind", "export", "--data-set", "D"],
+        &["consent", "revoke", "1"],
+        &["break-glass", "review", "1", "--outcome", "unjustified"],
+        &["break-glass", "review", "1", "--outcome", "unclear"],
+    ] {
+        let said = refused(&at(&listener.url(), arguments));
+        assert!(said.contains("required arguments were not provided"), "{arguments:?}: {said}");
+    }
+    assert!(listener.asked().is_empty());
+    well(&listener.url(), &["break-glass", "review", "1", "--outcome", "justified"]);
 }

@@ -15,17 +15,17 @@ use crate::v0_1::request::{
 };
 use crate::v0_1::resolve::{coding, entity};
 
-/// The subject's approvals of these kinds; by id.
-pub(super) fn approvals<'a>(facts: &'a DecisionFacts, kinds: &[String]) -> Vec<Approval<'a>> {
+/// The subject's approvals of these kinds that can be read; by id.
+pub(crate) fn approvals<'a>(facts: &'a DecisionFacts, kinds: &[String]) -> Vec<&'a Entity> {
     if kinds.is_empty() {
         return Vec::new();
     }
-    let of_kind = |approval: &Entity| {
+    let of_kind = |approval: &&Entity| {
         let kind = approval.attributes.get("kind").and_then(Value::as_text);
         kind.is_some_and(|kind| kinds.iter().any(|wanted| wanted == kind))
+            && self::approval(approval).is_some()
     };
-    let approvals = facts.facts.approvals(&facts.subject.id);
-    approvals.filter(|approval| of_kind(approval)).filter_map(|entity| approval(entity)).collect()
+    facts.facts.approvals(&facts.subject.id).map(AsRef::as_ref).filter(of_kind).collect()
 }
 
 /// The patient's consents; by id.
@@ -96,7 +96,8 @@ fn record(value: &Value) -> Option<Attributes<'_>> {
     if let Value::Record(record) = value { Some(Attributes(record)) } else { None }
 }
 
-fn approval(stored: &Entity) -> Option<Approval<'_>> {
+/// An approval as it is sent.
+pub(super) fn approval(stored: &Entity) -> Option<Approval<'_>> {
     let attributes = Attributes(&stored.attributes);
     let approver = |value| {
         let approver = record(value)?;

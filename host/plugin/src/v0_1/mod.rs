@@ -12,8 +12,9 @@ mod resolve;
 
 pub(crate) use accept::{accept_description, accept_findings, accept_problems, printable};
 pub(crate) use answer::{Description, Findings, Problem};
+pub(crate) use clinical::approvals;
 pub(crate) use request::Request;
-pub(crate) use resolve::resolve;
+pub(crate) use resolve::{Asked, resolve};
 
 /// The contract's text, against which components are checked.
 pub(crate) const WIT: &str = include_str!("../../../../wit/0.1.0/plugin.wit");

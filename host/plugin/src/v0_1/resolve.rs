@@ -11,14 +11,18 @@ use crate::v0_1::request::{
     Absence, Coding, Date, EntityId, Relation, Request, Scalar, Value as Sent, ValueSet,
 };
 
-/// The request of this organization's decision, for a plugin with these needs; `paths` are those of
-/// the attributes among them.
-pub(crate) fn resolve<'a>(
-    needs: &'a Needs,
-    paths: &Paths,
-    facts: &'a DecisionFacts,
-    organization: &'a OrganizationId,
-) -> Request<'a> {
+/// What one plugin is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) organization: &'a OrganizationId,
+    pub(crate) facts: &'a DecisionFacts,
+    /// Of the approvals that it asks for, those that it is to know this time.
+    pub(crate) approvals: &'a [&'a Entity],
+}
+
+/// The request for a plugin with these needs; `paths` are those of the attributes among them.
+pub(crate) fn resolve<'a>(needs: &'a Needs, paths: &Paths, asked: Asked<'a>) -> Request<'a> {
+    let Asked { organization, facts, approvals } = asked;
     let patient = facts.patient.as_deref();
     let of_patient = |wanted: bool| patient.filter(|_| wanted);
     Request {
@@ -33,7 +37,7 @@ pub(crate) fn resolve<'a>(
         attributes: paths.values(facts).into_iter().map(attribute).collect(),
         memberships: needs.memberships.iter().map(|group| facts.subject.ancestors.contains(group)).collect(),
         relations: needs.relations.iter().flat_map(|need| relations(facts, patient, need)).collect(),
-        approvals: clinical::approvals(facts, &needs.approvals),
+        approvals: approvals.iter().copied().filter_map(clinical::approval).collect(),
         consents: of_patient(needs.consents)
             .map_or_else(Vec::new, |patient| clinical::consents(facts, patient)),
         disclosure_decisions: of_patient(needs.disclosure_decisions)

@@ -6,15 +6,16 @@
 //!
 //! INVARIANT (one release per decision): a batch too sees one release and one moment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use assent_audit::record::Actor;
-use assent_engine::state::{Plan, StateError, approval_used, spent};
+use assent_engine::state::{LiveTurn, Plan, StateError, spent};
 use assent_engine::{
     Caller, Judged, ProblemCode, Provenance, Question, Release, caller_view, full_view, record_decision,
 };
-use assent_model::{DecisionId, Effect, Remedy, Request};
+use assent_model::{DecisionId, Effect, EntityId, Remedy, Request};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -26,6 +27,10 @@ use crate::wire::{Evaluations, Response, Semantic, WireError};
 /// How many items of a batch the last four digits of an id can count.
 pub(crate) const BATCH_ITEMS_MOST: u64 = 1 << BATCH_ITEM_BITS;
 const BATCH_ITEM_BITS: u32 = 16;
+
+/// How often it is tried to count the use of an approval where another node changes the state first. As with any change:
+/// each time another node made progress; beyond, whoever asks may ask again.
+const COUNT_ATTEMPTS: u32 = 5;
 
 /// Who asks, whom, and when.
 pub(super) struct Asker {
@@ -222,36 +227,55 @@ fn on_fresh_facts(asker: &Asker, judged: Judged) -> Judged {
     }
 }
 
-/// Counts the use of the approval that a permit uses, if it uses one: on the state as it then is, which may have
+/// Counts the use of each approval that a permit uses, if it uses any: on the state as it then is, which may have
 /// changed its answer. Gives the release that decided.
-async fn counted(asker: &Asker, question: Question, judged: Judged) -> (Arc<Release>, Question, Judged) {
-    let Asker { service, caller, lane, release, at, .. } = asker;
-    let release = Arc::clone(release);
+async fn counted(
+    asker: &Asker,
+    mut question: Question,
+    mut judged: Judged,
+) -> (Arc<Release>, Question, Judged) {
+    let Asker { service, caller, lane, at, .. } = asker;
+    let mut release = Arc::clone(&asker.release);
     let state = service.served(release.organization()).and_then(Served::state);
-    let uses = |release: &Release, judged: &Judged| {
-        let permits = judged.decision.effect() == Effect::Permit;
-        judged.facts.as_ref().filter(|_| permits).and_then(|facts| approval_used(release, facts))
-    };
-    let Some(state) = state.filter(|_| uses(&release, &judged).is_some()) else {
-        return (release, question, judged);
-    };
-    let turn = match state.turn(*at).await {
-        Ok(turn) => turn,
-        Err(error) => return (release, question, uncounted(judged, &error)),
-    };
-    let release = Arc::clone(turn.release());
-    let (question, judged) = lane.judge(&release, caller, question, service.limits.thread_patience()).await;
-    let Some(approval) = uses(&release, &judged) else { return (release, question, judged) };
-    let items = match spent(&turn, &approval, (&question.id, *at)).await {
-        Ok(Some(items)) => items,
-        Ok(None) => return (release, question, unusable(judged)),
-        Err(error) => return (release, question, uncounted(judged, &error)),
-    };
-    let plan = Plan { by: Actor::service(), decision: Some(question.id.clone()), items };
-    match turn.commit(*at, plan).await {
-        Ok(_committed) => (release, question, judged),
-        Err(error) => (release, question, uncounted(judged, &error)),
+    let Some(state) = state.filter(|_| !judged.uses.is_empty()) else { return (release, question, judged) };
+    let mut attempts = COUNT_ATTEMPTS;
+    loop {
+        let turn = match state.turn(*at).await {
+            Ok(turn) => turn,
+            Err(error) => return (release, question, uncounted(judged, &error)),
+        };
+        release = Arc::clone(turn.release());
+        (question, judged) = lane.judge(&release, caller, question, service.limits.thread_patience()).await;
+        if judged.uses.is_empty() {
+            return (release, question, judged);
+        }
+        attempts -= 1;
+        match count(turn, &judged.uses, (&question.id, *at)).await {
+            Ok(true) => return (release, question, judged),
+            Ok(false) => return (release, question, unusable(judged)),
+            // Nothing was counted, and nothing will be: INVARIANT (what was overtaken never happens). After any other
+            // failure the use may be counted already, and to count it anew could be the second time.
+            Err(StateError::Overtaken) if attempts > 0 => {}
+            Err(error) => return (release, question, uncounted(judged, &error)),
+        }
     }
+}
+
+/// Counts a use of each of these approvals, all in one change; or says that one cannot be used any more.
+async fn count(
+    turn: LiveTurn<'_>,
+    uses: &BTreeSet<EntityId>,
+    (decision, at): (&DecisionId, assent_model::Instant),
+) -> Result<bool, StateError> {
+    let mut items = vec![];
+    for approval in uses {
+        match spent(&turn, approval, (decision, at)).await? {
+            Some(more) => items.extend(more),
+            None => return Ok(false),
+        }
+    }
+    let plan = Plan { by: Actor::service(), decision: Some(decision.clone()), items };
+    turn.commit(at, plan).await.map(|_committed| true)
 }
 
 fn uncounted(judged: Judged, error: &StateError) -> Judged {

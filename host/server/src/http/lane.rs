@@ -105,6 +105,11 @@ impl Lane {
         self.threads.available_permits()
     }
 
+    /// How many hold threads, or wait for one.
+    pub(super) fn at_threads(&self) -> usize {
+        Arc::strong_count(&self.threads) - 1
+    }
+
     pub(super) async fn take_all_threads(&self) -> tokio::sync::OwnedSemaphorePermit {
         Arc::clone(&self.threads).acquire_many_owned(THREADS_APART as u32).await.unwrap()
     }

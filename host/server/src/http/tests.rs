@@ -16,6 +16,7 @@ mod requests;
 mod sockets;
 mod state;
 mod turned_away;
+mod uses;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -168,7 +168,14 @@ impl Guest for Hostile {
                 note(memory.iter().filter(|byte| **byte != 0).count().to_string())
             }
             "settings" => note(SETTINGS.with_borrow(|settings| format!("{settings:?}"))),
-            "echo" => Findings { notes: echo(&request), ..findings() },
+            // A denial, so that it is told of approvals that cannot be used as well.
+            "echo" => Findings { notes: echo(&request), denials: vec![denial()], ..findings() },
+            // Agrees to whatever approval it is handed.
+            "any-approval" if request.approvals.is_empty() => Findings { denials: vec![denial()], ..findings() },
+            "any-approval" => findings(),
+            // Agrees only where it is handed so many.
+            "approvals" if request.approvals.len() < number => Findings { denials: vec![denial()], ..findings() },
+            "approvals" => findings(),
             other => return Err(format!("told to do something unknown of {} letters", other.len())),
         })
     }

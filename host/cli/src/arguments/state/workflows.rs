@@ -43,13 +43,13 @@ pub(crate) enum Approval {
         /// The data that it is for.
         #[arg(long)]
         data_set: String,
-        /// The action; left out: the one that the rule is for.
+        /// The action; left out: any.
         #[arg(long)]
         action: Option<String>,
-        /// The purpose.
+        /// The purpose of use; left out: any.
         #[arg(long)]
         purpose: Option<String>,
-        /// Records at most.
+        /// Records at most; left out: any number, which asks for those who approve most.
         #[arg(long)]
         records: Option<u64>,
         /// Why, for those who answer.
@@ -112,7 +112,12 @@ pub(crate) enum BreakGlass {
         id: String,
         #[arg(long)]
         outcome: Outcome,
-        #[arg(long, value_name = "TEXT")]
+        /// What was found; needed unless it was justified.
+        #[arg(
+            long,
+            value_name = "TEXT",
+            required_if_eq_any([("outcome", "unjustified"), ("outcome", "unclear")])
+        )]
         comment: Option<String>,
     },
 }
@@ -153,7 +158,7 @@ pub(crate) enum Disclosure {
         /// To whom, such as `RelatedPerson/grace-park`; left out: everybody.
         #[arg(long, value_name = "TYPE/ID", value_parser = named)]
         recipient: Option<Value>,
-        /// Until when; left out: until it is withdrawn.
+        /// Until when; left out: until it is withdrawn, or, where it discloses, as long as the organization lets it last.
         #[arg(long, value_name = "INSTANT")]
         expires: Option<assent_model::Instant>,
     },
@@ -208,8 +213,9 @@ pub(crate) enum Hold {
     /// Propose that it be released; somebody else must confirm that.
     ProposeRelease {
         id: String,
+        /// Why it can be released, for whoever confirms it.
         #[arg(long, value_name = "TEXT")]
-        comment: Option<String>,
+        comment: String,
     },
     /// Release what somebody else proposed to release.
     ConfirmRelease { id: String },
@@ -352,7 +358,7 @@ impl Hold {
                 step(session, of, (Post, &[], json!({ "target": target.json(), "reason": reason })), out)
             }
             Self::ProposeRelease { id, comment } => {
-                step(session, of, (Post, &[&id, "propose-release"], body([("comment", json!(comment))])), out)
+                step(session, of, (Post, &[&id, "propose-release"], json!({ "comment": comment })), out)
             }
             Self::ConfirmRelease { id } => {
                 step(session, of, (Post, &[&id, "confirm-release"], json!({})), out)

@@ -1,5 +1,7 @@
 //! The shape of what `organization.toml` says of the workflows around decisions.
 
+use std::collections::BTreeMap;
+
 use assent_engine::state::{Emergencies, Rules};
 use assent_policy::LoadProblem;
 use assent_workflow::approval::Rule;
@@ -191,6 +193,30 @@ pub(crate) fn check(config: &OrganizationConfig, places: &Places) -> Vec<LoadPro
         }
     }
     problems
+}
+
+/// Rows of one kind that begin alike: the service would take the one that asks more of people, and whoever reads the
+/// other believes it.
+pub(crate) fn doubled_rows(config: &OrganizationConfig, places: &Places) -> Vec<LoadProblem> {
+    let mut first = BTreeMap::new();
+    let rows = config.approvals.iter().enumerate();
+    rows.filter_map(|(index, row)| {
+        let before = *first.entry((&row.kind, row.records_over)).or_insert(index);
+        (before != index).then(|| {
+            let message = format!(
+                "`approval`: row {} is of the kind `{}` and begins above {} records, as row {} does; write one, or have \
+                 them begin differently",
+                index + 1,
+                row.kind,
+                row.records_over,
+                before + 1
+            );
+            let pointer = format!("/approval/{index}");
+            let part = format!("{pointer}/records_over");
+            places.problem(if places.has(&part) { &part } else { &pointer }, message)
+        })
+    })
+    .collect()
 }
 
 /// A setting as `organization.toml` writes it.

@@ -76,7 +76,7 @@ fn approvals_of_the_kinds_asked_for_are_sent() {
     let facts = facts(entity_of("Approval", "a", an_approval()));
     assert_eq!(approvals(&facts, &[]).len(), 0);
     assert_eq!(approvals(&facts, &["access".to_owned()]).len(), 0);
-    let sent = &approvals(&facts, &["access".to_owned(), "export".to_owned()])[0];
+    let sent = &approval(approvals(&facts, &["access".to_owned(), "export".to_owned()])[0]).unwrap();
     assert_eq!((sent.id, sent.status, sent.uses_left), ("a", ApprovalStatus::Approved, 1));
     assert_eq!((sent.approvers[0].who.id, sent.approvers[0].at, sent.max_records), ("boss", 5, None));
 }

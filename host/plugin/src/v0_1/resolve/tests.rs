@@ -34,7 +34,7 @@ fn facts(stored: Vec<Entity>) -> DecisionFacts {
 /// What a plugin with these needs is handed in this decision.
 fn handed<'a>(needs: &'a Needs, facts: &'a DecisionFacts, organization: &'a OrganizationId) -> Request<'a> {
     let paths = Paths::new(needs.attributes.iter().map(String::as_str));
-    resolve(needs, &paths, facts, organization)
+    resolve(needs, &paths, Asked { organization, facts, approvals: &[] })
 }
 
 fn needs(attributes: &[&str]) -> Needs {

@@ -32,7 +32,7 @@ impl Stateful {
         Self::on(directory, bay(), Sharing::default()).await.unwrap()
     }
 
-    async fn on(
+    pub(super) async fn on(
         directory: tempfile::TempDir,
         release: Release,
         sharing: Sharing,
