@@ -117,6 +117,23 @@ fn an_action_that_is_to_go_on_and_does_not_exist_is_reported_at_its_line() {
 }
 
 #[test]
+fn a_declared_emergency_has_its_own_end_and_no_fresh_facts() {
+    let written = std::fs::read_to_string(root().join("policies/base/health.cedarschema")).unwrap();
+    let fresh = written.replace("@lapses(\"emergency\") end", "@fresh(\"4h\") end");
+    assert_ne!(written, fresh);
+    let directory = tempfile::tempdir().unwrap();
+    let schema = directory.path().join("health.cedarschema");
+    std::fs::write(&schema, fresh).unwrap();
+    let place = ("../../../../policies/base/health.cedarschema", schema.to_str().unwrap());
+    let table =
+        "[break_glass]\nreasons = [\"disaster\"]\ndeclarers = [\"physician\"]\nreviewers = [\"physician\"]\n";
+    let problems = problems(&[place, ("[subjects]", &format!("{table}[subjects]"))]);
+    let expected =
+        "`break_glass` lets emergencies be declared, but the schema has `@fresh` on an attribute of";
+    assert!(problems.len() == 1 && problems[0].contains(expected), "{problems:?}");
+}
+
+#[test]
 fn two_rows_of_approvals_that_begin_alike_are_refused_at_the_second() {
     let row = "[[approval]]\nkind = \"export\"\nrecords_over = 50\nquorum = 2\nroles = [\"physician\"]\n\n";
     let first = line("[[approval]]");

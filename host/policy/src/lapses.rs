@@ -63,6 +63,13 @@ impl Policies {
         found.into_iter().collect()
     }
 
+    /// Whether entities of this type have a fact that must be fresh.
+    #[must_use]
+    pub fn must_be_fresh(&self, kind: &str) -> bool {
+        let attributes = self.schema.types.get(kind).into_iter().flat_map(|of| of.attributes.values());
+        attributes.map(|attribute| attribute.fresh).any(|fresh| fresh.is_some())
+    }
+
     /// How many facts are older than they may be at a moment, by entity type and attribute. Goes through all entities.
     #[must_use]
     pub fn stale_facts(&self, snapshot: &Snapshot, now: Instant) -> BTreeMap<(String, String), usize> {

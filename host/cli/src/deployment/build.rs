@@ -10,6 +10,8 @@ use assent_engine::{Binding, Caller, Release, Scope, caller::Obligations};
 use assent_model::{EntityKind, Facts, ObligationCode, Value};
 use assent_plugin::{AdmissionProblem, BindingSpec, HostConfig, PluginHost, PluginPre};
 use assent_policy::{LoadErrors, LoadProblem, MissingEntities, Names, Policies, SourceFile};
+use assent_workflow::Machine;
+use assent_workflow::break_glass::Emergency;
 
 use super::config::{self, CallerConfig, PluginConfig, ScopeConfig};
 use super::files::Files;
@@ -149,6 +151,7 @@ pub(super) fn build_organization(
         problems.extend(config::doubled_rows(config, places));
     }
     problems.extend(policies.iter().flat_map(|policies| check_going_on(organization, policies)));
+    problems.extend(policies.iter().filter_map(|policies| check_declared(organization, policies)));
 
     match (policies, snapshot, entity_files.zip(case_files)) {
         (Some(policies), Some(snapshot), Some((entity_files, case_files))) if problems.is_empty() => {
@@ -325,6 +328,19 @@ fn check_going_on(organization: &OrganizationFiles, policies: &Policies) -> Vec<
             LoadProblem { help, ..organization.places.problem(&pointer, message) }
         })
         .collect()
+}
+
+/// A declared emergency says itself until when it holds, so nobody provides its facts anew.
+fn check_declared(organization: &OrganizationFiles, policies: &Policies) -> Option<LoadProblem> {
+    let is_declared = organization.config.break_glass.is_some() && policies.must_be_fresh(Emergency::TYPE);
+    let message = || {
+        let name = Emergency::TYPE;
+        format!(
+            "`break_glass` lets emergencies be declared, but the schema has `@fresh` on an attribute of `{name}`"
+        )
+    };
+    let problem = || organization.places.problem("/break_glass", message());
+    is_declared.then(|| problem().with_help("take `@fresh` away: each emergency has an end of its own"))
 }
 
 /// The labels that anybody uses: those of stored entities, and the texts that policies compare with.
