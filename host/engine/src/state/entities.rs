@@ -74,7 +74,7 @@ pub enum EntityRefused {
     )]
     OfFiles,
     /// It is said to have been provided later than now.
-    #[error("`{0}` cannot have been provided later than now")]
+    #[error("`provenance.{0}` is a moment later than now")]
     NotYet(String),
     /// A workflow keeps entities of this type.
     #[error("entities of type `{0}` are made by their own workflow, and by nothing else")]
