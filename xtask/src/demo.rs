@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: builds everything, serves the example organizations on loopback, and prints
 //! requests to paste.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -65,7 +66,14 @@ pub(crate) fn demo() -> anyhow::Result<()> {
     crate::plugins::build(&root)?;
     // For the whole workspace, so that dependencies are built once for this and for the tests.
     run("building the decision service", cargo(&root).args(["build", "--workspace", "--bin", "assent"]))?;
-    let mut service = start(ADDRESS)?;
+    let clinics = root.join("examples/clinics");
+    let mut service = start(&clinics, ADDRESS).with_context(|| {
+        format!(
+            "if it asks for two persons, which it does after a plugin was built anew or a guarded part was edited: have \
+             two agree, or begin the demonstration's log anew by removing {}",
+            clinics.join(".assent").display()
+        )
+    })?;
     print_samples();
     say("the service runs until you press Ctrl-C");
     let status = service.0.wait().context("the service could not be waited for")?;
@@ -73,15 +81,22 @@ pub(crate) fn demo() -> anyhow::Result<()> {
 }
 
 /// Serves what the tests have built, sends each sample, compares the answers, and stops; twice, the
-/// second time with a warm cache.
+/// second time with a warm cache and the log of the first. Of a copy without a log, for one that remembers other plugins
+/// would ask for two persons.
 ///
 /// # Errors
 /// When an answer is not the one that the demonstration shows.
 pub(crate) fn try_out() -> anyhow::Result<()> {
+    // As deep as the original, for its files name others from there.
+    let clinics = root().join("target/clinics");
+    if clinics.exists() {
+        fs::remove_dir_all(&clinics).with_context(|| format!("{} cannot be removed", clinics.display()))?;
+    }
+    copy(&root().join("examples/clinics"), &clinics)?;
     for turn in ["first", "second"] {
         say(&format!("trying the demonstration's requests, {turn} time"));
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let service = start(address)?;
+        let service = start(&clinics, address)?;
         for sample in SAMPLES {
             let (status, body) = post(address, sample)?;
             if let Some(part) = sample.answers.iter().find(|part| !body.contains(**part)) {
@@ -105,18 +120,36 @@ impl Drop for Service {
     }
 }
 
-fn start(address: SocketAddr) -> anyhow::Result<Service> {
+/// Copies a deployment, without what a service keeps there.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let failed = || format!("{} cannot be copied", from.display());
+    fs::create_dir_all(to).with_context(failed)?;
+    for entry in fs::read_dir(from).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_name() == ".assent" {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &target)?;
+        } else {
+            fs::copy(&path, &target).with_context(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn start(clinics: &Path, address: SocketAddr) -> anyhow::Result<Service> {
     let root = root();
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let assent = target.join("debug").join(format!("assent{}", std::env::consts::EXE_SUFFIX));
-    let clinics = root.join("examples/clinics");
     run(
         "making the keys of the example's audit log, where it has none",
-        Command::new(&assent).args(["audit", "init"]).arg(&clinics),
+        Command::new(&assent).args(["audit", "init"]).arg(clinics),
     )?;
     say("starting the decision service with the example organizations");
     let child = Command::new(&assent)
-        .args([Path::new("serve"), &clinics])
+        .args([Path::new("serve"), clinics])
         .args(["--listen", &address.to_string(), "--stopped-clock", NOW])
         .stdin(Stdio::null())
         .spawn()

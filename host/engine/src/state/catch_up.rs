@@ -3,50 +3,75 @@
 //! Every change goes through [`assent_store::Store::apply`], which applies none twice and none out of order; so it
 //! does not matter how much of the logs is read again, only that nothing after the last change is left out.
 //! INVARIANT (what was overtaken never happens): of a change that another node overtook the log says so before the next
-//! one. So each change waits for what follows it, and a database that was lost or put back, which does not know any more
-//! who was first, is not given it. INVARIANT (the state outlives the years it is said in): a year that was let go is not
-//! passed over: in its place what was carried of it is applied, wherever that stands.
+//! one, and of one that two persons gave up their records do. So before the first change is applied, the logs are read to
+//! their end for what they say of it and of those that follow; a database that was lost or put back, which does not know
+//! any more who was first, is not given it. Mostly there is no such change. INVARIANT (the state outlives the years it is
+//! said in): a year that was let go is not passed over: in its place what was carried of it is applied, wherever that
+//! stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use assent_audit::carried::{Carried, CarriedError, Left};
 use assent_audit::log::Entry;
-use assent_audit::record::{CarriedChange, Event};
+use assent_audit::record::{CarriedChange, Event, Record};
 use assent_audit::retention::Shard;
-use assent_audit::shelf::{self, ShelfError};
+use assent_audit::shelf::{self, Shelf, ShelfError};
 use assent_model::Digest;
 use assent_store::{Applied, Change, Place};
 
 use super::carry::overtaken;
-use super::given_up::{GIVEN_UP, GiveUp, NeverMade};
+use super::given_up::{GivenUp, NeverMade};
 use super::{Keeper, StateError, edit};
 
 /// What is found on the logs.
 #[derive(Default)]
 struct Found {
-    /// The newest change, not applied yet.
-    waiting: Option<Change>,
+    /// Changes that the log does not yet call overtaken.
     overtaken: Vec<Place>,
-    /// What is said of changes after them.
-    never_made: NeverMade,
+    /// What is said of changes after them; read once there is one to apply.
+    never_made: Option<NeverMade>,
     /// The latest version that this node knew of, but for those that were given up.
     seen: u64,
+    given_up: GivenUp,
 }
 
 impl Found {
     /// Takes from a record which version there was.
-    fn see(&mut self, event: &Event) {
-        match event {
+    fn see(&mut self, at: shelf::Place, record: &Record) {
+        match &record.event {
             Event::Decision(decision) => {
                 self.seen = self.seen.max(decision.facts.state.map_or(0, |state| state.version));
             }
             Event::StateChanged(change) => self.seen = self.seen.max(change.version),
-            event => {
-                if let Some(given_up) = GiveUp::of(event, GIVEN_UP) {
-                    self.seen = self.seen.min(given_up.after);
+            _ => {
+                if let Some(after) = self.given_up.take(at, record) {
+                    self.seen = self.seen.min(after);
                 }
             }
         }
+    }
+
+    /// Whether this change is to be applied, as far as the logs say. They are read from the first one on.
+    fn counts(
+        &mut self,
+        shelf: &Shelf,
+        at: shelf::Place,
+        version: u64,
+        place: &Place,
+    ) -> Result<bool, ShelfError> {
+        let never_made = match &mut self.never_made {
+            Some(never_made) => never_made,
+            unread => unread.insert(NeverMade::find(shelf, at)?),
+        };
+        if never_made.is_overtaken(&place.record) {
+            return Ok(false);
+        }
+        let is_given_up = never_made.is_given_up(version, at);
+        if is_given_up {
+            // The log says so before the next change, as of any other that was overtaken.
+            self.overtaken.push(place.clone());
+        }
+        Ok(!is_given_up)
     }
 }
 
@@ -60,19 +85,7 @@ struct InPlaceOfYears {
 
 impl Keeper {
     /// Applies what is missing. Gives the version of the state then, and the changes that turned out to be overtaken.
-    ///
-    /// Where something is missing it is looked whether that was given up, which is said after what it is about.
     pub(super) async fn catch_up(&self) -> Result<(u64, Vec<Place>), StateError> {
-        match self.apply_logs(NeverMade::default()).await {
-            Err(error) if error.waits_for_others() => {
-                let never_made = NeverMade::find(&self.shelf)?;
-                if never_made.is_any() { self.apply_logs(never_made).await } else { Err(error) }
-            }
-            applied => applied,
-        }
-    }
-
-    async fn apply_logs(&self, never_made: NeverMade) -> Result<(u64, Vec<Place>), StateError> {
         let organization = self.organization.as_str();
         let reached = self.store.logs(organization).await?;
         let mut reached: BTreeMap<String, Place> =
@@ -80,7 +93,7 @@ impl Keeper {
         // A year is read only after all of those before it were, so what is gone of them is in the store already.
         let years = self.shelf.years()?;
         let since = years.into_iter().rev().find(|year| reached.contains_key(&self.shelf.log(*year)));
-        let mut found = Found { never_made, ..Found::default() };
+        let mut found = Found::default();
         let mut years: BTreeMap<i32, Option<Left>> =
             self.shelf.all_years(since)?.into_iter().map(|year| (year, None)).collect();
         let carried = self.carried(since)?;
@@ -91,25 +104,16 @@ impl Keeper {
             match left {
                 None => self.read((year, &log, known), &mut found).await?,
                 Some(left) => {
-                    // What is said of it in a year that went is said in what was carried of that year.
-                    let waits = found.waiting.take();
-                    found.waiting = waits.filter(|change| !carried.overtaken.contains(&change.place.record));
-                    self.apply(&mut found).await?;
                     let is_new = |change: &CarriedChange| {
                         known.as_ref().is_none_or(|known| known.seq < change.seq)
                             && !carried.overtaken.contains(&change.record)
                     };
                     for change in left.changes.into_iter().filter(is_new) {
-                        let at = shelf::Place { year, position: change.seq };
-                        if found.never_made.is_given_up(change.version, at) {
-                            continue;
-                        }
-                        self.apply_carried(&log, change, &mut found).await?;
+                        self.apply_carried((year, &log), change, &mut found).await?;
                     }
                 }
             }
         }
-        self.apply(&mut found).await?;
         // Of years that were let go only their marks are left, which say nothing any more. A log of another
         // node is that node's to read.
         let version = self.stored_version().await?;
@@ -134,29 +138,18 @@ impl Keeper {
         for entry in entries {
             let entry = entry.map_err(ShelfError::from)?;
             let (at, record) = shelf::decoded(year, &entry)?;
-            found.see(&record.event);
+            found.see(at, &record);
             let change = match record.event {
                 Event::StateChanged(change) if !change.items.is_empty() => change,
-                event => {
-                    if let Some(record) = overtaken(&event) {
-                        found.waiting = found.waiting.take().filter(|change| change.place.record != record);
-                    }
-                    continue;
-                }
+                _ => continue,
             };
-            self.apply(found).await?;
-            let edits = change.items.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
             let record = Digest::from_bytes(entry.leaf).to_string();
             let place = Place { log: log.to_owned(), seq: entry.seq, record };
-            if found.never_made.is_overtaken(&place.record) {
-                continue;
+            if found.counts(&self.shelf, at, change.version, &place)? {
+                let edits = change.items.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
+                let version = change.version;
+                self.apply(version, Change { version, place, edits }, found).await?;
             }
-            if found.never_made.is_given_up(change.version, at) {
-                // The log says so before the next change, as of any other that was overtaken.
-                found.overtaken.push(place);
-                continue;
-            }
-            found.waiting = Some(Change { version: change.version, place, edits });
         }
         Ok(())
     }
@@ -196,25 +189,23 @@ impl Keeper {
     /// Applies what is left of a change in a year that was let go, at its place there.
     async fn apply_carried(
         &self,
-        log: &str,
+        (year, log): (i32, &str),
         change: CarriedChange,
         found: &mut Found,
     ) -> Result<(), StateError> {
         let first = change.first();
         let CarriedChange { version, seq, record, items, .. } = change;
-        let edits = items.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
-        let change = Change { version, place: Place { log: log.to_owned(), seq, record }, edits };
-        let applied = self.store.apply_since(self.organization.as_str(), first, &change).await?;
-        if let Applied::Overtaken { .. } = applied {
-            found.overtaken.push(change.place);
+        let place = Place { log: log.to_owned(), seq, record };
+        if found.counts(&self.shelf, shelf::Place { year, position: seq }, version, &place)? {
+            let edits = items.iter().map(edit).collect::<Result<Vec<_>, _>>()?;
+            self.apply(first, Change { version, place, edits }, found).await?;
         }
         Ok(())
     }
 
-    /// Applies the change that waits: nothing after it says that it never happened.
-    async fn apply(&self, found: &mut Found) -> Result<(), StateError> {
-        let Some(change) = found.waiting.take() else { return Ok(()) };
-        match self.store.apply(self.organization.as_str(), &change).await? {
+    /// Applies a change, which stands for all from version `first` to its own.
+    async fn apply(&self, first: u64, change: Change, found: &mut Found) -> Result<(), StateError> {
+        match self.store.apply_since(self.organization.as_str(), first, &change).await? {
             // Another node made that version, and this change was never acknowledged.
             Applied::Overtaken { .. } => found.overtaken.push(change.place),
             Applied::Now(_) | Applied::Before => {}

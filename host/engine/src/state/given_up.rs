@@ -5,13 +5,14 @@
 //! applies what its own log has. INVARIANT (nothing that was seen is displaced in silence): where a node's log has seen
 //! a later version than there is then, the node does not go on, for another node's log may have it. Where that node is
 //! gone for good, two persons say so: a record of the action [`GIVEN_UP`], after which nothing counts that this log said
-//! before of later versions than the one it names.
+//! before of later versions than the one it names, whatever other nodes make of these versions meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use assent_audit::record::{Actor, Administration, Event};
+use assent_audit::record::{Actor, Administration, Event, Record};
+use assent_audit::retention::{is_in_time, same_person};
 use assent_audit::shelf::{Place, Shelf, ShelfError};
-use assent_model::EntityId;
+use assent_model::{EntityId, Instant};
 use assent_store::Store;
 use serde_json::json;
 
@@ -86,42 +87,74 @@ pub async fn stored_version(store: &Store, organization: &str) -> Result<u64, as
     Ok(versions.into_iter().find(|(name, _)| name == organization).map_or(0, |(_, version)| version))
 }
 
-/// What is not to be applied, as the logs say somewhere after it.
+/// What two persons gave up, as a log is read in its order. INVARIANT (two persons): what one record says counts only
+/// after another's, of somebody else, that asked for the same no longer than [`REQUEST_DAYS`] before.
+///
+/// [`REQUEST_DAYS`]: assent_audit::retention::REQUEST_DAYS
 #[derive(Debug, Default)]
+pub(super) struct GivenUp {
+    asked: BTreeMap<String, (Instant, GiveUp)>,
+    /// By request: one whose record came twice counts where it stands first, for changes may follow it.
+    given_up: BTreeMap<String, (Place, u64)>,
+}
+
+impl GivenUp {
+    /// Takes the next record. Gives the version after which all is given up from here on, where it says that first.
+    pub(super) fn take(&mut self, place: Place, record: &Record) -> Option<u64> {
+        if let Some(asked) = GiveUp::of(&record.event, GIVE_UP_ASKED) {
+            // The first counts: nobody changes what a second person is looking at.
+            self.asked.entry(asked.request.clone()).or_insert((record.at, asked));
+        }
+        let GiveUp { request, after, by, .. } = GiveUp::of(&record.event, GIVEN_UP)?;
+        let (asked_at, asked) = self.asked.get(&request)?;
+        let is_meant =
+            asked.after == after && !same_person(&asked.by, &by) && is_in_time(*asked_at, record.at);
+        if !is_meant || self.given_up.contains_key(&request) {
+            return None;
+        }
+        self.given_up.insert(request, (place, after));
+        Some(after)
+    }
+
+    /// Whether a change of this version at this place was given up after it was recorded.
+    fn has(&self, version: u64, at: Place) -> bool {
+        self.given_up.values().any(|(place, after)| *place > at && version > *after)
+    }
+}
+
+/// What is not to be applied, as the logs say somewhere after it.
+#[derive(Debug)]
 pub(super) struct NeverMade {
-    given_up: Vec<(Place, u64)>,
+    given_up: GivenUp,
     /// Records of changes that were overtaken.
     overtaken: BTreeSet<String>,
 }
 
 impl NeverMade {
-    /// Looks through the logs.
-    pub(super) fn find(shelf: &Shelf) -> Result<Self, ShelfError> {
-        let mut found = Self::default();
-        for year in shelf.years()? {
-            for entry in shelf.reader(year)?.entries(0)? {
+    /// Looks through the logs from this place on, for what they say of changes there and later.
+    pub(super) fn find(shelf: &Shelf, from: Place) -> Result<Self, ShelfError> {
+        let mut found = Self { given_up: GivenUp::default(), overtaken: BTreeSet::new() };
+        for year in shelf.years()?.into_iter().filter(|year| *year >= from.year) {
+            let first = if year == from.year { from.position } else { 0 };
+            for entry in shelf.reader(year)?.entries(first)? {
                 let (place, record) = assent_audit::shelf::decoded(year, &entry?)?;
                 found.overtaken.extend(super::carry::overtaken(&record.event));
-                if let Event::StateCarried(part) = &record.event {
-                    found.overtaken.extend(part.overtaken.iter().cloned());
+                found.given_up.take(place, &record);
+                if let Event::StateCarried(part) = record.event {
+                    found.overtaken.extend(part.overtaken);
                 }
-                found.given_up.extend(GiveUp::of(&record.event, GIVEN_UP).map(|said| (place, said.after)));
             }
         }
         Ok(found)
     }
 
-    pub(super) fn is_any(&self) -> bool {
-        !self.given_up.is_empty() || !self.overtaken.is_empty()
-    }
-
-    /// Whether a change of this version, recorded here, was overtaken, as its log says.
+    /// Whether the change with this record was overtaken, as its log says.
     pub(super) fn is_overtaken(&self, record: &str) -> bool {
         self.overtaken.contains(record)
     }
 
     /// Whether a change of this version at this place was given up after it was recorded.
     pub(super) fn is_given_up(&self, version: u64, at: Place) -> bool {
-        self.given_up.iter().any(|(place, after)| *place > at && version > *after)
+        self.given_up.has(version, at)
     }
 }

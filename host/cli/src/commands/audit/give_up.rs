@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use assent_audit::index::{Order, PAGE_MAX, Query};
-use assent_audit::retention::{REQUEST_DAYS, RequestError, same_person};
+use assent_audit::retention::{REQUEST_DAYS, RequestError, is_in_time, same_person};
 use assent_audit::shelf::{Page, Shelf};
 use assent_engine::state::{GIVE_UP_ASKED, GIVEN_UP, GiveUp, give_up_request, stored_version};
 use assent_model::Instant;
@@ -19,8 +19,6 @@ use super::record::{Said, actor, new_id, record};
 use super::{Opened, Which, open_of, wait_for};
 use crate::commands::serve::state;
 use crate::deployment::Deployment;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Asks that every version after this one be given up.
 ///
@@ -76,7 +74,7 @@ pub fn confirm(
     if let Some((_, done)) = said(&shelf, request, GIVEN_UP)? {
         bail!(RequestError::ConfirmedBy(done.by.entity.id.to_string()));
     }
-    if SystemClock.now().as_millis() - asked_at.as_millis() > REQUEST_DAYS * DAY_MS {
+    if !is_in_time(asked_at, SystemClock.now()) {
         bail!(RequestError::Expired(asked_at));
     }
     ensure_is_at(&deployment, &shelf, asked.after)?;

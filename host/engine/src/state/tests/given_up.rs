@@ -55,11 +55,15 @@ impl Nodes {
         std::fs::copy(older, self.first.database()).unwrap();
     }
 
-    async fn give_up(&self, node: usize, after: u64) {
+    /// Has these persons say that versions are given up: one asks, and another one, if any, agrees.
+    async fn give_up(&self, node: usize, after: u64, persons: &[&str]) {
         let logs = Logs::open_briefly(self.config(node), [organization()], now()).unwrap().0;
         let recorder = AuditRecorder::new(Arc::new(logs));
-        let said = GiveUp { request: "r1".into(), after, by: Actor::service(), reason: "it burnt".into() };
-        recorder.note(&organization(), now(), said.event(GIVEN_UP)).await.unwrap();
+        for (person, action) in persons.iter().zip([GIVE_UP_ASKED, GIVEN_UP, GIVEN_UP]) {
+            let by = Actor { entity: EntityId::new("Person", *person), ..Actor::service() };
+            let said = GiveUp { request: "r1".into(), after, by, reason: "it burnt".into() };
+            recorder.note(&organization(), now(), said.event(action)).await.unwrap();
+        }
         recorder.logs().close().unwrap();
     }
 }
@@ -144,7 +148,11 @@ fn versions_that_two_gave_up_never_were_and_the_node_that_comes_back_is_told() {
         nodes.put_back(&older);
         // The first has version 3, which nothing can follow: it was made on version 2.
         assert_eq!(started(&nodes, 0).await, Err((1, 3)));
-        nodes.give_up(0, 1).await;
+        nodes.give_up(0, 1, &["ann"]).await;
+        assert_eq!(started(&nodes, 0).await, Err((1, 3)));
+        nodes.give_up(0, 1, &["ann", " Ann"]).await;
+        assert_eq!(started(&nodes, 0).await, Err((1, 3)), "one person alone");
+        nodes.give_up(0, 1, &["ann", "bob"]).await;
         assert_eq!(started(&nodes, 0).await, Ok(1));
         nodes.change(0, "p9").await;
         nodes.change(0, "p8").await;
@@ -163,5 +171,50 @@ fn versions_that_two_gave_up_never_were_and_the_node_that_comes_back_is_told() {
         stop(opened).await;
         // The other one comes back after all.
         assert_eq!(started(&nodes, 1).await, Ok(3));
+    });
+}
+
+#[test]
+fn what_was_given_up_does_not_come_back_on_a_version_that_another_node_made_meanwhile() {
+    run(async {
+        let nodes = Nodes::new();
+        nodes.change(0, "p0").await;
+        let older = nodes.copy();
+        nodes.change(1, "p1").await;
+        nodes.change(0, "p2").await;
+        nodes.put_back(&older);
+        assert_eq!(started(&nodes, 0).await, Err((1, 3)));
+        nodes.give_up(0, 1, &["ann", "bob"]).await;
+        // Version 2 is there again when the node starts, and is not the one on which its version 3 was made.
+        let other = nodes.first.store().await;
+        let place =
+            Place { log: "third.example.org/audit/clinic/2026".into(), seq: 0, record: "0".repeat(64) };
+        let edits = vec![edit(&item("p7", Some("Zoe"))).unwrap()];
+        other.apply("clinic", &Change { version: 2, place, edits }).await.unwrap();
+        other.close().await;
+        assert_eq!(started(&nodes, 0).await, Ok(2));
+        let opened = nodes.try_start(0).await.unwrap();
+        let found = opened.0.store().page("clinic", ENTITIES, None, 10).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|document| document.key.id()).collect();
+        assert_eq!(ids, ["Patient/p0", "Patient/p7"]);
+        stop(opened).await;
+    });
+}
+
+#[test]
+fn a_record_of_giving_up_that_came_twice_takes_back_nothing_that_was_made_between() {
+    run(async {
+        let nodes = Nodes::new();
+        nodes.change(0, "p0").await;
+        let older = nodes.copy();
+        nodes.change(1, "p1").await;
+        nodes.change(0, "p2").await;
+        nodes.put_back(&older);
+        nodes.give_up(0, 1, &["ann", "bob"]).await;
+        nodes.change(0, "p9").await;
+        nodes.give_up(0, 1, &["ann", "bob", "bob"]).await;
+        assert_eq!(started(&nodes, 0).await, Ok(2));
+        nodes.first.remove_database();
+        assert_eq!(started(&nodes, 0).await, Ok(2));
     });
 }
