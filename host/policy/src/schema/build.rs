@@ -105,16 +105,13 @@ fn entity_types(
         let kind = kind(&written.annotations, &attributes, &mut |message, help| {
             report(format!("entity type `{name}`: {message}"), help);
         });
-        let never_fresh = match kind {
-            Some(EntityKind::Approval | EntityKind::Consent | EntityKind::DisclosureDecision) => {
-                Some("its workflow says until when it counts")
-            }
-            Some(EntityKind::ValueSet) => Some("value sets have versions"),
-            Some(EntityKind::Patient | EntityKind::Relation { .. }) | None => None,
-        };
-        if let Some(why) = never_fresh.filter(|_| attributes.values().any(|of| of.fresh.is_some())) {
+        let made_by_workflow =
+            matches!(kind, Some(EntityKind::Approval | EntityKind::Consent | EntityKind::DisclosureDecision));
+        if made_by_workflow && attributes.values().any(|attribute| attribute.fresh.is_some()) {
             report(
-                format!("entity type `{name}` has an attribute with `@fresh`, but {why}"),
+                format!(
+                    "entity type `{name}` has an attribute with `@fresh`, but its workflow says until when it counts"
+                ),
                 Some("take `@fresh` away".to_owned()),
             );
         }
