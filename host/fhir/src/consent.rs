@@ -8,8 +8,6 @@
 //! INVARIANT (nothing is passed over): whatever has a patient becomes an entity, if only an objection.
 //! Sources: FHIR R4 Consent; IHE PCF.
 
-use std::fmt;
-
 use assent_model::{Digest, EntityId, Instant};
 use serde_json::{Map, Value, json};
 
@@ -37,32 +35,18 @@ const NAMED_MAX: usize = 32;
 const ID_DIGITS: usize = 32;
 pub(crate) const NOT_DATED: &str = "1970-01-01T00:00:00Z";
 
-/// What a reader knows of whom documents name.
-pub struct Known<'a> {
-    /// Whether an entity is stored.
-    pub is_stored: &'a dyn Fn(&EntityId) -> bool,
-    /// Whether the first, a related person, can sign for the second, a patient, now.
-    pub may_sign: &'a dyn Fn(&EntityId, &EntityId) -> bool,
-}
-
-impl fmt::Debug for Known<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Known")
-    }
-}
-
 /// Reads a FHIR R4 Consent from its text.
 ///
 /// `text` is one resource as JSON in UTF-8; the caller limits its length, to which memory and findings are
-/// proportional. `now` is when it is read: what says that it was given later is an objection. `known` says who is
-/// stored, whom alone a document can name, and who can sign for a patient.
+/// proportional. `now` is when it is read: what says that it was given later is an objection. `is_stored` says
+/// whether an entity is stored: whom a document names must be.
 ///
 /// What comes of it is meant to be applied whole. [`Outcome::Directive`]: put [`Directive::entity`], show
 /// [`Directive::unsupported`] to whoever sent it and to whoever resolves objections. [`Outcome::Other`]: remove
 /// what had this id. An error: change nothing, and refuse the text with the error's message.
 ///
 /// ```
-/// use assent_fhir::{Known, Outcome, Settings, normalise};
+/// use assent_fhir::{Outcome, Settings, normalise};
 ///
 /// let text = br#"{
 ///     "resourceType": "Consent",
@@ -78,8 +62,7 @@ impl fmt::Debug for Known<'_> {
 ///     "provision": {"type": "permit", "data": []}
 /// }"#;
 /// let now = "2026-01-06T09:00:00Z".parse()?;
-/// let known = Known { is_stored: &|_| true, may_sign: &|_, _| false };
-/// let Outcome::Directive(directive) = normalise(text, &Settings::default(), now, &known)? else {
+/// let Outcome::Directive(directive) = normalise(text, &Settings::default(), now, &|_| true)? else {
 ///     unreachable!("its scope is privacy");
 /// };
 /// assert_eq!(directive.entity["uid"], serde_json::json!({"type": "Consent", "id": "c1"}));
@@ -93,7 +76,7 @@ impl fmt::Debug for Known<'_> {
 /// );
 ///
 /// let nobody = br#"{"resourceType": "Consent", "id": "c1"}"#;
-/// let error = normalise(nobody, &Settings::default(), now, &known).unwrap_err();
+/// let error = normalise(nobody, &Settings::default(), now, &|_| true).unwrap_err();
 /// assert!(error.to_string().starts_with("`Consent.patient`: it cannot be told whose consent this is"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -104,10 +87,10 @@ pub fn normalise(
     text: &[u8],
     settings: &Settings,
     now: Instant,
-    known: &Known<'_>,
+    is_stored: &dyn Fn(&EntityId) -> bool,
 ) -> Result<Outcome, Unreadable> {
     let (value, found) = text::load(text, "Consent")?;
-    let mut reader = Reader { settings, known, found, notes: Vec::new() };
+    let mut reader = Reader { settings, is_stored, found, notes: Vec::new() };
     let unnamed =
         || format!("unnamed-{}", Digest::of(text).to_string().chars().take(ID_DIGITS).collect::<String>());
     reader.consent(&At { value: &value, path: "Consent".to_owned() }, now, unnamed)

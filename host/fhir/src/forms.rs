@@ -2,7 +2,7 @@
 //!
 //! FHIR has no code for "this is the authorization that 42 CFR 2.31 asks for": the organization says by which
 //! policies (`policy.uri`) it knows its own papers. INVARIANT (a form opens only when it was signed): the document is
-//! read in full, dated, and agreed to by its patient or somebody who can sign for that patient now. Whether that is enough (a
+//! read in full, dated, and agreed to by its patient or a related person who is stored. Whether that is enough (a
 //! minor's own signature, a recipient by name, how long it lasts) is for the rule that asks for the form.
 
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ impl Reader<'_> {
             // Somebody else may have agreed as well, such as a clinic that is not stored.
             match self.reference(&at, &["Patient", "RelatedPerson"]) {
                 Ok(who) if who == *patient => by_patient = true,
-                Ok(who) if (self.known.may_sign)(&who, patient) => drop(by_others.insert(who)),
+                Ok(who) if who.kind == "RelatedPerson" => drop(by_others.insert(who)),
                 Ok(_) | Err(_) => {}
             }
         }

@@ -45,7 +45,7 @@ mod shapes;
 mod text;
 mod window;
 
-pub use consent::{Known, normalise};
+pub use consent::normalise;
 pub use error::Unreadable;
 pub use nested::{PROVISION_DEPTH_MAX, PROVISIONS_MAX};
 pub use outcome::{

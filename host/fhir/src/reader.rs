@@ -4,9 +4,9 @@
 //! all the names it may have, so that any other member, and any extension in it, is listed. What is copied
 //! as it is, and means nothing here, goes through [`Reader::described`], which finds modifiers at any depth.
 
+use assent_model::EntityId;
 use serde_json::{Map, Value};
 
-use crate::consent::Known;
 use crate::findings::Findings;
 use crate::outcome::{Note, Remark, Why};
 use crate::settings::Settings;
@@ -64,7 +64,8 @@ impl<'a> Element<'a> {
 /// The settings, and what was found so far.
 pub(crate) struct Reader<'s> {
     pub(crate) settings: &'s Settings,
-    pub(crate) known: &'s Known<'s>,
+    /// Whether an entity is stored.
+    pub(crate) is_stored: &'s dyn Fn(&EntityId) -> bool,
     /// What is unsupported, malformed or not.
     pub(crate) found: Findings,
     pub(crate) notes: Vec<Note>,

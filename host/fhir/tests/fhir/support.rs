@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use assent_fhir::{Directive, Known, Outcome, Settings, Unreadable, normalise};
+use assent_fhir::{Directive, Outcome, Settings, Unreadable, normalise};
 use assent_model::{EntityId, Instant};
 use serde_json::{Value, json};
 
-pub(crate) const STORED: [(&str, &str); 6] = [
+pub(crate) const STORED: [(&str, &str); 5] = [
     ("Organization", "hospital"),
     ("Patient", "p1"),
     ("Practitioner", "drb"),
     ("Practitioner", "drc"),
     ("RelatedPerson", "mother"),
-    ("RelatedPerson", "neighbour"),
 ];
 
 /// When the documents are read.
@@ -105,10 +104,6 @@ pub(crate) fn settings() -> Settings {
     .unwrap()
 }
 
-fn may_sign(who: &EntityId, patient: &EntityId) -> bool {
-    (who.id.as_str(), patient.id.as_str()) == ("mother", "p1")
-}
-
 pub(crate) fn is_stored(entity: &EntityId) -> bool {
     STORED.contains(&(entity.kind.as_str(), entity.id.as_str()))
 }
@@ -118,7 +113,7 @@ pub(crate) fn read_consent(document: &Value) -> Result<Outcome, Unreadable> {
 }
 
 pub(crate) fn read_text(text: &[u8]) -> Result<Outcome, Unreadable> {
-    normalise(text, &settings(), now(), &Known { is_stored: &is_stored, may_sign: &may_sign })
+    normalise(text, &settings(), now(), &is_stored)
 }
 
 pub(crate) fn now() -> Instant {

@@ -4,8 +4,8 @@
 //! objects until another version of it is recorded.
 
 use assent_engine::state::{LiveTurn, Person, document};
-use assent_fhir::{Directive, Known, Outcome, Unreadable, normalise};
-use assent_model::{EntityId, Facts, Instant, Value as Fact};
+use assent_fhir::{Directive, Outcome, Unreadable, normalise};
+use assent_model::{EntityId, Instant};
 use assent_workflow::Machine;
 use assent_workflow::consent::{Remark, Version};
 use axum::http::StatusCode;
@@ -109,9 +109,7 @@ fn version(
 ) -> Result<Version, Stop> {
     let facts = turn.release().snapshot().facts();
     let is_stored = |entity: &EntityId| facts.get(entity).is_some();
-    let may_sign = |who: &EntityId, patient: &EntityId| may_sign(facts, (who, patient), asking.at);
-    let known = Known { is_stored: &is_stored, may_sign: &may_sign };
-    let outcome = normalise(text, &asking.state.rules().consents, asking.at, &known);
+    let outcome = normalise(text, &asking.state.rules().consents, asking.at, &is_stored);
     let directive: Directive = match outcome.map_err(|error| unreadable(&error))? {
         Outcome::Directive(directive) => *directive,
         Outcome::Other(_) => {
@@ -143,23 +141,6 @@ fn version(
         objections: objections.collect(),
         notes: notes.collect(),
         recorded_by: person.id,
-    })
-}
-
-/// The relation of the base schema by which somebody stands for a patient.
-const PROXY: &str = "ProxyGrant";
-/// What takes that away again.
-const TAKEN_AWAY: [&str; 4] = ["revoked", "rightsTerminated", "courtOrderNoAccess", "endangerment"];
-
-/// Whether somebody stands for a patient now, verified, and not only to see what an adult patient lets them see.
-fn may_sign(facts: &Facts, (who, patient): (&EntityId, &EntityId), now: Instant) -> bool {
-    facts.relations(PROXY, who, patient).any(|grant| {
-        let flag = |name: &str| grant.attributes.get(name).and_then(Fact::as_boolean) == Some(true);
-        let moment = |name: &str| grant.attributes.get(name).and_then(Fact::as_instant);
-        let holds = moment("start").is_none_or(|start| start <= now)
-            && ["end", "recertifyBy"].iter().all(|name| moment(name).is_none_or(|end| now < end));
-        let only_sees = grant.attributes.get("adultAuthorizationCategories").is_some();
-        holds && flag("verified") && !TAKEN_AWAY.iter().any(|name| flag(name)) && !only_sees
     })
 }
 
