@@ -10,11 +10,13 @@
 //! more of medical records, often until some years after a minor is of age; whether that reaches an audit log is
 //! for the organization to say.
 
+mod holds;
 mod let_go;
 mod state;
 
+pub use holds::Hold;
 pub use let_go::{LetGoError, Shard, Tombstone};
-pub use state::{Asked, Hold, Request, RequestError, State, Wanted, same_person};
+pub use state::{Asked, Request, RequestError, State, Wanted, same_person};
 
 use std::fmt;
 

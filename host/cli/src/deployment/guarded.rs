@@ -24,8 +24,8 @@ use super::{Deployment, OrganizationFiles};
 
 /// Whoever changes how a part is written changes this: then every part is another one, which two persons must look at.
 const FORM: &[u8] = b"assent-guarded-part-1";
-/// The words by which policies, types and attributes about emergencies are known: those of the base policies and of
-/// HL7's purposes of use.
+/// The words by which policies, types and attributes about emergencies are known: those of the base policies, and HL7's
+/// purpose of use for breaking the glass. Its `ETREAT` and `ERTREAT` are none: with them one asks as for any treatment.
 const EMERGENCY: &[&str] = &["emergency", "break-glass", "break_glass", "breakglass", "btg"];
 
 /// The guarded parts of an organization's release.
