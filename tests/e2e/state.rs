@@ -565,6 +565,10 @@ fn a_form_of_consent_opens_to_whom_it_names_once_it_is_signed_and_until_it_is_re
     let unsigned = good(&put(&document), 201);
     assert!(unsigned["notes"].to_string().contains("counts for no form of consent"), "{unsigned}");
     assert!(!clinics.permits(HOSPITAL, &share));
+    // A parent, and not of this patient.
+    document["performer"] = json!([{ "reference": "RelatedPerson/emma-cole-parent" }]);
+    good(&put(&document), 200);
+    assert!(!clinics.permits(HOSPITAL, &share));
     document["performer"] = json!([{ "reference": "Patient/drew-mason" }]);
     let signed = good(&put(&document), 200);
     let permitted = clinics.ask(HOSPITAL, &share);

@@ -19,7 +19,7 @@ use crate::outcome::{
     BaseSource, Combining, Directive, Other, OtherScope, Outcome, Remark, Rule, Status, Unsupported, Why,
 };
 use crate::provision::Provision;
-use crate::reader::{At, Element, Reader};
+use crate::reader::{At, Element, Reader, Records};
 use crate::reference::is_id;
 use crate::settings::{Effect, Settings};
 use crate::shapes::{CONSENT, KEPT, NARRATIVE, READ_AND_KEPT, VERIFICATION};
@@ -38,15 +38,15 @@ pub(crate) const NOT_DATED: &str = "1970-01-01T00:00:00Z";
 /// Reads a FHIR R4 Consent from its text.
 ///
 /// `text` is one resource as JSON in UTF-8; the caller limits its length, to which memory and findings are
-/// proportional. `now` is when it is read: what says that it was given later is an objection. `is_stored` says
-/// whether an entity is stored: whom a document names must be.
+/// proportional. `now` is when it is read: what says that it was given later is an objection. `records` says
+/// who is stored, as whom a document names must be, and who may sign for whom.
 ///
 /// What comes of it is meant to be applied whole. [`Outcome::Directive`]: put [`Directive::entity`], show
 /// [`Directive::unsupported`] to whoever sent it and to whoever resolves objections. [`Outcome::Other`]: remove
 /// what had this id. An error: change nothing, and refuse the text with the error's message.
 ///
 /// ```
-/// use assent_fhir::{Outcome, Settings, normalise};
+/// use assent_fhir::{Outcome, Records, Settings, normalise};
 ///
 /// let text = br#"{
 ///     "resourceType": "Consent",
@@ -62,7 +62,8 @@ pub(crate) const NOT_DATED: &str = "1970-01-01T00:00:00Z";
 ///     "provision": {"type": "permit", "data": []}
 /// }"#;
 /// let now = "2026-01-06T09:00:00Z".parse()?;
-/// let Outcome::Directive(directive) = normalise(text, &Settings::default(), now, &|_| true)? else {
+/// let records = Records { is_stored: &|_| true, represents: &|_, _| false };
+/// let Outcome::Directive(directive) = normalise(text, &Settings::default(), now, &records)? else {
 ///     unreachable!("its scope is privacy");
 /// };
 /// assert_eq!(directive.entity["uid"], serde_json::json!({"type": "Consent", "id": "c1"}));
@@ -76,7 +77,7 @@ pub(crate) const NOT_DATED: &str = "1970-01-01T00:00:00Z";
 /// );
 ///
 /// let nobody = br#"{"resourceType": "Consent", "id": "c1"}"#;
-/// let error = normalise(nobody, &Settings::default(), now, &|_| true).unwrap_err();
+/// let error = normalise(nobody, &Settings::default(), now, &records).unwrap_err();
 /// assert!(error.to_string().starts_with("`Consent.patient`: it cannot be told whose consent this is"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -87,10 +88,10 @@ pub fn normalise(
     text: &[u8],
     settings: &Settings,
     now: Instant,
-    is_stored: &dyn Fn(&EntityId) -> bool,
+    records: &Records<'_>,
 ) -> Result<Outcome, Unreadable> {
     let (value, found) = text::load(text, "Consent")?;
-    let mut reader = Reader { settings, is_stored, found, notes: Vec::new() };
+    let mut reader = Reader { settings, records, found, notes: Vec::new() };
     let unnamed =
         || format!("unnamed-{}", Digest::of(text).to_string().chars().take(ID_DIGITS).collect::<String>());
     reader.consent(&At { value: &value, path: "Consent".to_owned() }, now, unnamed)

@@ -2,8 +2,9 @@
 //!
 //! FHIR has no code for "this is the authorization that 42 CFR 2.31 asks for": the organization says by which
 //! policies (`policy.uri`) it knows its own papers. INVARIANT (a form opens only when it was signed): the document is
-//! read in full, dated, and agreed to by its patient or a related person who is stored. Whether that is enough (a
-//! minor's own signature, a recipient by name, how long it lasts) is for the rule that asks for the form.
+//! read in full, dated, and agreed to by its patient or somebody who may sign for that patient: a related person is
+//! nobody's signer for being stored, since it may be another patient's. Whether that is enough (a minor's own
+//! signature, a recipient by name, how long it lasts) is for the rule that asks for the form.
 
 use std::collections::BTreeSet;
 
@@ -19,14 +20,24 @@ use crate::settings::Effect;
 /// Whom a root that permits names, by the attributes of the entity: nobody else gets anything by it.
 pub(crate) type Recipients = Map<String, Value>;
 
-/// The actors of a root provision that permits. (Those of one that denies are whom it keeps out.)
+/// The roles (v3-ParticipationType) of actors to whom records go. Who keeps a record, or wrote it, gets nothing for that.
+const RECIPIENT_ROLES: [&str; 2] = [
+    "http://terminology.hl7.org/CodeSystem/v3-ParticipationType|IRCP",
+    "http://terminology.hl7.org/CodeSystem/v3-ParticipationType|PRCP",
+];
+
+/// The actors of a root provision that permits, to whom records go. (Those of one that denies are whom it keeps out.)
 pub(crate) fn recipients(root: &Provision<'_>) -> Recipients {
     let mut recipients = Recipients::new();
     if root.effect != Some(Effect::Permit) {
         return recipients;
     }
     let actors = root.criteria.about.get("actors").and_then(Value::as_array).into_iter().flatten();
-    for actor in actors {
+    let gets = |actor: &&Value| {
+        let role = actor.get("role").and_then(Value::as_str);
+        role.is_some_and(|role| RECIPIENT_ROLES.contains(&role))
+    };
+    for actor in actors.filter(gets) {
         let kinds = [
             ("organization", "recipientOrganizations"),
             ("practitioner", "recipientPractitioners"),
@@ -66,7 +77,7 @@ impl Reader<'_> {
             // Somebody else may have agreed as well, such as a clinic that is not stored.
             match self.reference(&at, &["Patient", "RelatedPerson"]) {
                 Ok(who) if who == *patient => by_patient = true,
-                Ok(who) if who.kind == "RelatedPerson" => drop(by_others.insert(who)),
+                Ok(who) if (self.records.represents)(&who, patient) => drop(by_others.insert(who)),
                 Ok(_) | Err(_) => {}
             }
         }

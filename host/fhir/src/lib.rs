@@ -52,4 +52,5 @@ pub use outcome::{
     BaseSource, Combining, Directive, Note, Other, OtherScope, Outcome, Remark, Rule, Status, Unsupported,
     Why,
 };
+pub use reader::Records;
 pub use settings::{Effect, Settings};

@@ -333,7 +333,7 @@ pub enum Remark {
     /// A policy that the settings know as a form of consent, which was not signed.
     #[error(
         "counts for no form of consent: it is not dated, or not agreed to (`performer`) by the patient or a \
-         related person who is stored"
+         related person who may sign for them now"
     )]
     NotSigned,
     /// The root provision's type won over the policy rule or a policy, which says otherwise.

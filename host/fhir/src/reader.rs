@@ -4,6 +4,8 @@
 //! all the names it may have, so that any other member, and any extension in it, is listed. What is copied
 //! as it is, and means nothing here, goes through [`Reader::described`], which finds modifiers at any depth.
 
+use std::fmt;
+
 use assent_model::EntityId;
 use serde_json::{Map, Value};
 
@@ -61,11 +63,25 @@ impl<'a> Element<'a> {
     }
 }
 
+/// What is on record as a document is read.
+#[derive(Clone, Copy)]
+pub struct Records<'a> {
+    /// Whether an entity is stored.
+    pub is_stored: &'a dyn Fn(&EntityId) -> bool,
+    /// Whether a related person, named first, may sign for a patient.
+    pub represents: &'a dyn Fn(&EntityId, &EntityId) -> bool,
+}
+
+impl fmt::Debug for Records<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Records")
+    }
+}
+
 /// The settings, and what was found so far.
 pub(crate) struct Reader<'s> {
     pub(crate) settings: &'s Settings,
-    /// Whether an entity is stored.
-    pub(crate) is_stored: &'s dyn Fn(&EntityId) -> bool,
+    pub(crate) records: &'s Records<'s>,
     /// What is unsupported, malformed or not.
     pub(crate) found: Findings,
     pub(crate) notes: Vec<Note>,

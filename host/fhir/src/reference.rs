@@ -47,7 +47,7 @@ impl Reader<'_> {
         found.and_then(|entity| match of_type {
             Some(of_type) if of_type != entity.kind => Err((element.path_of("type"), Why::ReferenceType)),
             _ if !kinds.contains(&entity.kind.as_str()) => Err((at.path.clone(), Why::ReferenceKind)),
-            _ if !(self.is_stored)(&entity) => Err((at.path.clone(), Why::ReferenceUnknown)),
+            _ if !(self.records.is_stored)(&entity) => Err((at.path.clone(), Why::ReferenceUnknown)),
             _ => Ok(entity),
         })
     }

@@ -36,7 +36,7 @@ pub struct Settings {
     pub policies: BTreeMap<String, Effect>,
     /// Which forms of consent, such as `part2-tpo`, a document satisfies that names a policy, by its
     /// `policy.uri`: the organization's own paper, whose text has what the law asks of that form. A document
-    /// counts for them when it is read in full, dated, and agreed to by the patient or a representative.
+    /// counts for them when it is read in full, dated, and agreed to by the patient or a representative of this patient.
     pub forms: BTreeMap<String, BTreeSet<String>>,
     /// The organization's own FHIR servers, such as `https://ehr.example/fhir`: an absolute reference
     /// that leads there is as good as a relative one.

@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use assent_fhir::{Directive, Outcome, Settings, Unreadable, normalise};
+use assent_fhir::{Directive, Outcome, Records, Settings, Unreadable, normalise};
 use assent_model::{EntityId, Instant};
 use serde_json::{Value, json};
 
-pub(crate) const STORED: [(&str, &str); 5] = [
+pub(crate) const STORED: [(&str, &str); 6] = [
     ("Organization", "hospital"),
     ("Patient", "p1"),
     ("Practitioner", "drb"),
     ("Practitioner", "drc"),
     ("RelatedPerson", "mother"),
+    // Another patient's.
+    ("RelatedPerson", "neighbour"),
 ];
 
 /// When the documents are read.
@@ -113,7 +115,8 @@ pub(crate) fn read_consent(document: &Value) -> Result<Outcome, Unreadable> {
 }
 
 pub(crate) fn read_text(text: &[u8]) -> Result<Outcome, Unreadable> {
-    normalise(text, &settings(), now(), &is_stored)
+    let represents = |who: &EntityId, patient: &EntityId| who.id == "mother" && patient.id == "p1";
+    normalise(text, &settings(), now(), &Records { is_stored: &is_stored, represents: &represents })
 }
 
 pub(crate) fn now() -> Instant {

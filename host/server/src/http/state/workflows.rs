@@ -8,6 +8,7 @@ mod consents;
 mod disclosures;
 mod emergencies;
 mod holds;
+mod representative;
 
 use assent_engine::state::{LiveTurn, Person, StoredDocument, document, items, person};
 use assent_model::{EntityId, Instant};

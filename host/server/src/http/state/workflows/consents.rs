@@ -4,7 +4,7 @@
 //! objects until another version of it is recorded.
 
 use assent_engine::state::{LiveTurn, Person, document};
-use assent_fhir::{Directive, Outcome, Unreadable, normalise};
+use assent_fhir::{Directive, Outcome, Records, Unreadable, normalise};
 use assent_model::{EntityId, Instant};
 use assent_workflow::Machine;
 use assent_workflow::consent::{Remark, Version};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub(super) use assent_workflow::consent::Consent;
 
-use super::{Asked, Asking, Collection, Shown, made, no_such_step, stepped, stopped, taken};
+use super::{Asked, Asking, Collection, Shown, made, no_such_step, representative, stepped, stopped, taken};
 use crate::http::refusal::Refusal;
 use crate::http::state::body::of_form;
 use crate::http::state::command::Step;
@@ -109,7 +109,11 @@ fn version(
 ) -> Result<Version, Stop> {
     let facts = turn.release().snapshot().facts();
     let is_stored = |entity: &EntityId| facts.get(entity).is_some();
-    let outcome = normalise(text, &asking.state.rules().consents, asking.at, &is_stored);
+    let represents = |person: &EntityId, patient: &EntityId| {
+        representative::represents(facts, (person, patient), asking.at)
+    };
+    let records = Records { is_stored: &is_stored, represents: &represents };
+    let outcome = normalise(text, &asking.state.rules().consents, asking.at, &records);
     let directive: Directive = match outcome.map_err(|error| unreadable(&error))? {
         Outcome::Directive(directive) => *directive,
         Outcome::Other(_) => {
