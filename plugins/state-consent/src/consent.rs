@@ -114,19 +114,20 @@ fn concerns(row: &Row, mark: &str) -> bool {
     row.law.labels.iter().any(|label| label_within(mark, label))
 }
 
-/// Whether the consent's own provisions leave a permit: no deny that may match, however deep it is nested in what
-/// may match, and, where the base does not permit, a permit that does match. A deny of treatment is one of an emergency as well, unless a
-/// permit beside it names that emergency.
+/// Whether the consent's own provisions leave a permit: no deny that may match, however deep it is nested in what may
+/// match, and, where the base does not permit, a permit that does match. A deny of treatment is one of an emergency as
+/// well, unless a permit beside it names that emergency; one that it is nested in is what it is an exception to.
 fn provisions_permit(consent: &Consent, row: &Row, question: &Question<'_>) -> bool {
     let roots = || consent.provisions.iter().filter(|provision| provision.parent.is_none());
     let permitting =
         || roots().filter(|p| p.effect == ProvisionEffect::Permit && matches(p, row, question, false));
     let emergency = question.request.purpose.as_deref().filter(|purpose| is_emergency(purpose));
     let names = |p: &Provision| p.purposes.iter().any(|of| Some(of.code.as_str()) == emergency);
-    let permitted_by_name = emergency.is_some() && permitting().any(names);
+    let named_beside = |root: &Provision| permitting().any(|p| names(p) && !std::ptr::eq(p, root));
     let denies = |p: &Provision| {
         let known = p.purposes.iter().all(|of| known_purpose(&of.code).is_some());
-        let gives_way = permitted_by_name && !p.purposes.is_empty() && known && !names(p);
+        let may_give_way = !p.purposes.is_empty() && known && !names(p);
+        let gives_way = emergency.is_some() && may_give_way && root_of(consent, p).is_some_and(named_beside);
         p.effect == ProvisionEffect::Deny && !gives_way && reached(consent, p, row, question)
     };
     let denied = consent.provisions.iter().any(denies);
@@ -137,6 +138,16 @@ fn provisions_permit(consent: &Consent, row: &Row, question: &Question<'_>) -> b
         None => roots().any(|p| p.effect == ProvisionEffect::Permit),
     };
     !denied && (!needs_one || permits())
+}
+
+/// The outermost provision that this one is nested in; none where its parents lead nowhere.
+fn root_of<'a>(consent: &'a Consent, provision: &'a Provision) -> Option<&'a Provision> {
+    let mut at = provision;
+    for _ in &consent.provisions {
+        let Some(parent) = at.parent else { return Some(at) };
+        at = consent.provisions.get(parent as usize)?;
+    }
+    None
 }
 
 /// Whether the provision and all that it is nested in may be about this request. One whose parents lead nowhere may.
@@ -166,7 +177,11 @@ fn matches(provision: &Provision, row: &Row, question: &Question<'_>, in_doubt: 
         || (!in_doubt && !provision.actions.is_empty());
     provision.period.contains(question.request.now)
         && (provision.actors.is_empty()
-            || provision.actors.iter().any(|actor| question.recipient.names.contains(&&actor.who)))
+            || provision.actors.iter().any(|actor| match gets(actor) {
+                true => question.recipient.names.contains(&&actor.who),
+                // Who wrote records, or keeps them.
+                false => in_doubt,
+            }))
         && any(&provision.purposes, &|code| {
             // What forbids reaches all that is part of it, and a code that is not known may be part of anything.
             purpose.map_or(in_doubt, |purpose| {
@@ -181,6 +196,15 @@ fn matches(provision: &Provision, row: &Row, question: &Question<'_>, in_doubt: 
             code == question.request.resource.kind || (in_doubt && question.list)
         })
         && (!data_limited || in_doubt)
+}
+
+/// Whether an actor is there as who would get records: by its role, or because it has none.
+fn gets(actor: &ConsentActor) -> bool {
+    const RECIPIENTS: [&str; 2] = ["IRCP", "PRCP"];
+    let role = &actor.role;
+    role.code.is_empty()
+        || (role.system == "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+            && RECIPIENTS.contains(&role.code.as_str()))
 }
 
 fn known_to_record(question: &Question<'_>, code: &str) -> bool {
