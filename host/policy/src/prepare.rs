@@ -133,15 +133,12 @@ impl Policies {
         Ok(Prepared { facts, ignored, request: cedar_request.into(), entities })
     }
 
-    /// Refuses an entity that has a fact which is too old to count.
-    pub(crate) fn check_fresh(&self, entity: &Entity, now: Instant) -> Result<(), Unprepared> {
-        match self.schema.stale(entity, now) {
-            Some(attribute) => Err(Unprepared::Stale { path: format!("{}.{attribute}", entity.id.kind) }),
-            None => Ok(()),
-        }
+    /// The first fact of an entity that is too old to count, as `Type.attribute`; `None` where none is.
+    pub(crate) fn stale(&self, entity: &Entity, now: Instant) -> Option<String> {
+        self.schema.stale(entity, now).map(|attribute| format!("{}.{attribute}", entity.id.kind))
     }
 
-    /// The same of the relations between two that hold now: plugins may be given all of them.
+    /// Refuses facts that are too old of the relations between two that hold now: plugins may be given all of them.
     fn check_relations_fresh(
         &self,
         snapshot: &Snapshot,
@@ -151,10 +148,12 @@ impl Policies {
         let types = self.schema.types.values();
         for kind in types.filter(|of| of.attributes.values().any(|attribute| attribute.fresh.is_some())) {
             let mut relations = snapshot.facts().relations(&kind.name, from, to);
-            relations.try_for_each(|relation| match relation::holds(relation, now) {
-                true => self.check_fresh(relation, now),
-                false => Ok(()),
-            })?;
+            let stale = relations.find_map(|relation| {
+                relation::holds(relation, now).then(|| self.stale(relation, now)).flatten()
+            });
+            if let Some(path) = stale {
+                return Err(Unprepared::Stale { path });
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! conditions look up by name. Nothing else can make a difference, since policies can only follow
 //! references. Forms are remembered and shared, not copied.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use assent_model::{EntityId, Instant};
@@ -57,16 +57,20 @@ impl Snapshot {
         let mut reached: Vec<Arc<ast::Entity>> = Vec::with_capacity(64);
         reached.extend(replaced.iter().map(|seen| Arc::clone(&seen.cedar)));
         let mut next = 0;
-        for seen in replaced {
-            policies.check_fresh(&seen.model, now)?;
-        }
+        // Of several the first by name: the order of numbers is another where the same facts are built again, and a
+        // replay must give the same words.
+        let mut stale: BTreeSet<String> =
+            replaced.iter().filter_map(|seen| policies.stale(&seen.model, now)).collect();
         while let Some(number) = queue.get(next) {
             next += 1;
             let entity = facts.numbered(*number).ok_or(Unprepared::Facts)?;
-            policies.check_fresh(entity, now)?;
+            stale.extend(policies.stale(entity, now));
             let form = self.form(&policies.schema, entity).ok_or(Unprepared::Facts)?;
             reached.push(Arc::clone(&form.cedar));
             queue.extend(form.neighbours.iter().filter(|neighbour| visited.insert(**neighbour)));
+        }
+        if let Some(path) = stale.pop_first() {
+            return Err(Unprepared::Stale { path });
         }
         let actions = policies.schema.action_set.clone();
         actions

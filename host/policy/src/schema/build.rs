@@ -105,13 +105,18 @@ fn entity_types(
         let kind = kind(&written.annotations, &attributes, &mut |message, help| {
             report(format!("entity type `{name}`: {message}"), help);
         });
-        let made_by_workflow =
-            matches!(kind, Some(EntityKind::Approval | EntityKind::Consent | EntityKind::DisclosureDecision));
-        if made_by_workflow && attributes.values().any(|attribute| attribute.fresh.is_some()) {
+        // Plugins are given these without a question reaching them, so that their age would be looked at by nobody.
+        let not_by_age = match kind {
+            Some(EntityKind::Approval | EntityKind::Consent | EntityKind::DisclosureDecision) => {
+                Some("its workflow says until when it counts")
+            }
+            Some(EntityKind::ValueSet) => Some("a value set counts until another version of it is stored"),
+            Some(EntityKind::Patient | EntityKind::Relation { .. }) | None => None,
+        };
+        let is_marked = || attributes.values().any(|attribute| attribute.fresh.is_some());
+        if let Some(why) = not_by_age.filter(|_| is_marked()) {
             report(
-                format!(
-                    "entity type `{name}` has an attribute with `@fresh`, but its workflow says until when it counts"
-                ),
+                format!("entity type `{name}` has an attribute with `@fresh`, but {why}"),
                 Some("take `@fresh` away".to_owned()),
             );
         }

@@ -87,6 +87,30 @@ fn whatever_policies_can_reach_must_be_fresh() {
     );
 }
 
+/// The order in which they are reached is another where the same facts are built again from a log.
+#[test]
+fn of_several_that_are_too_old_the_first_by_name_is_told() {
+    let schema = SCHEMA.replacen("active: Bool", "@fresh(\"30d\") active: Bool", 1).replacen(
+        "timeZone: String",
+        "timeZone: String, @fresh(\"30d\") seen?: Bool",
+        1,
+    );
+    let policy = "@id(\"p\") @intent(\"test\") permit(principal, action, resource);";
+    let files = [SourceFile::new("c.cedarschema", schema)];
+    let policies = load(&files, &[SourceFile::new("p.cedar", policy)], names()).unwrap();
+    let Json::Array(mut entities) = serde_json::from_str(ENTITIES).unwrap() else { panic!("no list") };
+    for entity in &mut entities {
+        entity[PROVENANCE] = json!({"*": {"at": "2026-11-01T00:00:00Z"}});
+        if entity["uid"]["type"] == "Patient" {
+            entity["attrs"]["seen"] = json!(true);
+        }
+    }
+    let file = SourceFile::new("clinic.json", Json::Array(entities).to_string());
+    let snapshot = policies.load_entities(&[file]).unwrap_or_else(|errors| panic!("{errors}"));
+    let told = asked(&policies, &snapshot, ("user", "nina"), "2026-12-21T00:00:00Z");
+    assert_eq!(told, Err(stale("Patient.seen")));
+}
+
 #[test]
 fn a_relation_that_holds_must_be_fresh_and_one_that_ended_need_not_be() {
     let policies = world();
