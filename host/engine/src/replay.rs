@@ -13,7 +13,7 @@ use std::sync::Arc;
 use assent_audit::archive::{Archive, ArchiveError, File};
 use assent_audit::record::{DecisionEvent, Event, Outcome, Record};
 use assent_audit::shelf::{self, Archived, Place, Shelf, ShelfError};
-use assent_model::{Digest, FailureKind, Instant, OrganizationId};
+use assent_model::{Digest, Instant, OrganizationId};
 use assent_store::Document;
 
 use crate::combine::ProblemCode;
@@ -364,18 +364,6 @@ fn depends_on_the_machine(outcome: &Outcome) -> bool {
     outcome.problems.iter().any(|problem| codes.contains(&problem.code.as_str()))
         || outcome.plugins.iter().any(|plugin| match &plugin.result {
             Ok(_) => false,
-            Err(failure) => match failure.kind {
-                FailureKind::Deadline | FailureKind::Busy | FailureKind::Host => true,
-                FailureKind::Fuel
-                | FailureKind::Memory
-                | FailureKind::Stack
-                | FailureKind::Panic
-                | FailureKind::Trap
-                | FailureKind::OutputTooLarge
-                | FailureKind::BadOutput
-                | FailureKind::UngrantedNeed
-                | FailureKind::GaveUp
-                | FailureKind::Settings => false,
-            },
+            Err(failure) => failure.kind.depends_on_the_machine(),
         })
 }

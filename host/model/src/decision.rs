@@ -152,6 +152,26 @@ macro_rules! plugin_failures {
     };
 }
 
+impl FailureKind {
+    /// Whether time, slots or memory of the machine made it, so that the same question may be answered another time.
+    #[must_use]
+    pub const fn depends_on_the_machine(self) -> bool {
+        match self {
+            Self::Deadline | Self::Busy | Self::Host => true,
+            Self::Fuel
+            | Self::Memory
+            | Self::Stack
+            | Self::Panic
+            | Self::Trap
+            | Self::OutputTooLarge
+            | Self::BadOutput
+            | Self::UngrantedNeed
+            | Self::GaveUp
+            | Self::Settings => false,
+        }
+    }
+}
+
 plugin_failures! {
     /// The wall-clock deadline passed. Fuel should have ended it first.
     Deadline => "deadline", "the call took longer than `deadline_ms`: the machine was overloaded or the deadline is too short for the fuel allowed";

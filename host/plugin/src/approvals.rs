@@ -37,7 +37,7 @@ impl<'a> Approvals<'a> {
     /// Asks a rule, and gives what it says with the approvals that it said it on; none where it does not agree.
     ///
     /// # Errors
-    /// When it failed, with whichever of them.
+    /// When it failed, with whichever of them that could have made it agree; or when time or the machine ended it.
     pub(crate) fn ask(
         &self,
         mut rule: impl FnMut(&[&'a Entity]) -> Result<Findings, PluginFailure>,
@@ -53,11 +53,15 @@ impl<'a> Approvals<'a> {
                 return Ok((said, handed));
             }
         }
-        if self.usable.len() < self.all.len()
-            && let Ok(told) = rule(&self.all)
-            && !told.allows()
-        {
-            said = told;
+        if self.usable.len() < self.all.len() {
+            match rule(&self.all) {
+                Ok(told) if !told.allows() => said = told,
+                // What it said before stands: this could only have made it clearer.
+                Ok(_) => {}
+                // Except where another time it would be told: INVARIANT (a decision replays).
+                Err(failure) if failure.kind.depends_on_the_machine() => return Err(failure),
+                Err(_) => {}
+            }
         }
         Ok((said, &[]))
     }

@@ -101,13 +101,15 @@ fn what_cannot_be_used_is_told_of_and_cannot_make_a_rule_agree() {
 #[test]
 fn a_rule_that_fails_has_failed_unless_it_had_said_no_to_everything_that_counts() {
     let stored = stored(2);
-    let fails = || PluginFailure::new(FailureKind::Trap, "told to");
     let approvals = Approvals { all: stored.iter().collect(), usable: stored.iter().take(1).collect() };
-    let failing_with = |count: usize| {
+    let failing_as = |kind, count: usize| {
+        let fails = || PluginFailure::new(kind, "told to");
         let rule = |handed: &[&Entity]| if handed.len() == count { Err(fails()) } else { Ok(answer(false)) };
         approvals.ask(rule).map(|(said, _)| said.allows()).map_err(|failure| failure.kind)
     };
-    assert_eq!(failing_with(0), Err(FailureKind::Trap));
-    assert_eq!(failing_with(1), Err(FailureKind::Trap));
-    assert_eq!(failing_with(2), Ok(false));
+    assert_eq!(failing_as(FailureKind::Trap, 0), Err(FailureKind::Trap));
+    assert_eq!(failing_as(FailureKind::Trap, 1), Err(FailureKind::Trap));
+    assert_eq!(failing_as(FailureKind::Trap, 2), Ok(false));
+    // A replay has more time, and would hear what it says.
+    assert_eq!(failing_as(FailureKind::Deadline, 2), Err(FailureKind::Deadline));
 }
