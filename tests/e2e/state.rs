@@ -345,7 +345,6 @@ fn a_hold_is_felt_by_the_next_decision_and_needs_two_to_be_released() {
     refused(&clinics.state("POST", HOSPITAL, "holds", OFFICER, &unknown), 422, "unknown-target");
 }
 
-/// A question of somebody with a session of now.
 #[test]
 fn a_role_is_nobody_who_acts_and_who_is_under_sanction_acts_no_more() {
     let clinics = Clinics::open();
@@ -361,9 +360,18 @@ fn a_role_is_nobody_who_acts_and_who_is_under_sanction_acts_no_more() {
     sanction(true);
     refused(&clinics.state("POST", HOSPITAL, "holds", PHYSICIAN, &hold), 403, "person-unfit");
     sanction(false);
+    let recertify_by = |moment: &str| {
+        let moment = json!({ "__extn": { "fn": "datetime", "arg": moment } });
+        let attrs = json!({ "attrs": { "recertifyBy": moment } });
+        good(&clinics.state("PATCH", HOSPITAL, &entity, OFFICER, &attrs), 200);
+    };
+    recertify_by("2026-11-21T18:00:00Z");
+    refused(&clinics.state("POST", HOSPITAL, "holds", PHYSICIAN, &hold), 403, "person-unfit");
+    recertify_by("2026-11-21T18:00:00.001Z");
     good(&clinics.state("POST", HOSPITAL, "holds", PHYSICIAN, &hold), 201);
 }
 
+/// A question of somebody with a session of now.
 fn asked_by(subject: (&str, &str), action: &str, resource: Value, purpose: &str) -> Value {
     json!({
         "subject": { "type": subject.0, "id": subject.1 },

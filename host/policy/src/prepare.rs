@@ -134,7 +134,7 @@ impl Policies {
     }
 
     /// The first fact of an entity that is too old to count, as `Type.attribute`; `None` where none is.
-    pub(crate) fn stale(&self, entity: &Entity, now: Instant) -> Option<String> {
+    pub fn stale(&self, entity: &Entity, now: Instant) -> Option<String> {
         self.schema.stale(entity, now).map(|attribute| format!("{}.{attribute}", entity.id.kind))
     }
 

@@ -1,9 +1,10 @@
 //! What a step of a workflow is on the log: its document, and the entity that decisions see of it, in one change.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use assent_audit::record::{StateItem, StateVerb};
-use assent_model::{EntityId, Value};
+use assent_model::{Entity, EntityId, Instant, Value};
 use assent_workflow::{Machine, Step, Verb};
 
 use super::{ENTITIES, LiveTurn, StateError, entity_item};
@@ -63,16 +64,27 @@ impl std::fmt::Debug for Person {
     }
 }
 
-/// The person of this name, if it is one who may act now: of a type that acts at all, known, active, and neither on hold
-/// nor under sanction.
+/// Moments from which on an account opens nothing, as the base policies have it.
+const LAPSES: [&str; 2] = ["recertifyBy", "trainingValidUntil"];
+
+/// The person of this name, if it is one who may act at this moment: of a type that acts at all, known, active, certified,
+/// and neither on hold nor under sanction, by facts of the person and of its groups that are as fresh as they must be.
 #[must_use]
-pub fn person(turn: &LiveTurn<'_>, id: &EntityId) -> Option<Person> {
+pub fn person(turn: &LiveTurn<'_>, id: &EntityId, at: Instant) -> Option<Person> {
     let release = turn.release();
-    let entity = release.snapshot().facts().get(id)?;
+    let facts = release.snapshot().facts();
+    let entity = facts.get(id)?;
     let flag = |name: &str| entity.attributes.get(name).and_then(Value::as_boolean);
     let is_held = release.state().is_some_and(|state| state.holds.of_actor(id));
     let is_out = |name: &&str| flag(name) == Some(true);
     if is_held || flag("active") == Some(false) || ["quarantined", "sanctionHold"].iter().any(is_out) {
+        return None;
+    }
+    let has_lapsed =
+        |name: &&str| entity.attributes.get(name).and_then(Value::as_instant).is_some_and(|end| end <= at);
+    let groups = entity.ancestors.iter().filter_map(|group| facts.get(group));
+    let is_stale = |entity: &Arc<Entity>| release.policies().stale(entity, at).is_some();
+    if LAPSES.iter().any(has_lapsed) || [entity].into_iter().chain(groups).any(is_stale) {
         return None;
     }
     // A role or an organization is known too, and is nobody who could agree to anything.

@@ -73,10 +73,11 @@ impl Command {
     pub(super) async fn step(self, turn: &LiveTurn<'_>, asking: &Asking) -> Result<Step, Stop> {
         let id = asking.person()?;
         let unfit = || {
-            let detail = "`Assent-Person`: expected somebody known, active and on no hold";
+            let detail = "`Assent-Person`: expected somebody known, active, certified and on no hold, by facts that are \
+                          fresh enough";
             Problem::new(StatusCode::FORBIDDEN, "person-unfit", detail)
         };
-        let person = person(turn, id).ok_or_else(unfit)?;
+        let person = person(turn, id, asking.at).ok_or_else(unfit)?;
         match self {
             Self::Approval(command) => command.step(turn, asking, person).await,
             Self::Consent(command) => command.step(turn, asking, person).await,

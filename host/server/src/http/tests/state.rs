@@ -223,6 +223,14 @@ async fn a_fact_counts_no_longer_than_the_schema_says_and_is_confirmed_without_c
     assert!(stateful.permits("carol", "write", "record-1").await);
     assert_eq!(stateful.put("/User/carol", &licensed("2026-10-22T18:00:00Z")).await.status, 200);
     assert!(!stateful.permits("carol", "write", "record-1").await);
+    // Nor does she take part in anything that people decide.
+    let hold = || async {
+        let clerk = ("authorization", "Bearer clerk-key");
+        let fields = [clerk, ("assent-person", "User/carol"), ("content-type", "application/json")];
+        let body = r#"{"target":{"caller":"portal"},"reason":"keys were seen elsewhere"}"#;
+        stateful.audited.world.send(request("POST", "/bay/state/v1/holds", &fields, body)).await
+    };
+    assert_eq!(problem(&hold().await), refused(403, "person-unfit", &[]));
     let id = stateful.audited.decide("carol", "write").await;
     let record = stateful.audited.get(&format!("/bay/audit/v1/records/{id}")).await.json();
     let problems = &record["record"]["event"]["outcome"]["problems"];
@@ -249,6 +257,7 @@ async fn a_fact_counts_no_longer_than_the_schema_says_and_is_confirmed_without_c
     assert_eq!((reply.status, reply.body.contains("provenance.license is no attribute")), (422, true));
     let claimed = json!({ "attrs": {}, "provenance": { "*": { "at": "2026-11-20T08:00:00Z", "by": {} } } });
     assert_eq!(problem(&stateful.put("/User/dora", &claimed).await), refused(400, "malformed", &[""]));
+    assert_eq!(hold().await.status, 201);
 }
 
 #[tokio::test]

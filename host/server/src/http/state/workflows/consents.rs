@@ -107,10 +107,11 @@ fn version(
     (id, text): (&str, &[u8]),
     person: Person,
 ) -> Result<Version, Stop> {
-    let facts = turn.release().snapshot().facts();
+    let release = turn.release();
+    let facts = release.snapshot().facts();
     let is_stored = |entity: &EntityId| facts.get(entity).is_some();
     let represents = |person: &EntityId, patient: &EntityId| {
-        representative::represents(facts, (person, patient), asking.at)
+        representative::represents(release.policies(), facts, (person, patient), asking.at)
     };
     let records = Records { is_stored: &is_stored, represents: &represents };
     let outcome = normalise(text, &asking.state.rules().consents, asking.at, &records);

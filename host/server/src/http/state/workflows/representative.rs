@@ -6,16 +6,24 @@
 //! in (`policies/base/proxy.cedar`), and its scope must be full: who may book appointments signs no disclosure.
 
 use assent_model::{Entity, EntityId, Facts, Instant, Value};
+use assent_policy::Policies;
 
 const GRANT: &str = "ProxyGrant";
 /// What ends a grant's standing, or suspends it, where it is true.
 const AMISS: [&str; 4] = ["revoked", "courtOrderNoAccess", "rightsTerminated", "endangerment"];
 
 /// Whether a related person may sign for a patient.
-pub(super) fn represents(facts: &Facts, (person, patient): (&EntityId, &EntityId), now: Instant) -> bool {
+pub(super) fn represents(
+    policies: &Policies,
+    facts: &Facts,
+    (person, patient): (&EntityId, &EntityId),
+    now: Instant,
+) -> bool {
     let (mut stands, mut closed) = (false, false);
     for grant in facts.relations(GRANT, person, patient).filter(|grant| holds(grant, now)) {
         stands |= is(grant, "verified") && is_current(grant, now) && is_full(grant);
+        // By facts that are too old nobody can tell what is amiss.
+        closed |= policies.stale(grant, now).is_some();
         // Where several lead there, one that a court or a professional closed is not made good by another.
         closed |= AMISS.iter().any(|name| is(grant, name));
     }
@@ -59,7 +67,7 @@ mod tests {
         entity RelatedPerson;
         @kind("relation") @from("person") @to("patient")
         entity ProxyGrant = {
-            person: RelatedPerson, patient: Patient, verified: Bool, start: datetime, end?: datetime,
+            person: RelatedPerson, patient: Patient, @fresh("30d") verified: Bool, start: datetime, end?: datetime,
             revoked?: Bool, courtOrderNoAccess?: Bool, rightsTerminated?: Bool, endangerment?: Bool,
             scope?: Set<String>, recertifyBy?: datetime,
         };
@@ -79,17 +87,21 @@ mod tests {
                 "person": { "type": "RelatedPerson", "id": "mother" },
                 "patient": { "type": "Patient", "id": "child" },
                 "verified": true, "start": "2026-01-01T00:00:00Z", "scope": ["full"],
+                "provided": "2026-05-20T00:00:00Z",
             });
             for (name, value) in change.as_object().unwrap() {
                 attrs[name] = value.clone();
             }
             attrs.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-            entities.push(entity("ProxyGrant", format!("g{number}"), attrs));
+            let at = attrs.as_object_mut().unwrap().remove("provided");
+            let mut grant = entity("ProxyGrant", format!("g{number}"), attrs);
+            grant["provenance"] = json!({ "*": { "at": at } });
+            entities.push(grant);
         }
         let file = SourceFile::new("e.json", Json::Array(entities).to_string());
         let snapshot = policies.load_entities(&[file]).unwrap_or_else(|errors| panic!("{errors}"));
         let (mother, child) = (EntityId::new("RelatedPerson", "mother"), EntityId::new("Patient", "child"));
-        represents(snapshot.facts(), (&mother, &child), "2026-06-01T00:00:00Z".parse().unwrap())
+        represents(&policies, snapshot.facts(), (&mother, &child), "2026-06-01T00:00:00Z".parse().unwrap())
     }
 
     #[test]
@@ -118,6 +130,7 @@ mod tests {
             json!({ "courtOrderNoAccess": true }),
             json!({ "rightsTerminated": true }),
             json!({ "endangerment": true }),
+            json!({ "provided": "2026-05-02T00:00:00Z" }),
         ] {
             assert!(!signs(std::slice::from_ref(&change)), "{change}");
         }
