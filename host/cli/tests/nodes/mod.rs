@@ -209,9 +209,8 @@ fn a_node_that_died_is_waited_for_no_longer_than_it_may_decide() {
     assert!(here.permits("read"));
 }
 
-#[test]
-fn a_database_that_was_put_back_is_not_gone_on_with_before_all_have_brought_what_they_made() {
-    let Some(server) = Server::start() else { return };
+/// Two nodes that ended after the second made a version, which the first saw, and the URL of a database without it.
+fn put_back(server: &Server) -> (String, [Deployment; 2]) {
     let url = server.database("clinic");
     let nodes = ["a", "b"].map(|name| Node::start(name, &url));
     assert!(matches!(nodes[0].give("bob"), 200 | 201));
@@ -221,7 +220,13 @@ fn a_database_that_was_put_back_is_not_gone_on_with_before_all_have_brought_what
     assert_eq!(nodes[1].give("ann"), 200);
     // By its decision the log of the first has seen it.
     assert!(nodes[0].permits("read"));
-    let [first, second] = nodes.map(Node::end);
+    (older, nodes.map(Node::end))
+}
+
+#[test]
+fn a_database_that_was_put_back_is_not_gone_on_with_before_all_have_brought_what_they_made() {
+    let Some(server) = Server::start() else { return };
+    let (older, [first, second]) = put_back(&server);
     for deployment in [&first, &second] {
         std::fs::write(deployment.0.path().join("url"), &older).unwrap();
     }
@@ -245,16 +250,8 @@ fn a_database_that_was_put_back_is_not_gone_on_with_before_all_have_brought_what
 #[test]
 fn what_nobody_can_bring_back_two_persons_give_up() {
     let Some(server) = Server::start() else { return };
-    let url = server.database("clinic");
-    let nodes = ["a", "b"].map(|name| Node::start(name, &url));
-    assert!(matches!(nodes[0].give("bob"), 200 | 201));
-    let deployments = nodes.map(Node::end);
-    let older = server.copy("clinic", "older");
-    let nodes = deployments.map(Node::run);
-    assert_eq!(nodes[1].give("ann"), 200);
-    assert!(nodes[0].permits("read"));
     // The second is gone for good.
-    let [first, _] = nodes.map(Node::end);
+    let (older, [first, _]) = put_back(&server);
     std::fs::write(first.0.path().join("url"), &older).unwrap();
     let path = first.path();
     let give_up = |arguments: &[&str]| {

@@ -9,6 +9,18 @@ struct Nodes {
 }
 
 impl Nodes {
+    /// Two that made three versions in turn, the first of them the first and the third, of which the database has the
+    /// first alone.
+    async fn put_back_to_the_first() -> Self {
+        let nodes = Self::new();
+        nodes.change(0, "p0").await;
+        let older = nodes.copy();
+        nodes.change(1, "p1").await;
+        nodes.change(0, "p2").await;
+        nodes.put_back(&older);
+        nodes
+    }
+
     fn new() -> Self {
         Self { first: Deployment::new(), logs: tempfile::tempdir().unwrap() }
     }
@@ -140,12 +152,7 @@ fn what_a_node_has_seen_it_does_not_go_on_without() {
 #[test]
 fn versions_that_two_gave_up_never_were_and_the_node_that_comes_back_is_told() {
     run(async {
-        let nodes = Nodes::new();
-        nodes.change(0, "p0").await;
-        let older = nodes.copy();
-        nodes.change(1, "p1").await;
-        nodes.change(0, "p2").await;
-        nodes.put_back(&older);
+        let nodes = Nodes::put_back_to_the_first().await;
         // The first has version 3, which nothing can follow: it was made on version 2.
         assert_eq!(started(&nodes, 0).await, Err((1, 3)));
         nodes.give_up(0, 1, &["ann"]).await;
@@ -177,12 +184,7 @@ fn versions_that_two_gave_up_never_were_and_the_node_that_comes_back_is_told() {
 #[test]
 fn what_was_given_up_does_not_come_back_on_a_version_that_another_node_made_meanwhile() {
     run(async {
-        let nodes = Nodes::new();
-        nodes.change(0, "p0").await;
-        let older = nodes.copy();
-        nodes.change(1, "p1").await;
-        nodes.change(0, "p2").await;
-        nodes.put_back(&older);
+        let nodes = Nodes::put_back_to_the_first().await;
         assert_eq!(started(&nodes, 0).await, Err((1, 3)));
         nodes.give_up(0, 1, &["ann", "bob"]).await;
         // Version 2 is there again when the node starts, and is not the one on which its version 3 was made.
@@ -204,12 +206,7 @@ fn what_was_given_up_does_not_come_back_on_a_version_that_another_node_made_mean
 #[test]
 fn a_record_of_giving_up_that_came_twice_takes_back_nothing_that_was_made_between() {
     run(async {
-        let nodes = Nodes::new();
-        nodes.change(0, "p0").await;
-        let older = nodes.copy();
-        nodes.change(1, "p1").await;
-        nodes.change(0, "p2").await;
-        nodes.put_back(&older);
+        let nodes = Nodes::put_back_to_the_first().await;
         nodes.give_up(0, 1, &["ann", "bob"]).await;
         nodes.change(0, "p9").await;
         nodes.give_up(0, 1, &["ann", "bob", "bob"]).await;
