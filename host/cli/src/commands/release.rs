@@ -259,9 +259,9 @@ pub fn show(root: &Path, organization: Option<&str>, out: &mut dyn Write) -> any
         let wanted = compared.wanted.recorded();
         writeln!(out, "{name}")?;
         if let Some(InForce { guarded, release, at }) = compared.state.in_force() {
-            let asked = if guarded.two_persons { "two persons" } else { "one person" };
+            let asked = if guarded.two_persons { "take two persons" } else { "take one person" };
             let (parts, release) = (short(guarded.digest), short(*release));
-            writeln!(out, "  activated {at}: guarded parts {parts} (release {release}), changed by {asked}")?;
+            writeln!(out, "  activated {at}: guarded parts {parts} (release {release}); changes {asked}")?;
             writeln!(out, "  of these files: guarded parts {}", short(wanted.digest))?;
             compared.print(&guarded.clone(), &wanted, out)?;
         }
