@@ -60,45 +60,66 @@ pub fn parts(
     left: &Left,
 ) -> Result<Vec<StateCarried>, CarriedError> {
     let set = digest(year, left)?;
-    let (mut parts, mut changes, mut json_bytes) = (vec![], vec![], 0);
+    let mut parts = Parts::default();
+    for hash in &left.overtaken {
+        parts.make_room(hash.len() + 3);
+        parts.open.overtaken.push(hash.clone());
+    }
     for change in &left.changes {
         let empty = CarriedChange { items: vec![], ..change.clone() };
         let head = canonical::bytes(&empty)?.len() + 16;
-        let mut piece = empty.clone();
-        let mut begun = head;
+        parts.make_room(head);
+        parts.open.changes.push(empty.clone());
         for item in &change.items {
             let more = canonical::bytes(item)?.len() + 1;
-            let is_full = json_bytes + begun + more > PART_JSON_BYTES;
-            if is_full && !piece.items.is_empty() {
-                changes.push(std::mem::replace(&mut piece, empty.clone()));
-                begun = head;
+            // What goes on in the next part has its head there as well.
+            if parts.make_room(more) {
+                parts.json_bytes += head;
+                parts.open.changes.push(empty.clone());
             }
-            if is_full && !changes.is_empty() {
-                parts.push(std::mem::take(&mut changes));
-                json_bytes = 0;
-            }
-            begun += more;
-            piece.items.push(item.clone());
+            parts.open.changes.last_mut().into_iter().for_each(|last| last.items.push(item.clone()));
         }
-        if json_bytes + begun > PART_JSON_BYTES && !changes.is_empty() {
-            parts.push(std::mem::take(&mut changes));
-            json_bytes = 0;
-        }
-        json_bytes += begun;
-        changes.push(piece);
     }
-    parts.push(changes);
+    let parts = parts.finished();
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-    let part = |(part, changes)| StateCarried {
+    let part = |(part, Left { changes, overtaken })| StateCarried {
         organization: organization.clone(),
         year,
         set,
         part,
         parts: count,
-        overtaken: left.overtaken.clone(),
+        overtaken,
         changes,
     };
     Ok((1..).zip(parts).map(part).collect())
+}
+
+/// Parts that are being filled.
+#[derive(Default)]
+struct Parts {
+    full: Vec<Left>,
+    open: Left,
+    /// Bytes of JSON in the open one.
+    json_bytes: usize,
+}
+
+impl Parts {
+    /// Begins another part where so many bytes more do not fit the open one; whether it did. An empty one takes
+    /// whatever it is given.
+    fn make_room(&mut self, more: usize) -> bool {
+        let is_full = self.json_bytes > 0 && self.json_bytes + more > PART_JSON_BYTES;
+        if is_full {
+            self.full.push(std::mem::take(&mut self.open));
+            self.json_bytes = 0;
+        }
+        self.json_bytes += more;
+        is_full
+    }
+
+    fn finished(mut self) -> Vec<Left> {
+        self.full.push(self.open);
+        self.full
+    }
 }
 
 fn digest(year: i32, left: &Left) -> Result<Digest, RecordError> {
@@ -156,7 +177,7 @@ impl Carried {
         let (mut left, mut stands_in) = (Left::default(), BTreeSet::new());
         for (stands, part) in set.parts.values() {
             stands_in.insert(*stands);
-            left.overtaken.clone_from(&part.overtaken);
+            left.overtaken.extend(part.overtaken.iter().cloned());
             for change in &part.changes {
                 match left.changes.last_mut() {
                     Some(last) if last.version == change.version => last.items.extend(change.items.clone()),

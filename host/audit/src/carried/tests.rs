@@ -38,12 +38,13 @@ fn change(version: u64, items: Vec<StateItem>) -> CarriedChange {
 
 fn left() -> impl Strategy<Value = Left> {
     let sizes = prop::collection::vec(prop_oneof![6 => 0..200_usize, 1 => 20_000..60_000_usize], 0..6);
-    (prop::collection::vec(sizes, 0..12), any::<bool>()).prop_map(|(changes, is_overtaken)| {
+    let overtaken = prop_oneof![2 => Just(0_u64), 2 => Just(1), 1 => 500..2_500_u64];
+    (prop::collection::vec(sizes, 0..12), overtaken).prop_map(|(changes, overtaken)| {
         let changes = (1..).zip(changes).map(|(version, sizes)| {
             change(version, (0..).zip(sizes).map(|(n, chars)| item(version * 100 + n, chars)).collect())
         });
-        let overtaken = if is_overtaken { vec![Digest::of(b"other").to_string()] } else { vec![] };
-        Left { changes: changes.collect(), overtaken }
+        let overtaken = (0..overtaken).map(|n| Digest::of(&n.to_be_bytes()).to_string());
+        Left { changes: changes.collect(), overtaken: overtaken.collect() }
     })
 }
 

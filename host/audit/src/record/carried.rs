@@ -25,7 +25,7 @@ pub struct StateCarried {
     pub part: u32,
     /// How many there are.
     pub parts: u32,
-    /// The hashes of records of changes that another node overtook, as that year's log said; the same in each part.
+    /// The hashes of records of changes that another node overtook, as that year's log said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overtaken: Vec<String>,
     /// The changes, oldest first. One that does not fit a part goes on in the next, under the same version.
